@@ -1,0 +1,61 @@
+# The two commands for a fresh machine: `make demo` and `make test`. Everything they need, they set up.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+CLUSTER ?= demo
+APPROVE ?= auto
+
+.PHONY: help setup generate verify unit e2e test demo down bench lock clean
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## virtual environment from the hashed lock file
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "IIRP needs Python 3.11 or newer: set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	# uv comes from the same hashed lock; it installs the rest in seconds.
+	$(PYTHON) tools/lock_entry.py uv requirements/dev.txt > $(VENV)/uv.txt
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	touch $@
+
+generate: setup ## CRD YAML, chart copies and API reference from the types
+	$(BIN)/python -m crds.generate
+
+verify: setup ## generated files equal, lint, types, import contracts
+	$(BIN)/python -m crds.generate --check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: setup ## unit tests
+	$(BIN)/pytest tests/unit -n 2 -q
+
+e2e: setup ## real cluster, real telemetry, one namespace per test
+	$(BIN)/pytest tests/e2e -q --timeout 900 -p no:cacheprovider
+
+test: verify ## verify + unit + e2e, counted in one closing line
+	$(BIN)/pytest tests/unit tests/e2e -q --timeout 900 -p no:cacheprovider
+
+demo: setup ## from nothing to a resolved incident (APPROVE=ask leaves the decision to you)
+	$(BIN)/iirp demo --name $(CLUSTER) --approve $(APPROVE)
+
+down: setup ## remove the demo: processes, links, mounts, state
+	$(BIN)/iirp demo down --name $(CLUSTER)
+
+lock: setup ## resolve the lock files anew
+	tools/lock
+
+clean: down ## down, and the virtual environment
+	rm -rf $(VENV) build dist

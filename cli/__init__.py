@@ -1,0 +1,1 @@
+"""`iirp`: the command line for people and scripts."""

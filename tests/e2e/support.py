@@ -1,0 +1,116 @@
+"""What the end-to-end tests share: the cluster handle, kubectl as any person, polling with a deadline."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+T = TypeVar("T")
+
+
+def eventually(probe: Callable[[], T | None], *, within: float, what: str, every: float = 0.5) -> T:
+    """Poll ``probe`` until it returns something truthy.
+
+    Raises:
+        AssertionError: nothing truthy after ``within`` seconds; says ``what`` was awaited and the last thing seen.
+    """
+    deadline = time.monotonic() + within
+    pause = threading.Event()
+    while True:
+        seen = probe()
+        if seen:
+            return seen
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {within:.0f} s still waiting for {what}; last seen: {seen!r}")
+        pause.wait(every)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster, addressed with the administrator's kubeconfig; people are impersonated."""
+
+    name: str
+    kubeconfig: Path
+
+    def kubectl(
+        self,
+        *args: str,
+        as_user: str | None = None,
+        as_groups: Sequence[str] = (),
+        stdin: str | None = None,
+        token: str | None = None,
+        timeout: float = 60,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run kubectl; never raises on a non-zero exit."""
+        command = ["kubectl", "--kubeconfig", str(self.kubeconfig)]
+        if as_user:
+            command += ["--as", as_user]
+        for group in as_groups:
+            command += ["--as-group", group]
+        env = dict(os.environ)
+        if token:
+            command = ["kubectl", "--kubeconfig", str(self._token_kubeconfig(token))]
+        return subprocess.run(
+            [*command, *args], input=stdin, capture_output=True, text=True, timeout=timeout, env=env, check=False
+        )
+
+    def _token_kubeconfig(self, token: str) -> Path:
+        """A kubeconfig with only this token: a client certificate would win over ``--token``."""
+        config = yaml.safe_load(self.kubeconfig.read_text())
+        for user in config["users"]:
+            user["user"] = {"token": token}
+        path = self.kubeconfig.with_name(f"token-{abs(hash(token))}.kubeconfig")
+        path.touch(mode=0o600)
+        path.write_text(yaml.safe_dump(config))
+        return path
+
+    def ok(self, *args: str, **options: Any) -> str:
+        """Run kubectl and return its output; an error fails the test with kubectl's own words."""
+        done = self.kubectl(*args, **options)
+        assert done.returncode == 0, f"kubectl {' '.join(args)}: {done.stderr.strip()}"
+        return done.stdout
+
+    def denied(self, *args: str, **options: Any) -> str:
+        """Run kubectl, require that it is refused, and return the message."""
+        done = self.kubectl(*args, **options)
+        assert done.returncode != 0, f"kubectl {' '.join(args)} was allowed: {done.stdout.strip()}"
+        return done.stderr
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """One object, or None when it does not exist."""
+        scope = ["-n", namespace] if namespace else []
+        done = self.kubectl("get", kind, name, *scope, "-o", "json")
+        if done.returncode != 0:
+            assert "NotFound" in done.stderr, done.stderr
+            return None
+        loaded: dict[str, Any] = json.loads(done.stdout)
+        return loaded
+
+    def list(self, kind: str, namespace: str | None = None, selector: str = "") -> list[dict[str, Any]]:
+        """All objects of a kind, in one namespace or everywhere."""
+        scope = ["-n", namespace] if namespace else ["-A"]
+        items: list[dict[str, Any]] = json.loads(self.ok("get", kind, *scope, "-l", selector, "-o", "json"))["items"]
+        return items
+
+    def apply(self, *objects: dict[str, Any], **options: Any) -> str:
+        """Apply manifests."""
+        return self.ok("apply", "-f", "-", stdin=yaml.safe_dump_all(objects), **options)
+
+    def wait_state(self, kind: str, name: str, namespace: str, states: Iterable[str], within: float) -> dict[str, Any]:
+        """Poll until ``status.state`` is one of ``states``; the object is returned."""
+        wanted = tuple(states)
+
+        def probe() -> dict[str, Any] | None:
+            body = self.get(kind, name, namespace)
+            return body if body and body.get("status", {}).get("state") in wanted else None
+
+        return eventually(probe, within=within, what=f"{kind}/{name} to be {' or '.join(wanted)}")
