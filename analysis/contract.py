@@ -1,0 +1,243 @@
+"""Requests and responses between the controllers and the analysis server.
+
+This is all that controllers import of the analysis side, and it holds no behaviour beyond validation. Times are UTC;
+measured values are floats here (this is not the Kubernetes API) with the unit named beside them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from crds.v1alpha1.actions import Action
+from crds.v1alpha1.base import Scope, Severity, TargetRef, Window
+from crds.v1alpha1.incident import MetricEvidence, Prediction, Verdict
+from crds.v1alpha1.rcareport import RecommendedAction, RootCause
+
+AUDIENCE = "iirp-external"
+"""Audience of the ServiceAccount tokens that the external side accepts."""
+
+
+class Message(BaseModel):
+    """Base: immutable, unknown fields refused so that a version skew is seen at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class PodFact(Message):
+    """What detection knows of one pod from the API server."""
+
+    namespace: str
+    name: str
+    uid: str
+    workload: TargetRef
+    """The owning Deployment, StatefulSet, DaemonSet or Job; the pod itself if it has no owner."""
+    node: str = ""
+    containers: tuple[str, ...] = ()
+
+
+class Topology(Message):
+    """All pods of the watched namespaces. Sent once per change; afterwards only its digest is."""
+
+    digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+    pods: tuple[PodFact, ...]
+
+
+class ApiSignal(Message):
+    """A fault that the API server itself reports: an OOM kill, a restart, a failed pull."""
+
+    type: str
+    target: TargetRef
+    pod: str
+    container: str = ""
+    at: datetime
+    count: int = Field(default=1, ge=1)
+    message: Annotated[str, StringConstraints(max_length=1024)] = ""
+
+
+class DetectRequest(Message):
+    """Asked every few seconds by the detection controller."""
+
+    cluster: str
+    topology_digest: str
+    topology: Topology | None = None
+    """Absent when unchanged. A server that does not know the digest answers 409 and is sent the whole."""
+    signals: tuple[ApiSignal, ...] = ()
+    """API-side observations of the last 15 minutes."""
+
+
+class Candidate(Message):
+    """A fault that is on now."""
+
+    type: str
+    scope: Scope
+    target: TargetRef
+    fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+    severity: Severity
+    confidence_percent: int = Field(ge=0, le=100)
+    rule: str
+    rule_version: str = ""
+    summary: str
+    onset: datetime
+    """When the fault began by the data."""
+    last_seen: datetime
+    predicted: bool = False
+    prediction: Prediction | None = None
+    metrics: tuple[MetricEvidence, ...] = ()
+    events: tuple[str, ...] = ()
+    pods: tuple[str, ...] = ()
+    count: int = Field(default=1, ge=1)
+
+
+class SourceHealth(Message):
+    """Whether a source answers; shown as a condition and a metric, never hidden."""
+
+    name: str
+    address: str
+    ok: bool
+    message: str = ""
+    newest_sample_age_seconds: float | None = None
+
+
+class DetectResponse(Message):
+    """All candidates that are on now. A fault that is not listed is over, unless a source it needs is not ok."""
+
+    evaluated_at: datetime
+    candidates: tuple[Candidate, ...] = ()
+    sources: tuple[SourceHealth, ...] = ()
+
+
+class ChangeKind(StrEnum):
+    """What changed."""
+
+    ROLLOUT = "Rollout"
+    SCALE = "Scale"
+    CONFIG = "Config"
+
+
+class Change(Message):
+    """One change of a workload or what it depends on, from the API server's own record."""
+
+    kind: ChangeKind
+    at: datetime
+    target: TargetRef
+    revision: str = ""
+    actor: str = ""
+    """Field manager that made it."""
+    summary: str
+    """For example ``image v1.8 -> v1.9, env CACHE_SIZE added``. Never values of Secrets."""
+    reference: str = ""
+    """API path of the object that records it."""
+
+
+class EventFact(Message):
+    """One Kubernetes event, counted."""
+
+    at: datetime
+    type: str
+    reason: str
+    message: Annotated[str, StringConstraints(max_length=1024)]
+    object: str
+    count: int = 1
+    reference: str = ""
+
+
+class PodState(Message):
+    """State of one pod of the affected workload at request time."""
+
+    name: str
+    uid: str
+    node: str
+    phase: str
+    ready: bool
+    restarts: int
+    started_at: datetime | None = None
+    last_termination_reason: str = ""
+    last_termination_at: datetime | None = None
+    memory_limit_bytes: int | None = None
+    cpu_limit_cores: float | None = None
+
+
+class IncidentFacts(Message):
+    """What the analysis server needs to know of an incident."""
+
+    name: str
+    namespace: str
+    uid: str
+    type: str
+    scope: Scope
+    target: TargetRef
+    severity: Severity
+    started_at: datetime
+    detected_at: datetime
+    prediction: Prediction | None = None
+
+
+class RcaRequest(Message):
+    """Explain this incident. The API-side context comes along; metrics and logs are read by the server itself."""
+
+    incident: IncidentFacts
+    window: Window
+    changes: tuple[Change, ...] = ()
+    events: tuple[EventFact, ...] = ()
+    pods: tuple[PodState, ...] = ()
+    replicas: int | None = None
+
+
+class RcaResponse(Message):
+    """Ranked causes, best first, refuted ones last; byte-identical for identical inputs and data."""
+
+    root_causes: tuple[RootCause, ...]
+    recommended_actions: tuple[RecommendedAction, ...] = ()
+    method: str
+    model: str = ""
+    degraded_reason: str = ""
+    """Set when a model is configured and could not be used."""
+    missing_data: tuple[str, ...] = ()
+    evidence_digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class VerifyRequest(Message):
+    """Did these actions help? Asked repeatedly until ``verdict`` is set or the window is over."""
+
+    incident: IncidentFacts
+    actions: tuple[Action, ...]
+    executed_at: datetime
+    """When the last action had finished (rollout complete)."""
+    window: Window
+    """From ``executed_at`` to the end of the verification."""
+    final: bool = False
+    """True at the end of the window: answer ``Inconclusive`` rather than nothing."""
+
+
+class MeasuredChange(Message):
+    """A quantity before and after, beside its control."""
+
+    name: str
+    query: str
+    unit: str
+    before: float
+    after: float
+    control_before: float | None = None
+    control_after: float | None = None
+
+
+class VerifyResponse(Message):
+    """``verdict`` is None while the data do not suffice yet and the window still runs."""
+
+    verdict: Verdict | None
+    reason: str
+    message: str
+    measurements: tuple[MeasuredChange, ...] = ()
+
+
+class Problem(Message):
+    """RFC 9457 problem details: what every error answer of the analysis server looks like."""
+
+    title: str
+    status: int
+    detail: str = ""
+    extra: dict[str, Any] = Field(default_factory=dict)
