@@ -23,6 +23,8 @@ from crds.v1alpha1.base import (
     Resource,
     Text,
     Time,
+    Unit,
+    Username,
     Window,
     Word,
 )
@@ -50,17 +52,25 @@ class ActionPlanSpec(ApiModel):
     """What is proposed. Immutable: a change is a new plan that supersedes this one, and approvals start anew."""
 
     incident_ref: LocalRef
+    """The incident that it is to end."""
     report_ref: LocalRef | None = None
+    """The RCAReport that recommended it."""
     supersedes: LocalRef | None = None
-    requested_by: Annotated[str, StringConstraints(max_length=253)]
+    """The plan that it replaces."""
+    requested_by: Username
     """Username of who proposed it; that one can never approve it."""
     cause_kind: Word
+    """Cause kind that the actions address, for policy rules."""
     cause: Line = ""
+    """The cause in one line."""
     confidence_percent: Percent
+    """Confidence of the cause, 0..100."""
     actions: Annotated[list[Action], Field(min_length=1, max_length=4)]
+    """Carried out one after the other; the first failure ends the plan."""
     summary: Line
     """The actions in words."""
     expected_impact: Line = ""
+    """What it will do to users while it runs."""
     rollback: Line = ""
     """How to undo it."""
 
@@ -77,24 +87,36 @@ class RuleResult(ApiModel):
     """One policy rule's word on this plan."""
 
     policy: Annotated[str, StringConstraints(max_length=253)]
+    """Name of the ActionPolicy."""
     rule: Annotated[str, StringConstraints(max_length=128)]
+    """Name of the rule in it."""
     tier: Tier
+    """What this rule alone says."""
     message: Line
+    """Why."""
 
 
 class PolicyDecision(ApiModel):
     """Written by the policy controller, once per plan."""
 
     tier: Tier
+    """The strictest of all matching rules."""
     reason: Word
+    """CamelCase word for programs."""
     message: Text
+    """The same for people."""
     rules: Annotated[list[RuleResult], Field(max_length=16)] = []
+    """Every matching rule's word."""
     plan_digest: Digest
     """Over the plan's spec and UID, the target's UID and the part of the live target that the actions would change."""
     required_approvals: int = Field(ge=0, le=5)
+    """Distinct people who must approve."""
     approval_ref: LocalRef | None = None
+    """The Approval that asks them."""
     decided_at: Time
+    """When policy decided."""
     expires_at: Time
+    """After this nothing of the plan runs."""
 
 
 class ActionPhase(StrEnum):
@@ -111,38 +133,60 @@ class ActionResult(ApiModel):
     """What one action did."""
 
     id: Annotated[str, StringConstraints(max_length=20)]
+    """The action's id in ``spec.actions``."""
     action_id: Annotated[str, StringConstraints(max_length=64)]
     """Value that every write of this action carries: derived from the plan's UID and the action's id."""
     phase: ActionPhase
     reason: Word
+    """CamelCase word for programs."""
     message: Text = ""
+    """The same for people."""
     started_at: Time
+    """When the intent was recorded, before the first write."""
     finished_at: Time | None = None
+    """When it had succeeded or failed."""
+    target_digest: Digest | None = None
+    """Of the live target when the intent was recorded."""
     before: Line = ""
+    """State of the target before."""
     after: Line = ""
+    """State of the target after."""
 
 
 class ExecutionStatus(ApiModel):
     """Written by the execution controller."""
 
     phase: ActionPhase
+    """How far the plan as a whole has come."""
     reason: Word
+    """CamelCase word for programs."""
     message: Text = ""
+    """The same for people."""
     actions: Annotated[list[ActionResult], Field(max_length=4)] = []
+    """One result per action begun."""
     started_at: Time
+    """When the executor took it up."""
     finished_at: Time | None = None
+    """When it was through."""
 
 
 class Measurement(ApiModel):
     """A quantity before and after the action, beside the untouched control."""
 
     name: Annotated[str, StringConstraints(max_length=64)]
+    """What was measured."""
     query: Query
-    unit: Annotated[str, StringConstraints(max_length=32)]
+    """PromQL to run again."""
+    unit: Unit
+    """Unit of all four numbers."""
     before: Measure
+    """At the target, before the action."""
     after: Measure
+    """At the target, after the action."""
     control_before: Measure | None = None
+    """At the untouched siblings, before."""
     control_after: Measure | None = None
+    """At the untouched siblings, after."""
 
 
 class VerificationStatus(ApiModel):
@@ -151,20 +195,30 @@ class VerificationStatus(ApiModel):
     verdict: Verdict | None = None
     """Unset while the measurement runs."""
     reason: Word
+    """CamelCase word for programs."""
     message: Text = ""
+    """The same for people."""
     window: Window
+    """From the end of the action to the end of the measurement."""
     measurements: Annotated[list[Measurement], Field(max_length=8)] = []
+    """The numbers behind the verdict."""
     completed_at: Time | None = None
+    """When the verdict was reached."""
 
 
 class ActionPlanStatus(ApiModel):
     """``execution`` is written by the executor, ``verification`` by feedback, the rest by the policy controller."""
 
     state: PlanState | None = None
+    """Where the plan stands; ``conditions`` say why."""
     tier: Tier | None = None
+    """How much say people have in it."""
     action: Line = ""
+    """The actions in words."""
     observed_generation: int | None = None
-    conditions: Annotated[list[Condition], Field(max_length=16)] = []
+    """Generation of the spec that this status speaks of."""
+    conditions: Annotated[list[Condition], Field(max_length=12)] = []
+    """Decided, Approved, Executed, Verified."""
     decision: PolicyDecision | None = None
     execution: ExecutionStatus | None = None
     verification: VerificationStatus | None = None
@@ -179,7 +233,7 @@ class ActionPlan(Resource):
         short="aplan",
         columns=(
             Column(name="State", path=".status.state"),
-            Column(name="Tier", path=".status.tier"),
+            Column(name="Tier", path=".status.tier", wide=True),
             Column(name="Action", path=".spec.summary"),
             Column(name="Verdict", path=".status.verification.verdict", wide=True),
             Column(name="Requester", path=".spec.requestedBy", wide=True),

@@ -28,10 +28,14 @@ Duration = Annotated[str, StringConstraints(pattern=r"^([0-9]+(s|m|h))+$", max_l
 class PolicyMatch(ApiModel):
     """All given fields must match; an absent one matches everything. ``namespaces`` must be named (default deny)."""
 
-    namespaces: Annotated[list[Glob], Field(min_length=1, max_length=64)]
+    namespaces: Annotated[list[Glob], Field(min_length=1, max_length=16)]
+    """Namespaces, or patterns with ``*``."""
     action_types: Annotated[list[ActionType], Field(max_length=16)] = []
-    cause_kinds: Annotated[list[Word], Field(max_length=32)] = []
+    """Types of actions."""
+    cause_kinds: Annotated[list[Word], Field(max_length=8)] = []
+    """Cause kinds, for example MemoryLeak."""
     severities: Annotated[list[Severity], Field(max_length=4)] = []
+    """Severities of the incident."""
 
 
 class PolicyLimits(ApiModel):
@@ -42,26 +46,41 @@ class PolicyLimits(ApiModel):
     max_replicas: int = Field(default=10, ge=1, le=50)
     """Upper bound of an approved scale."""
     max_replica_change: int = Field(default=3, ge=1, le=50)
+    """Largest difference between the present and the wanted number of replicas."""
 
 
 class PolicyRule(ApiModel):
     """One rule: what it matches, and the tier that follows."""
 
     name: Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+    """Unique within the policy; recorded with every decision."""
     match: PolicyMatch
     tier: Tier
+    """What follows when it matches."""
     min_confidence_percent: Percent = 0
     """Below this confidence AutoLowRisk becomes HumanApproval."""
     required_approvals: int = Field(default=1, ge=1, le=5)
+    """Distinct people who must approve, where approval is needed."""
     expires_after: Duration = "30m"
+    """How long a decision may be waited for, and used."""
     limits: PolicyLimits = PolicyLimits()
+
+    cel_rules: ClassVar[tuple[tuple[str, str], ...]] = (
+        (
+            "!has(self.expiresAfter) || (duration(self.expiresAfter) >= duration('1s')"
+            " && duration(self.expiresAfter) <= duration('24h'))",
+            "expiresAfter must be between 1s and 24h",
+        ),
+    )
 
 
 class ActionPolicySpec(ApiModel):
     """Rules; every matching rule is recorded and the strictest tier wins. No match means Forbidden."""
 
     description: Text = ""
-    rules: Annotated[list[PolicyRule], Field(min_length=1, max_length=64)]
+    """What the policy is for."""
+    rules: Annotated[list[PolicyRule], Field(min_length=1, max_length=32)]
+    """Names are unique."""
 
     cel_rules: ClassVar[tuple[tuple[str, str], ...]] = (
         (
@@ -75,8 +94,11 @@ class ActionPolicyStatus(ApiModel):
     """Written by the policy controller."""
 
     valid: bool | None = None
+    """False when a rule could not be understood; its namespaces then need a person for everything."""
     observed_generation: int | None = None
+    """Generation of the spec that this status speaks of."""
     conditions: Annotated[list[Condition], Field(max_length=4)] = []
+    """Valid, and why not."""
 
 
 class ActionPolicy(Resource):

@@ -17,10 +17,14 @@ class ActionType(StrEnum):
     SCALE_DEPLOYMENT = "ScaleDeployment"
 
 
+_VERBS = {ActionType.RESTART_DEPLOYMENT: "Restart", ActionType.SCALE_DEPLOYMENT: "Scale"}
+
+
 class ScaleParameters(ApiModel):
     """Absolute, so that repeating it changes nothing."""
 
     replicas: int = Field(ge=1, le=50)
+    """Number of replicas afterwards."""
 
 
 class Action(ApiModel):
@@ -30,7 +34,9 @@ class Action(ApiModel):
     """Unique within the plan."""
     type: ActionType
     target: TargetRef
+    """The live object to act on; its namespace is the plan's."""
     scale: ScaleParameters | None = None
+    """Required for ScaleDeployment."""
 
     cel_rules: ClassVar[tuple[tuple[str, str], ...]] = (
         (
@@ -42,12 +48,16 @@ class Action(ApiModel):
             "RestartDeployment and ScaleDeployment need a target of kind Deployment in apps/v1",
         ),
         (
-            "self.target.uid != ''",
+            "has(self.target.uid) && self.target.uid != ''",
             "target.uid is required: an action is about one live object, not about a name",
+        ),
+        (
+            "has(self.target.namespace) && self.target.namespace != ''",
+            "target.namespace is required: it is the namespace of the plan",
         ),
     )
 
     def describe(self) -> str:
-        """``RestartDeployment deploy/payments``: for columns, events and the timeline."""
-        text = f"{self.type.value} {self.target.short()}"
+        """``Restart deploy/payments``: for columns, events and the timeline."""
+        text = f"{_VERBS[self.type]} {self.target.short()}"
         return f"{text} to {self.scale.replicas}" if self.scale else text

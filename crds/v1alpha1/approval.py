@@ -19,6 +19,7 @@ from crds.v1alpha1.base import (
     Resource,
     Text,
     Time,
+    Username,
     Word,
 )
 
@@ -47,28 +48,45 @@ class DecisionVerdict(StrEnum):
 class Decision(ApiModel):
     """One person's word. Appended by the API server's admission policy, never by a client."""
 
-    by: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    by: Username
+    """Who, as the API server authenticated them."""
     verdict: DecisionVerdict
     reason: Text = ""
+    """Why, in their words."""
     plan_digest: Digest
+    """What was decided about."""
 
 
 class ApprovalSpec(ApiModel):
     """What is asked. Only ``decisions`` changes, by one entry at a time, by the admission policy."""
 
     plan_ref: LocalRef
+    """The plan."""
     plan_digest: Digest
+    """Over the plan and the live target; any later difference voids the approval."""
     tier: Tier
+    """AutoLowRisk or HumanApproval: nothing else can be approved."""
     summary: Line
-    requested_by: Annotated[str, StringConstraints(max_length=253)]
+    """The actions in words."""
+    requested_by: Username
+    """Who proposed the plan; that one can never approve it."""
     required_approvals: int = Field(ge=0, le=5)
     """0 for plans that policy lets run by themselves; a reject still stops those before dispatch."""
     expires_at: Time
+    """Decisions after this moment do not count."""
     decisions: Annotated[list[Decision], Field(max_length=20)] = []
+    """Who said what, in order. The API server appends, nobody edits."""
 
-    cel_rules: ClassVar[tuple[tuple[str, str], ...]] = tuple(
-        (f"self.{name} == oldSelf.{name}", f"spec.{name} is immutable")
-        for name in ("planRef", "planDigest", "tier", "summary", "requestedBy", "requiredApprovals", "expiresAt")
+    cel_rules: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("self.tier in ['AutoLowRisk', 'HumanApproval']", "tier must be AutoLowRisk or HumanApproval"),
+        (
+            "self.requiredApprovals > 0 || self.tier == 'AutoLowRisk'",
+            "requiredApprovals must be at least 1 when tier is HumanApproval",
+        ),
+        *(
+            (f"self.{name} == oldSelf.{name}", f"spec.{name} is immutable")
+            for name in ("planRef", "planDigest", "tier", "summary", "requestedBy", "requiredApprovals", "expiresAt")
+        ),
     )
 
 
@@ -76,17 +94,23 @@ class ApprovalStatus(ApiModel):
     """Written by the approval controller."""
 
     state: ApprovalState | None = None
+    """Where the approval stands; ``message`` says why."""
     reason: Word | None = None
+    """CamelCase word for programs."""
     message: Text = ""
+    """The same for people."""
     approvals: str = Field(default="", max_length=8)
     """Distinct approvers of those required, for example ``1/2``."""
     decided_by: Annotated[str, StringConstraints(max_length=300)] = ""
+    """Usernames of those whose decisions count."""
     decided_at: Time | None = None
     """When the controller saw the deciding entry."""
     grants: Annotated[list[Annotated[str, StringConstraints(max_length=253)]], Field(max_length=4)] = []
     """Names of the Roles that let the executor perform exactly the approved actions, while they exist."""
     observed_generation: int | None = None
+    """Generation of the spec that this status speaks of."""
     conditions: Annotated[list[Condition], Field(max_length=8)] = []
+    """Approved, Expired, Void, Used, and why."""
 
 
 class Approval(Resource):
@@ -98,9 +122,9 @@ class Approval(Resource):
         short="appr",
         columns=(
             Column(name="State", path=".status.state"),
-            Column(name="Plan", path=".spec.planRef.name"),
             Column(name="Have", path=".status.approvals"),
             Column(name="By", path=".status.decidedBy"),
+            Column(name="Plan", path=".spec.planRef.name", wide=True),
             Column(name="Summary", path=".spec.summary", wide=True),
             Column(name="Expires", path=".spec.expiresAt", wide=True),
             Column(name="Age", path=".metadata.creationTimestamp", type="date"),

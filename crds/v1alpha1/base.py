@@ -13,17 +13,23 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic.alias_generators import to_camel
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+"""An RFC 1123 subdomain, as Kubernetes has it for most objects."""
 Word = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
 """A CamelCase word: types, reasons, rule names in conditions."""
 Line = Annotated[str, StringConstraints(max_length=300)]
 """One line for people."""
 Text = Annotated[str, StringConstraints(max_length=1024)]
-Query = Annotated[str, StringConstraints(max_length=2048)]
+Message = Annotated[str, StringConstraints(max_length=512)]
+"""A condition's message: a sentence or two."""
+Username = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+"""As the API server authenticated it."""
+Query = Annotated[str, StringConstraints(max_length=768)]
 """PromQL, LogQL or an API path, complete enough to be run again."""
 Uid = Annotated[str, StringConstraints(max_length=64)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Percent = Annotated[int, Field(ge=0, le=100)]
+Unit = Annotated[str, StringConstraints(max_length=32)]
 Measure = Annotated[str, StringConstraints(max_length=32, pattern=r"^-?[0-9.]+(e[-+]?[0-9]+)?$|^NaN$")]
 """A measured number as a decimal string (the API has no floats); the unit stands beside it."""
 
@@ -84,29 +90,40 @@ class Condition(ApiModel):
     """A ``metav1.Condition``."""
 
     type: Word
+    """What the condition is about, for example Resolved."""
     status: ConditionStatus
     reason: Word
-    message: Text = ""
+    """CamelCase word for programs: why the status is what it is."""
+    message: Message = ""
+    """The same for people."""
     last_transition_time: Time
+    """When the status last changed."""
     observed_generation: int | None = Field(default=None, ge=0)
+    """Generation of the spec that this speaks of."""
 
 
 class LocalRef(ApiModel):
     """An object of ours in the same namespace."""
 
     name: Name
+    """Name of the object."""
     uid: Uid
+    """UID of the object: a namesake created later is another one."""
 
 
 class TargetRef(ApiModel):
     """The object an incident or an action is about."""
 
     api_version: Annotated[str, StringConstraints(max_length=128)] = "apps/v1"
+    """API group and version of the target."""
     kind: Word
-    namespace: Annotated[str, StringConstraints(max_length=63)] = ""
+    """Kind of the target, for example Deployment."""
+    namespace: Annotated[str, StringConstraints(max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")] = ""
     """Empty for cluster-scoped objects such as nodes."""
     name: Name
+    """Name of the target."""
     uid: Uid = ""
+    """UID of the target: a namesake created later is another object."""
 
     def short(self) -> str:
         """``deploy/payments``: what the printer columns show."""
@@ -118,7 +135,11 @@ class Window(ApiModel):
     """A closed span of time."""
 
     start: Time
+    """First moment."""
     end: Time
+    """Last moment."""
+
+    cel_rules: ClassVar[tuple[tuple[str, str], ...]] = (("self.start <= self.end", "start must not be after end"),)
 
 
 class ObjectMeta(BaseModel):

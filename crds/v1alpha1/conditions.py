@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from crds.v1alpha1.base import Condition, ConditionStatus
-
-MAX_MESSAGE = 1024
+from crds.v1alpha1.clip import clip
 
 
 class Wanted(NamedTuple):
@@ -35,7 +34,7 @@ def merge(
                 type=item.type,
                 status=status,
                 reason=item.reason,
-                message=item.message[:MAX_MESSAGE],
+                message=clip(Condition, "message", item.message),
                 last_transition_time=since,
                 observed_generation=generation,
             )

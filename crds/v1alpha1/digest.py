@@ -75,15 +75,13 @@ def target_digest(action: Action, live: JsonObject) -> str:
     return sha256(live_part(action, live))
 
 
-def plan_digest(plan: ActionPlan, live: Mapping[str, JsonObject]) -> str:
+def plan_digest(plan: ActionPlan, live: Mapping[str, JsonObject | None]) -> str:
     """Digest of the plan and of all its live targets.
 
     Args:
         plan: as served; its spec is immutable, its UID is its identity.
-        live: the live target of each action, by action id within the plan (``Action.id``).
-
-    Raises:
-        KeyError: a target is missing; callers decide what a missing target means before asking.
+        live: the live target of each action, by action id within the plan (``Action.id``); None when there is none,
+            which gives a digest that no approval is ever asked for.
     """
     return sha256(
         {
@@ -92,14 +90,19 @@ def plan_digest(plan: ActionPlan, live: Mapping[str, JsonObject]) -> str:
                 "namespace": plan.metadata.namespace,
                 "name": plan.metadata.name,
                 "uid": plan.metadata.uid,
-                "spec": plan.spec.to_wire(),
+                # Without defaults: an optional field that a later version adds leaves approvals in flight as they are.
+                "spec": plan.spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True),
             },
             "targets": [
-                {"action": action.id, "type": action.type.value, "live": live_part(action, live[action.id])}
+                {"action": action.id, "type": action.type.value, "live": _live(action, live.get(action.id))}
                 for action in plan.spec.actions
             ],
         }
     )
+
+
+def _live(action: Action, live: JsonObject | None) -> dict[str, Any] | None:
+    return None if live is None else live_part(action, live)
 
 
 def _template_without_restart(template: JsonObject) -> dict[str, Any]:

@@ -24,8 +24,12 @@ from crds.v1alpha1.base import (
     TargetRef,
     Text,
     Time,
+    Unit,
     Word,
 )
+
+
+_IMMUTABLE = "spec.{} is immutable; people change spec.override only"
 
 
 class IncidentState(StrEnum):
@@ -57,18 +61,24 @@ class DetectedBy(ApiModel):
     """The rule or model that opened the incident."""
 
     rule: Annotated[str, StringConstraints(max_length=128)]
+    """Name of the rule or model."""
     version: Annotated[str, StringConstraints(max_length=64)] = ""
+    """Its version, so that the detection can be repeated."""
     confidence_percent: Percent
+    """How sure it was, 0..100."""
 
 
 class Override(ApiModel):
     """What a person may change after the fact."""
 
     severity: Severity | None = None
+    """Replaces what detection said."""
     acknowledged: bool = False
+    """Somebody has seen it and is on it."""
     closed: bool = False
     """True ends the incident as ``Closed``; no further action is planned."""
     note: Text = ""
+    """Free text of the person; part of the record."""
 
 
 class IncidentSpec(ApiModel):
@@ -83,16 +93,28 @@ class IncidentSpec(ApiModel):
     started_at: Time
     """Onset: when the fault began by the data, not when it was noticed."""
     detected_at: Time
+    """When it was noticed."""
     detected_by: DetectedBy
     severity: Severity
+    """As detection first judged it; ``override.severity`` replaces it."""
     predicted: bool = False
     """True when the harm (an OOM kill, a full disk) has not happened yet."""
     summary: Line = ""
+    """The fault in one line."""
     override: Override | None = None
 
-    cel_rules: ClassVar[tuple[tuple[str, str], ...]] = tuple(
-        (f"self.{name} == oldSelf.{name}", f"spec.{name} is immutable; people change spec.override only")
-        for name in ("fingerprint", "type", "scope", "target", "startedAt", "detectedAt", "detectedBy", "severity")
+    cel_rules: ClassVar[tuple[tuple[str, str], ...]] = (
+        *(
+            (f"self.{name} == oldSelf.{name}", _IMMUTABLE.format(name))
+            for name in ("fingerprint", "type", "scope", "target", "startedAt", "detectedAt", "detectedBy", "severity")
+        ),
+        *(
+            (
+                f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})",
+                _IMMUTABLE.format(name),
+            )
+            for name in ("predicted", "summary")
+        ),
     )
 
 
@@ -100,34 +122,52 @@ class MetricEvidence(ApiModel):
     """The numbers that fired, with the query that shows them."""
 
     query: Query
+    """PromQL to run again."""
     summary: Line
+    """What the numbers say, in words."""
     value: Measure
-    unit: Annotated[str, StringConstraints(max_length=32)] = ""
+    """The number that fired, as a decimal string."""
+    unit: Unit = ""
+    """Unit of the value."""
 
 
 class Signal(ApiModel):
     """One observation that belongs to this incident; repeats are counted."""
 
     type: Word
+    """Kind of fault, as in ``spec.type``."""
     rule: Annotated[str, StringConstraints(max_length=128)]
+    """Rule or model that raised it."""
     target: TargetRef
     first_seen_at: Time
+    """Onset by the data."""
     last_seen_at: Time
+    """Last time it was seen."""
     count: int = Field(default=1, ge=1)
+    """How many observations were merged into this one."""
     confidence_percent: Percent = 0
-    metrics: Annotated[list[MetricEvidence], Field(max_length=8)] = []
-    events: Annotated[list[Line], Field(max_length=8)] = []
+    """How sure the rule was, 0..100."""
+    metrics: Annotated[list[MetricEvidence], Field(max_length=2)] = []
+    """The numbers behind it."""
+    events: Annotated[list[Line], Field(max_length=4)] = []
+    """Kubernetes events and pod states behind it."""
 
 
 class Prediction(ApiModel):
     """When the harm is expected, with an interval."""
 
     resource: Annotated[str, StringConstraints(max_length=64)]
+    """What runs out, for example memory."""
     limit: Measure
-    unit: Annotated[str, StringConstraints(max_length=32)]
+    """The limit that is reached then."""
+    unit: Unit
+    """Unit of the limit."""
     expected_at: Time
+    """Best estimate."""
     earliest_at: Time
+    """Lower end of the interval."""
     latest_at: Time
+    """Upper end of the interval."""
 
 
 class DetectionStatus(ApiModel):
@@ -136,10 +176,14 @@ class DetectionStatus(ApiModel):
     active: bool
     """False once the signals have been absent for the rule's hold time."""
     last_seen_at: Time
+    """Last time that any of its signals was seen."""
     severity: Severity
-    signals: Annotated[list[Signal], Field(max_length=16)] = []
+    """The worst so far."""
+    signals: Annotated[list[Signal], Field(max_length=8)] = []
+    """What was observed, merged by type, rule and target."""
     prediction: Prediction | None = None
-    affected: Annotated[list[TargetRef], Field(max_length=16)] = []
+    affected: Annotated[list[TargetRef], Field(max_length=8)] = []
+    """Pods and workloads that show the fault."""
 
 
 class TimelineSource(StrEnum):
@@ -163,34 +207,46 @@ class TimelineEntry(ApiModel):
     """One line of the story, oldest first."""
 
     at: Time
+    """When it happened, by the data where the data say so."""
     source: TimelineSource
     actor: Annotated[str, StringConstraints(max_length=128)] = ""
     """Who or what did it: a username, a controller, a rule."""
     message: Line
-    reference: Query = ""
-    """Query, object or revision that shows it."""
+    """What happened, in one line."""
+    reference: Line = ""
+    """Object, revision, metric or query that shows it."""
 
 
 class IncidentStatus(ApiModel):
     """``detection`` is written by the detection controller, everything else by the incident controller."""
 
     state: IncidentState | None = None
+    """Where the incident stands; ``conditions`` say why."""
     severity: Severity | None = None
     """The person's override, else the worst that detection has seen."""
     observed_generation: int | None = None
-    conditions: Annotated[list[Condition], Field(max_length=16)] = []
+    """Generation of the spec that this status speaks of."""
+    conditions: Annotated[list[Condition], Field(max_length=12)] = []
+    """Detected, Diagnosed, Planned, Approved, Remediated, Verified, Resolved, Escalated."""
     detection: DetectionStatus | None = None
-    timeline: Annotated[list[TimelineEntry], Field(max_length=64)] = []
+    timeline: Annotated[list[TimelineEntry], Field(max_length=48)] = []
     """What happened, oldest first: signals, changes, logs, diagnosis, decisions, actions, verification."""
     report_ref: LocalRef | None = None
+    """The RCAReport."""
     plan_ref: LocalRef | None = None
     """The newest plan; older ones are superseded."""
     approval_ref: LocalRef | None = None
+    """The newest plan's Approval."""
     cause: Line = ""
+    """Most likely cause, in one line."""
     action: Line = ""
+    """What was proposed or done, in one line."""
     verdict: Verdict | None = None
+    """What became of the action."""
     resolved_at: Time | None = None
+    """When it ended."""
     reopened: int = Field(default=0, ge=0)
+    """How often it came back within its reopen window."""
 
 
 class Incident(Resource):

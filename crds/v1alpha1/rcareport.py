@@ -53,13 +53,16 @@ class Evidence(ApiModel):
     """One observation for or against a hypothesis."""
 
     id: ShortId
+    """Unique within the report; the explanation cites it."""
     kind: EvidenceKind
     summary: Line
+    """What was observed, in one line."""
     at: Time | None = None
     """When it happened, where that is one moment; it then stands in the incident's timeline."""
     query: Query = ""
     """PromQL, LogQL or API path that shows it."""
     window: Window | None = None
+    """Over which the query was run."""
     result_digest: Digest | None = None
     """SHA-256 of the canonical result when it was run."""
 
@@ -68,41 +71,58 @@ class Refuter(ApiModel):
     """A query that would have refuted the hypothesis, and what it said."""
 
     summary: Line
+    """What would have refuted it, in words."""
     query: Query = ""
+    """PromQL, LogQL or API path to run again."""
     refuted: bool
+    """True if it did."""
     result: Line = ""
+    """What the query said."""
 
 
 class RootCause(ApiModel):
     """One hypothesis. ``confidencePercent`` is set by code, never by a model."""
 
     id: ShortId
+    """Unique within the report."""
     kind: Word
     """Cause kind from the catalogue, for example MemoryLeak, BadRollout."""
     summary: Line
+    """The cause in one line."""
     explanation: Text = ""
+    """How the evidence hangs together; cites evidence by id."""
     target: TargetRef
     confidence_percent: Percent
+    """0..100, computed from the evidence by code."""
     refuted: bool = False
+    """A refuted hypothesis is kept, marked, and ranked below."""
     source: Annotated[str, StringConstraints(pattern=r"^(Deterministic|Model)$")] = "Deterministic"
-    evidence: Annotated[list[Evidence], Field(max_length=12)] = []
-    refuters: Annotated[list[Refuter], Field(max_length=6)] = []
+    """Who proposed it: Deterministic (rules) or Model."""
+    evidence: Annotated[list[Evidence], Field(max_length=6)] = []
+    """What speaks for it."""
+    refuters: Annotated[list[Refuter], Field(max_length=4)] = []
+    """What would have spoken against it, and whether it did."""
 
 
 class RecommendedAction(ApiModel):
     """A typed action that would address a cause."""
 
     cause_id: ShortId
+    """The root cause that it addresses."""
     action: Action
     why: Line
+    """Why it should help."""
     confidence_percent: Percent
+    """0..100, computed by code."""
 
 
 class RCAReportSpec(ApiModel):
     """What is asked: explain this incident over this window. Immutable."""
 
     incident_ref: LocalRef
+    """The incident to explain."""
     window: Window
+    """The time to look at."""
 
     cel_rules: ClassVar[tuple[tuple[str, str], ...]] = (("self == oldSelf", "spec is immutable; create a new RCAReport"),)
 
@@ -111,21 +131,31 @@ class RCAReportStatus(ApiModel):
     """Written by the rca controller."""
 
     state: ReportState | None = None
+    """Where the diagnosis stands."""
     observed_generation: int | None = None
-    conditions: Annotated[list[Condition], Field(max_length=8)] = []
+    """Generation of the spec that this status speaks of."""
+    conditions: Annotated[list[Condition], Field(max_length=6)] = []
+    """Complete, Degraded, and what is being waited for."""
     cause: Line = ""
     """Summary of the first cause that is not refuted."""
     confidence_percent: Percent | None = None
-    root_causes: Annotated[list[RootCause], Field(max_length=8)] = []
+    """Confidence of that cause, 0..100."""
+    root_causes: Annotated[list[RootCause], Field(max_length=5)] = []
+    """Hypotheses, best first, refuted ones last."""
     recommended_actions: Annotated[list[RecommendedAction], Field(max_length=4)] = []
+    """What would help, best first."""
     method: Annotated[str, StringConstraints(max_length=64)] = ""
     """``deterministic`` or ``deterministic+model``."""
     model: Annotated[str, StringConstraints(max_length=128)] = ""
+    """Name and version of the model, if one took part."""
     degraded_reason: Line = ""
+    """Why the model could not be used."""
     missing_data: Annotated[list[Line], Field(max_length=8)] = []
     """Sources that could not be read; each lowers the confidence."""
     evidence_digest: Digest | None = None
+    """SHA-256 over all evidence."""
     completed_at: Time | None = None
+    """When the diagnosis was done."""
 
 
 class RCAReport(Resource):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -101,6 +102,11 @@ class Cluster:
         items: list[dict[str, Any]] = json.loads(self.ok("get", kind, *scope, "-l", selector, "-o", "json"))["items"]
         return items
 
+    def whoami(self) -> str:
+        """Username of the administrator's own credential."""
+        name: str = json.loads(self.ok("auth", "whoami", "-o", "json"))["status"]["userInfo"]["username"]
+        return name
+
     def apply(self, *objects: dict[str, Any], **options: Any) -> str:
         """Apply manifests."""
         return self.ok("apply", "-f", "-", stdin=yaml.safe_dump_all(objects), **options)
@@ -114,3 +120,46 @@ class Cluster:
             return body if body and body.get("status", {}).get("state") in wanted else None
 
         return eventually(probe, within=within, what=f"{kind}/{name} to be {' or '.join(wanted)}")
+
+
+def kill_container(cluster: Cluster, namespace: str, selector: str) -> None:
+    """Send SIGKILL to the first process of the pod's containers, and wait until the kubelet has started it again.
+
+    On a cluster whose node shares this machine's process table the process itself is killed; elsewhere the pod is
+    deleted without grace, which is the nearest that the API offers.
+    """
+    (pod,) = cluster.list("pods", namespace, selector)
+    name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+    pids = [pid for pid in _pids_of(uid) if _command(pid) and "pause" not in _command(pid)]
+    if not pids:
+        cluster.ok("delete", "pod", name, "-n", namespace, "--grace-period=0", "--force")
+        return
+    before = sum(status["restartCount"] for status in pod["status"]["containerStatuses"])
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+
+    def restarted() -> bool:
+        body = cluster.get("pod", name, namespace)
+        return bool(body) and sum(s["restartCount"] for s in body["status"].get("containerStatuses", [])) > before
+
+    eventually(restarted, within=120, what=f"pod {name} to be restarted by the kubelet")
+
+
+def _pids_of(pod_uid: str) -> list[int]:
+    """Processes in the control groups of one pod, as this machine sees them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cgroup"):
+        try:
+            groups = path.read_text()
+        except OSError:
+            continue  # ended meanwhile
+        if pod_uid in groups or pod_uid.replace("-", "_") in groups:
+            found.append(int(path.parent.name))
+    return found
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""

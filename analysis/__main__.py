@@ -1,0 +1,50 @@
+"""``python -m analysis --config FILE``: exit 2 with one line when the configuration cannot be used."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from analysis.api.app import create_app
+from analysis.config import ConfigError, load
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the server until it is told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m analysis", description="The external analysis server of IIRP.")
+    parser.add_argument("--config", type=Path, required=True, help="YAML file, see docs/architecture.md")
+    parser.add_argument("--check", action="store_true", help="validate the configuration and exit")
+    options = parser.parse_args(arguments)
+    try:
+        config = load(options.config)
+        app = create_app(config)
+    except ConfigError as error:
+        print(f"analysis: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    logging.basicConfig(
+        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    if options.check:
+        return 0
+    uvicorn.run(
+        app,
+        host=config.listen.host,
+        port=config.listen.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=5,
+        limit_concurrency=256,
+        forwarded_allow_ips="127.0.0.1",
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

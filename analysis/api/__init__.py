@@ -1,0 +1,1 @@
+"""HTTP: routes, problem details, metrics. The composition of the server stands in ``app``."""

@@ -1,0 +1,117 @@
+"""The application: configuration in, a FastAPI app with all its parts wired out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import httpx
+from fastapi import FastAPI, Request, Response
+
+from analysis.api import gate, health, problems, v1
+from analysis.api.limits import BodyLimit
+from analysis.api.metrics import Metrics
+from analysis.auth.identity import Authenticator, NoReviewer, TokenReviewer, read_secrets
+from analysis.config import Config
+from analysis.detect.rules import load_rules
+from analysis.detect.service import Detector
+from analysis.kube import ApiServer
+from analysis.llm.service import Narrator, narrator_from
+from analysis.rca.catalogue import load_causes
+from analysis.rca.service import Explainer
+from analysis.telemetry.health import SourceProbe
+from analysis.telemetry.loki import Loki
+from analysis.telemetry.prometheus import Prometheus
+from analysis.verify.service import Verifier
+from analysis.web import pages
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+"""A topology of 150,000 pods is sent in about 30 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the routes use; kept in ``app.state.services``."""
+
+    config: Config
+    metrics: Metrics
+    authenticator: Authenticator
+    detector: Detector
+    explainer: Explainer
+    verifier: Verifier
+    probe: SourceProbe
+    narrator: Narrator | None
+
+
+def create_app(config: Config) -> FastAPI:
+    """Build the application.
+
+    Raises:
+        ConfigError: rules, causes or secrets cannot be used.
+    """
+    client = httpx.AsyncClient(limits=httpx.Limits(max_connections=32), trust_env=False)
+    api_server = ApiServer(config.kubernetes) if config.kubernetes else None
+    services = _services(config, client, api_server)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await client.aclose()
+        if services.narrator:
+            await services.narrator.aclose()
+        if api_server:
+            await api_server.aclose()
+
+    app = FastAPI(title="IIRP analysis", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.services = services
+    problems.install(app)
+    _observe(app, services.metrics)
+    app.include_router(health.router)
+    app.include_router(gate.router)
+    app.include_router(v1.router)
+    if config.web.enabled and api_server:
+        pages.install(app, config.web, api_server)
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
+    return app
+
+
+def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer | None) -> Services:
+    prometheus = Prometheus(config.prometheus.url, config.prometheus.timeout_seconds, client)
+    loki = Loki(config.loki.url, config.loki.timeout_seconds, client)
+    probe = SourceProbe(prometheus, loki)
+    metrics = Metrics()
+    reviewer = TokenReviewer(api_server, config.auth.audience) if api_server else NoReviewer()
+    narrator = narrator_from(config.model, metrics) if config.model else None
+    return Services(
+        config=config,
+        metrics=metrics,
+        authenticator=Authenticator(config.auth, read_secrets(config.auth.static), reviewer),
+        detector=Detector(load_rules(config.rules.directory), prometheus, probe, utc_now),
+        explainer=Explainer(load_causes(config.causes.directory), prometheus, loki, narrator),
+        verifier=Verifier(prometheus, utc_now),
+        probe=probe,
+        narrator=narrator,
+    )
+
+
+def utc_now() -> datetime:
+    """The wall clock, read at the edge only."""
+    return datetime.now(tz=UTC)
+
+
+def _observe(app: FastAPI, metrics: Metrics) -> None:
+    @app.middleware("http")
+    async def count(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        started = time.perf_counter()
+        code = 500
+        try:
+            response = await call_next(request)
+            code = response.status_code
+            return response
+        finally:
+            route = getattr(request.scope.get("route"), "path", "unmatched")
+            metrics.requests.labels(route, str(code)).inc()
+            metrics.seconds.labels(route).observe(time.perf_counter() - started)

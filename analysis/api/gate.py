@@ -1,0 +1,68 @@
+"""Who may do what: ``GET /auth`` for the gateway, and the same check again on our own routes.
+
+The gateway forwards the caller's ``Authorization`` header; the routes check it themselves. No header that names an identity
+is read anywhere, so forging one is useless, with or without the gateway in front.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+
+from analysis.api.problems import ProblemError
+from analysis.auth.access import Route, find_route, usernames
+from analysis.auth.identity import Unauthenticated, Unavailable
+
+router = APIRouter()
+logger = logging.getLogger(__name__)
+
+
+async def authorise(request: Request, route: Route | None, authorization: str | None) -> str:
+    """Username of a caller who may use the route; empty for routes that need no token.
+
+    Raises:
+        ProblemError: 401, 403 or 503.
+    """
+    services = request.app.state.services
+    decisions = services.metrics.decisions
+    if route is None:
+        decisions.labels("forbidden", "unknown").inc()
+        raise ProblemError(403, "This path or method is not offered to anyone")
+    if not route.accounts:
+        return ""
+    try:
+        username: str = await services.authenticator.identify(authorization)
+    except Unauthenticated as error:
+        decisions.labels("unauthenticated", route.name).inc()
+        raise ProblemError(401, "Not authenticated", str(error)) from error
+    except Unavailable as error:
+        decisions.labels("unavailable", route.name).inc()
+        logger.warning("cannot check a token for %s: %s", route.name, error)
+        raise ProblemError(503, "The token cannot be checked now", str(error)) from error
+    if username not in usernames(route, services.config.auth.platform_namespace):
+        decisions.labels("forbidden", route.name).inc()
+        raise ProblemError(403, "Not allowed", f"{username} may not use {route.name}")
+    decisions.labels("allowed", route.name).inc()
+    return username
+
+
+async def caller(request: Request, authorization: Annotated[str | None, Header()] = None) -> str:
+    """Dependency of our own routes: the checked username."""
+    return await authorise(request, find_route(request.method, request.url.path), authorization)
+
+
+Caller = Annotated[str, Depends(caller)]
+
+
+@router.get("/auth", status_code=204)
+async def auth(
+    request: Request,
+    x_original_uri: Annotated[str, Header()] = "",
+    x_original_method: Annotated[str, Header()] = "",
+    authorization: Annotated[str | None, Header()] = None,
+) -> Response:
+    """nginx's ``auth_request``: 204 lets the request through; 401, 403 and 503 do not."""
+    await authorise(request, find_route(x_original_method.upper(), x_original_uri), authorization)
+    return Response(status_code=204)

@@ -1,0 +1,35 @@
+"""Liveness, readiness with the state of the sources, and metrics. Loopback only: the gateway does not pass these on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+router = APIRouter()
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> dict[str, Any]:
+    """Ready to answer callers. A source that is down makes answers say so; it does not make this server unready."""
+    services = request.app.state.services
+    sources = await asyncio.gather(services.probe.prometheus(), services.probe.loki())
+    return {
+        "status": "ok" if all(source.ok for source in sources) else "degraded",
+        "rules": {"version": services.detector.rules.version, "count": len(services.detector.rules.rules)},
+        "sources": [source.model_dump(mode="json", exclude_none=True) for source in sources],
+    }
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """This server's own metrics."""
+    return Response(generate_latest(request.app.state.services.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,54 @@
+"""The server's own metrics, in Prometheus' units and suffixes. One registry per application: no module globals."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from analysis.contract import DetectResponse
+
+
+class Metrics:
+    """All instruments."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "iirp_analysis_requests_total", "Requests answered.", ["route", "code"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "iirp_analysis_request_duration_seconds",
+            "Time to answer.",
+            ["route"],
+            buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 30, 60),
+            registry=self.registry,
+        )
+        self.decisions = Counter(
+            "iirp_analysis_auth_decisions_total", "Answers of /auth.", ["outcome", "route"], registry=self.registry
+        )
+        self.source_up = Gauge(
+            "iirp_analysis_source_up", "1 when a source answers with fresh data.", ["source"], registry=self.registry
+        )
+        self.sample_age = Gauge(
+            "iirp_analysis_newest_sample_age_seconds", "Age of the newest container sample.", registry=self.registry
+        )
+        self.candidates = Gauge(
+            "iirp_analysis_candidates", "Faults that are on, by type.", ["type"], registry=self.registry
+        )
+        self.model_calls = Counter(
+            "iirp_analysis_model_calls_total", "Calls of the language model.", ["outcome"], registry=self.registry
+        )
+        self.fabricated = Counter(
+            "iirp_analysis_model_citations_dropped_total",
+            "Evidence ids that the model made up.",
+            registry=self.registry,
+        )
+
+    def saw(self, response: DetectResponse) -> None:
+        """Record an evaluation."""
+        for source in response.sources:
+            self.source_up.labels(source.name).set(1 if source.ok else 0)
+            if source.newest_sample_age_seconds is not None:
+                self.sample_age.set(source.newest_sample_age_seconds)
+        self.candidates.clear()
+        for candidate in response.candidates:
+            self.candidates.labels(candidate.type).inc()

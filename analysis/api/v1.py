@@ -1,0 +1,41 @@
+"""The three questions of the controllers."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from analysis.api.gate import Caller
+from analysis.api.problems import ProblemError
+from analysis.contract import DetectRequest, DetectResponse, RcaRequest, RcaResponse, VerifyRequest, VerifyResponse
+from analysis.detect.service import UnknownTopology
+
+router = APIRouter(prefix="/v1")
+
+
+@router.post("/detect")
+async def detect(request: Request, body: DetectRequest, username: Caller) -> DetectResponse:
+    """Which faults are on now?"""
+    del username
+    services = request.app.state.services
+    try:
+        answer: DetectResponse = await services.detector.detect(body)
+    except UnknownTopology as error:
+        raise ProblemError(409, "The topology is not known here", "send it once with its digest") from error
+    services.metrics.saw(answer)
+    return answer
+
+
+@router.post("/rca")
+async def rca(request: Request, body: RcaRequest, username: Caller) -> RcaResponse:
+    """Why did this happen?"""
+    del username
+    answer: RcaResponse = await request.app.state.services.explainer.explain(body)
+    return answer
+
+
+@router.post("/verify")
+async def verify(request: Request, body: VerifyRequest, username: Caller) -> VerifyResponse:
+    """Did it help?"""
+    del username
+    answer: VerifyResponse = await request.app.state.services.verifier.verify(body)
+    return answer

@@ -1,0 +1,151 @@
+"""Configuration of the analysis server: one YAML file, validated, unknown keys refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+DATA_ROOT = Path(__file__).resolve().parent.parent / "config"
+"""Rules and causes that are shipped beside the package."""
+
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; the message is one line that names the key."""
+
+
+class Section(BaseModel):
+    """Base: camelCase keys, immutable, unknown keys are errors."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
+
+
+class Listen(Section):
+    """Where the server listens. Loopback: the gateway stands in front."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8090, ge=1, le=65535)
+
+
+class Endpoint(Section):
+    """A PromQL or LogQL service."""
+
+    url: HttpUrl
+    timeout_seconds: float = Field(default=5, gt=0, le=60)
+
+
+class Kubernetes(Section):
+    """The API server: for TokenReview with our credential, for the page with each person's own.
+
+    The files may be absent at start and may be replaced: they are re-read when they change.
+    """
+
+    kubeconfig: Path | None = None
+    server: HttpUrl | None = None
+    ca_file: Path | None = None
+    token_file: Path | None = None
+    timeout_seconds: float = Field(default=5, gt=0, le=60)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Kubernetes:
+        if (self.kubeconfig is None) == (self.server is None):
+            raise ValueError("set either kubeconfig or server (with caFile and tokenFile)")
+        return self
+
+
+class StaticCaller(Section):
+    """A caller that shows a shared secret instead of a ServiceAccount token."""
+
+    username: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    secret_file: Path
+
+
+class Auth(Section):
+    """Who may call. Usernames per path stand in ``analysis.auth.access``."""
+
+    platform_namespace: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "iirp-system"
+    audience: Annotated[str, StringConstraints(min_length=1, max_length=253)] = "iirp-external"
+    cache_seconds: float = Field(default=30, ge=0, le=300)
+    cache_entries: int = Field(default=1024, ge=16, le=65536)
+    static: tuple[StaticCaller, ...] = ()
+
+
+class Directory(Section):
+    """A folder of YAML data."""
+
+    directory: Path
+
+
+class Model(Section):
+    """An OpenAI-compatible endpoint. Without this section root causes are deterministic only."""
+
+    base_url: HttpUrl
+    model: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    api_key_file: Path | None = None
+    timeout_seconds: float = Field(default=20, gt=0, le=120)
+    max_output_tokens: int = Field(default=1200, ge=64, le=8192)
+    max_prompt_chars: int = Field(default=24_000, ge=1000, le=200_000)
+
+
+class Web(Section):
+    """The page for people."""
+
+    enabled: bool = True
+    cluster_name: Annotated[str, StringConstraints(max_length=63)] = "cluster"
+    session_minutes: int = Field(default=60, ge=1, le=720)
+    max_sessions: int = Field(default=256, ge=1, le=10_000)
+
+
+class Config(Section):
+    """The whole file."""
+
+    listen: Listen = Listen()
+    prometheus: Endpoint
+    loki: Endpoint
+    kubernetes: Kubernetes | None = None
+    auth: Auth = Auth()
+    rules: Directory = Directory(directory=DATA_ROOT / "rules")
+    causes: Directory = Directory(directory=DATA_ROOT / "causes")
+    model: Model | None = None
+    web: Web = Web()
+    log_level: Annotated[str, StringConstraints(pattern=r"^(debug|info|warning|error)$")] = "info"
+
+    @model_validator(mode="after")
+    def _some_credential(self) -> Config:
+        if self.kubernetes is None and not self.auth.static:
+            raise ValueError("set kubernetes or auth.static: without either nobody could call this server")
+        return self
+
+
+def describe(error: ValidationError) -> str:
+    """One line for people: ``auth.cacheSeconds: Input should be …; model: …``."""
+    parts = []
+    for item in error.errors(include_url=False, include_input=False):
+        where = ".".join(to_camel(str(part)) if isinstance(part, str) else str(part) for part in item["loc"])
+        parts.append(f"{where}: {item['msg']}" if where else item["msg"])
+    return "; ".join(parts)
+
+
+def load(path: Path) -> Config:
+    """Read and validate the file.
+
+    Raises:
+        ConfigError: it cannot be read, is not YAML, or does not validate.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: must be a mapping with at least prometheus and loki")
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {describe(error)}") from error

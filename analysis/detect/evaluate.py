@@ -1,0 +1,30 @@
+"""All rules over one observation."""
+
+from __future__ import annotations
+
+from analysis.detect.finding import Evaluation, Observed
+from analysis.detect.growth import evaluate_growth
+from analysis.detect.rules import GrowthRule, QuantileRule, RatioRule, Rule, RuleSet, SignalRule
+from analysis.detect.services import evaluate_quantile, evaluate_ratio
+from analysis.detect.signals import evaluate_signals
+from analysis.detect.step import evaluate_step
+
+
+def evaluate(rule: Rule, observed: Observed) -> Evaluation | None:
+    """Findings of one rule; None when a source that it needs could not be read."""
+    if isinstance(rule, SignalRule):
+        return evaluate_signals(rule, observed)
+    if not observed.pods:
+        return Evaluation()
+    if isinstance(rule, GrowthRule):
+        return evaluate_growth(rule, observed)
+    if isinstance(rule, RatioRule):
+        return evaluate_ratio(rule, observed)
+    if isinstance(rule, QuantileRule):
+        return evaluate_quantile(rule, observed)
+    return evaluate_step(rule, observed)
+
+
+def evaluate_all(rules: RuleSet, observed: Observed) -> dict[str, Evaluation | None]:
+    """By rule name."""
+    return {rule.name: evaluate(rule, observed) for rule in rules.rules}

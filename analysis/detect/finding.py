@@ -1,0 +1,74 @@
+"""What a rule says about one workload at one moment, and the arrays that it says it from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from analysis.contract import ApiSignal, PodFact
+from analysis.windows.block import Block, Float64
+from crds.v1alpha1.base import Scope, Severity, TargetRef
+from crds.v1alpha1.incident import MetricEvidence, Prediction
+
+PodKey = tuple[str, str]
+"""Namespace and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fault of one workload. ``firing`` is False when only the easier thresholds for staying are met."""
+
+    type: str
+    target: TargetRef
+    firing: bool
+    severity: Severity
+    confidence_percent: int
+    summary: str
+    onset: float
+    """Unix seconds."""
+    seen_at: float
+    """Unix seconds of the newest data that show it."""
+    pods: tuple[str, ...]
+    predicted: bool = False
+    prediction: Prediction | None = None
+    metrics: tuple[MetricEvidence, ...] = ()
+    events: tuple[str, ...] = ()
+    count: int = 1
+    scope: Scope = Scope.WORKLOAD
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of the fault: first 16 hex of SHA-256 over type, scope, kind, namespace and name."""
+        parts = (self.type, self.scope.value, self.target.kind, self.target.namespace, self.target.name)
+        return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Per-second rates on common steps. ``values: float64[series, step]`` with labels namespace, pod (and ``le``)."""
+
+    labels: tuple[dict[str, str], ...]
+    times: Float64
+    values: Float64
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """All that one evaluation looks at. A key that is missing from ``blocks`` or ``rates`` could not be read."""
+
+    now: float
+    pods: dict[PodKey, PodFact]
+    blocks: dict[str, Block] = field(default_factory=dict)
+    """By metric name; series have the labels namespace, pod, container."""
+    rates: dict[str, Rates] = field(default_factory=dict)
+    """By query."""
+    signals: tuple[ApiSignal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Findings of one rule, and the pods about which it could say something."""
+
+    findings: tuple[Finding, ...] = ()
+    fresh: frozenset[PodKey] = frozenset()
+    """Pods with recent data. About the others nothing is known, which is not the same as nothing being wrong."""

@@ -1,0 +1,183 @@
+"""Rules as data: what ``config/rules/*.yaml`` may say. Unknown keys, duplicate names and unitless times are errors."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic.alias_generators import to_camel
+
+from analysis.config import ConfigError, describe
+from analysis.units import Duration, Size
+from crds.v1alpha1.base import Severity, Word
+
+Share = Annotated[float, Field(gt=0, le=1)]
+MetricName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=200)]
+
+
+class _Rule(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,62}$")]
+    description: str
+    type: Word
+    """Type of the incident that it opens."""
+    severity: Severity
+    enabled: bool = True
+    min_evaluations: int = Field(default=2, ge=1, le=20)
+    """Consecutive evaluations that must agree before the candidate is reported."""
+    hold: Duration = 15.0
+    """How long a reported candidate stays after the last evaluation that confirmed it."""
+
+
+class _ContainerRule(_Rule):
+    metric: MetricName
+    limit: MetricName
+    window: Duration
+    warm_up: Duration
+    """A container's first seconds, which are not looked at."""
+    baseline: Duration
+    """History before the onset that counts as knowing the container."""
+
+
+class GrowthRule(_ContainerRule):
+    """Sustained growth of a container's metric towards its limit."""
+
+    detector: Literal["growth"]
+    min_samples: int = Field(ge=4, le=100)
+    min_span: Duration
+    """Growth must last this long when the baseline is known."""
+    min_span_without_baseline: Duration
+    min_growth: Size
+    min_growth_share: Share
+    """Of the limit."""
+    min_monotonicity: Share
+    """Kendall's tau of the samples since the onset."""
+    max_step_share: Share
+    """Largest single rise, as a share of the growth: a jump is not a leak."""
+    horizon: Duration
+    """Report when the limit would be reached within this time."""
+    min_end_share: Share
+    """Growth that slows down must still end above this share of the limit; a cache that fills up does not."""
+    recent: Duration
+    min_recent_share: Share
+    """Slope over ``recent`` as a share of the whole slope: growth that has stopped is no longer a leak."""
+    critical_within: Duration
+    clear_factor: float = Field(default=1.5, ge=1, le=5)
+    """A reported leak stays until it fails thresholds this much easier."""
+
+
+class StepRule(_ContainerRule):
+    """A sudden rise of a container's metric that stays."""
+
+    detector: Literal["step"]
+    within: Duration
+    """The rise happens in this time."""
+    min_rise_share: Share
+    """Of the limit."""
+    min_level_share: Share
+    """Of the limit, after the rise."""
+    stay_share: Share
+    """The level must stay above baseline plus this share of the rise."""
+
+
+class SignalRule(_Rule):
+    """A fault that the API server reports itself."""
+
+    detector: Literal["signal"]
+    signals: Annotated[tuple[str, ...], Field(min_length=1)]
+    min_count: int = Field(default=1, ge=1)
+    active: Duration
+    """How long after the last signal the fault counts as on."""
+    min_evaluations: int = Field(default=1, ge=1, le=20)
+    summary: str
+
+
+class CounterSelector(BaseModel):
+    """Counters to take the rate of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: MetricName
+    matching: dict[str, str] = {}
+    """Label → RE2 pattern."""
+
+
+class _ServiceRule(_Rule):
+    rate_window: Duration = 60.0
+    lasting: Duration
+    """The condition must hold at every step of this time."""
+    step: Duration = 10.0
+    min_rate: float = Field(gt=0)
+    """Events per second below which the workload is not judged."""
+
+
+class RatioRule(_ServiceRule):
+    """Share of two counters, summed over a workload's pods."""
+
+    detector: Literal["ratio"]
+    numerator: CounterSelector
+    denominator: CounterSelector
+    threshold: Share
+    clear: Share
+    what: str
+
+
+class QuantileRule(_ServiceRule):
+    """Quantile of a histogram, summed over a workload's pods."""
+
+    detector: Literal["quantile"]
+    histogram: CounterSelector
+    """Name of the ``_bucket`` counters."""
+    quantile: Share
+    threshold: Duration
+    clear: Duration
+    what: str
+
+
+Rule = Annotated[GrowthRule | StepRule | SignalRule | RatioRule | QuantileRule, Field(discriminator="detector")]
+
+
+class RuleFile(BaseModel):
+    """One file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rules: tuple[Rule, ...]
+
+
+class RuleSet(BaseModel):
+    """All rules that are switched on, and a version that changes with their text."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rules: tuple[Rule, ...]
+    version: str
+
+
+def load_rules(directory: Path) -> RuleSet:
+    """Read all ``*.yaml`` of a folder.
+
+    Raises:
+        ConfigError: a file is unreadable or invalid, a name is used twice, or there is no rule at all.
+    """
+    rules: list[Rule] = []
+    digest = hashlib.sha256()
+    for path in sorted(directory.glob("*.yaml")):
+        try:
+            text = path.read_text(encoding="utf-8")
+            rules.extend(RuleFile.model_validate(yaml.safe_load(text)).rules)
+        except ValidationError as error:
+            raise ConfigError(f"{path}: {describe(error)}") from error
+        except (OSError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+        digest.update(text.encode())
+    names = [rule.name for rule in rules]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"{directory}: rule names used twice: {', '.join(twice)}")
+    if not rules:
+        raise ConfigError(f"{directory}: no rules (*.yaml) found")
+    return RuleSet(rules=tuple(rule for rule in rules if rule.enabled), version=digest.hexdigest()[:12])

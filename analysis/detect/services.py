@@ -1,0 +1,207 @@
+"""Rules over request and scheduling counters, summed over the pods of a workload: shares and quantiles."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.detect.finding import Evaluation, Finding, Observed, PodKey, Rates
+from analysis.detect.rules import CounterSelector, QuantileRule, RatioRule
+from analysis.telemetry.query import Matcher, among, duration, matching, selector
+from analysis.windows.block import Bool, Float64, Int64
+from analysis.words import measure, span
+from crds.v1alpha1.base import TargetRef
+from crds.v1alpha1.incident import MetricEvidence
+
+MIN_STEPS = 3
+
+
+def rate_query(counters: CounterSelector, window: float, by: str, *scope: Matcher) -> str:
+    """``sum by (…) (rate(counter{…}[60s]))``. After the data stop, ``rate`` goes empty within its own window."""
+    matchers = [matching(label, pattern) for label, pattern in sorted(counters.matching.items())]
+    return f"sum by ({by}) (rate({selector(counters.metric, *scope, *matchers)}[{duration(window)}]))"
+
+
+def in_namespaces(observed: Observed) -> Matcher:
+    """Matcher for all namespaces of the topology."""
+    return among("namespace", {namespace for namespace, _ in observed.pods})
+
+
+def of_workload(target: TargetRef, observed: Observed) -> tuple[Matcher, Matcher]:
+    """Matchers for the pods of one workload."""
+    pods = [
+        name for (space, name), pod in observed.pods.items() if space == target.namespace and _same(pod.workload, target)
+    ]
+    return among("namespace", [target.namespace]), among("pod", pods)
+
+
+def _same(one: TargetRef, other: TargetRef) -> bool:
+    return (one.kind, one.namespace, one.name) == (other.kind, other.namespace, other.name)
+
+
+def queries(rule: RatioRule | QuantileRule, observed: Observed) -> tuple[str, ...]:
+    """What has to be read before the rule can be evaluated."""
+    scope = in_namespaces(observed)
+    if isinstance(rule, QuantileRule):
+        return (rate_query(rule.histogram, rule.rate_window, "namespace, pod, le", scope),)
+    parts = (rule.numerator, rule.denominator)
+    return tuple(rate_query(part, rule.rate_window, "namespace, pod", scope) for part in parts)
+
+
+def evaluate_ratio(rule: RatioRule, observed: Observed) -> Evaluation | None:
+    """Workloads whose share is too high at every step of the rule's time; None without data."""
+    above, below = (observed.rates.get(query) for query in queries(rule, observed))
+    if above is None or below is None:
+        return None
+    workloads = _workloads(observed)
+    total = _sum(below, workloads, observed)
+    part = _sum(above, workloads, observed)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(total >= rule.min_rate, np.nan_to_num(part) / total, np.nan)
+    firing, staying = _lasting(share, rule.threshold), _lasting(share, rule.clear)
+    findings = []
+    for row in np.flatnonzero(firing | staying):
+        value = float(np.nanmedian(share[row]))
+        scope = of_workload(workloads[row], observed)
+        top, bottom = (rate_query(part, rule.rate_window, "pod", *scope) for part in (rule.numerator, rule.denominator))
+        evidence = MetricEvidence(
+            query=f"sum({top}) / sum({bottom})"[:2048],
+            summary=f"{value:.0%} {rule.what}",
+            value=measure(value),
+            unit="ratio",
+        )
+        text = f"{value:.0%} {rule.what} for {span(rule.lasting)}"
+        findings.append(_finding(rule, observed, workloads[row], below.times, bool(firing[row]), text, evidence))
+    return Evaluation(tuple(findings), _fresh(below))
+
+
+def evaluate_quantile(rule: QuantileRule, observed: Observed) -> Evaluation | None:
+    """Workloads whose quantile is too high at every step of the rule's time; None without data."""
+    (query,) = queries(rule, observed)
+    buckets = observed.rates.get(query)
+    if buckets is None:
+        return None
+    workloads = _workloads(observed)
+    bounds = np.array(sorted({float(labels["le"]) for labels in buckets.labels}), dtype=np.float64)
+    stacked = _sum_buckets(buckets, workloads, bounds, observed)
+    value = histogram_quantile(rule.quantile, bounds, stacked, rule.min_rate)
+    firing, staying = _lasting(value, rule.threshold), _lasting(value, rule.clear)
+    findings = []
+    for row in np.flatnonzero(firing | staying):
+        now = float(np.nanmedian(value[row]))
+        scope = of_workload(workloads[row], observed)
+        inner = rate_query(rule.histogram, rule.rate_window, "le", *scope)
+        evidence = MetricEvidence(
+            query=f"histogram_quantile({rule.quantile:g}, {inner})"[:2048],
+            summary=f"{rule.what} {now:.2f} s",
+            value=measure(now),
+            unit="s",
+        )
+        text = f"{rule.what} {now:.2f} s for {span(rule.lasting)}"
+        findings.append(_finding(rule, observed, workloads[row], buckets.times, bool(firing[row]), text, evidence))
+    return Evaluation(tuple(findings), _fresh(buckets))
+
+
+def histogram_quantile(quantile: float, bounds: Float64, rates: Float64, min_rate: float) -> Float64:
+    """Quantile by linear interpolation within the bucket, as Prometheus does it.
+
+    Args:
+        bounds: ``float64[bucket]``, ascending upper bounds, the last one infinite.
+        rates: ``float64[workload, bucket, step]``, cumulative.
+
+    Returns:
+        ``float64[workload, step]``; NaN where there are fewer than ``min_rate`` events per second.
+    """
+    if bounds.size < 2 or not np.isinf(bounds[-1]):
+        return np.full((rates.shape[0], rates.shape[2]), np.nan)
+    total = rates[:, -1, :]
+    rank = quantile * total
+    index = (rates < rank[:, None, :]).sum(axis=1)
+    index = np.minimum(index, bounds.size - 1)
+    upper = bounds[index]
+    lower = np.where(index > 0, bounds[np.maximum(index - 1, 0)], 0.0)
+    count = np.take_along_axis(rates, index[:, None, :], axis=1)[:, 0, :]
+    below = np.take_along_axis(rates, np.maximum(index - 1, 0)[:, None, :], axis=1)[:, 0, :] * (index > 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        inside = lower + (upper - lower) * (rank - below) / (count - below)
+        value = np.where(np.isinf(upper), bounds[-2], inside)
+        return np.where(total >= min_rate, value, np.nan)
+
+
+def _workloads(observed: Observed) -> list[TargetRef]:
+    unique = {(pod.workload.namespace, pod.workload.kind, pod.workload.name): pod.workload for pod in observed.pods.values()}
+    return [unique[key] for key in sorted(unique)]
+
+
+def _owner_rows(rates: Rates, workloads: list[TargetRef], observed: Observed) -> Int64:
+    """Row of the workload that each series belongs to, -1 for pods that are not in the topology."""
+    position = {(one.namespace, one.kind, one.name): row for row, one in enumerate(workloads)}
+    rows = []
+    for labels in rates.labels:
+        pod = observed.pods.get((labels.get("namespace", ""), labels.get("pod", "")))
+        rows.append(position[pod.workload.namespace, pod.workload.kind, pod.workload.name] if pod else -1)
+    return np.array(rows, dtype=np.int64)
+
+
+def _sum(rates: Rates, workloads: list[TargetRef], observed: Observed) -> Float64:
+    """``float64[workload, step]``; NaN where no pod has data."""
+    rows = _owner_rows(rates, workloads, observed)
+    keep = rows >= 0
+    shape = (len(workloads), rates.times.size)
+    total, seen = np.zeros(shape), np.zeros(shape, dtype=np.int64)
+    np.add.at(total, rows[keep], np.nan_to_num(rates.values[keep]))
+    np.add.at(seen, rows[keep], np.isfinite(rates.values[keep]).astype(np.int64))
+    return np.where(seen > 0, total, np.nan)
+
+
+def _sum_buckets(rates: Rates, workloads: list[TargetRef], bounds: Float64, observed: Observed) -> Float64:
+    rows = _owner_rows(rates, workloads, observed)
+    columns = np.searchsorted(bounds, np.array([float(labels["le"]) for labels in rates.labels], dtype=np.float64))
+    keep = rows >= 0
+    total = np.zeros((len(workloads), bounds.size, rates.times.size))
+    np.add.at(total, (rows[keep], columns[keep]), np.nan_to_num(rates.values[keep]))
+    return total
+
+
+def _lasting(values: Float64, threshold: float) -> Bool:
+    """Above the threshold at every step that has data, with data at most steps and at the last one."""
+    if values.shape[1] < MIN_STEPS:
+        return np.zeros(values.shape[0], dtype=np.bool_)
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        high = np.where(known, values > threshold, True).all(axis=1)
+    return np.asarray(high & (known.mean(axis=1) >= 0.8) & known[:, -1], dtype=np.bool_)
+
+
+def _fresh(rates: Rates) -> frozenset[PodKey]:
+    recent = np.isfinite(rates.values[:, -1:]).any(axis=1)
+    return frozenset(
+        (labels.get("namespace", ""), labels.get("pod", ""))
+        for labels, is_recent in zip(rates.labels, recent, strict=True)
+        if is_recent
+    )
+
+
+def _finding(
+    rule: RatioRule | QuantileRule,
+    observed: Observed,
+    target: TargetRef,
+    times: Float64,
+    firing: bool,
+    summary: str,
+    evidence: MetricEvidence,
+) -> Finding:
+    pods = tuple(
+        sorted(name for (space, name), pod in observed.pods.items() if space == target.namespace and _same(pod.workload, target))
+    )
+    return Finding(
+        type=rule.type,
+        target=target,
+        firing=firing,
+        severity=rule.severity,
+        confidence_percent=80,
+        summary=summary,
+        onset=float(times[0]),
+        seen_at=float(times[-1]),
+        pods=pods,
+        metrics=(evidence,),
+    )

@@ -1,0 +1,113 @@
+"""Hysteresis over evaluations: when a finding becomes a candidate, and when it stops being one.
+
+The state is small and can be rebuilt from the metrics store: a restarted server needs ``min_evaluations`` ticks to say
+again what it said before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from analysis.contract import Candidate
+from analysis.detect.finding import Evaluation, Finding, Observed, PodKey
+from analysis.detect.rules import Rule, RuleSet
+from analysis.words import line, moment
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One fault as one rule has seen it so far."""
+
+    rule: str
+    finding: Finding
+    onset: float
+    """Earliest onset seen: a sliding window would let it wander."""
+    streak: int
+    """Consecutive evaluations that met the rule."""
+    reported: bool
+    confirmed_at: float
+    """When an evaluation last found it."""
+
+
+KILLED_HOLD_SECONDS = 300.0
+"""How long a leak stays reported after the kill that it led to, while its next life grows towards the same end."""
+
+Key = tuple[str, str]
+"""Rule name and fingerprint."""
+Tracks = Mapping[Key, Track]
+
+
+def advance(tracks: Tracks, rules: RuleSet, evaluations: Mapping[str, Evaluation | None], observed: Observed) -> Tracks:
+    """The tracks after one evaluation. A rule that could not be evaluated (None) changes nothing."""
+    after: dict[Key, Track] = {}
+    for rule in rules.rules:
+        before = {key: track for key, track in tracks.items() if key[0] == rule.name}
+        evaluation = evaluations.get(rule.name)
+        if evaluation is None:
+            after.update(before)
+            continue
+        found = {(rule.name, finding.fingerprint): finding for finding in evaluation.findings}
+        for key in sorted(before.keys() | found.keys()):
+            track = _step(rule, before.get(key), found.get(key), evaluation.fresh, observed)
+            if track is not None:
+                after[key] = track
+    return after
+
+
+def _step(
+    rule: Rule, track: Track | None, finding: Finding | None, fresh: frozenset[PodKey], observed: Observed
+) -> Track | None:
+    if finding is not None and (finding.firing or (track and track.reported)):
+        streak = track.streak + 1 if track else 1
+        reported = bool(track and track.reported) or streak >= rule.min_evaluations
+        onset = min(track.onset, finding.onset) if track else finding.onset
+        return Track(rule.name, finding, onset, streak, reported, observed.now)
+    if track is None or not track.reported:
+        return None  # one evaluation without it and the evidence starts anew
+    pods = [(track.finding.target.namespace, pod) for pod in track.finding.pods]
+    remaining = [pod for pod in pods if pod in observed.pods]
+    if any(pod not in fresh for pod in remaining):
+        return replace(track, streak=0)  # its data are missing: no data is not recovery
+    if track.finding.predicted and _came_true(track, observed):
+        return replace(track, streak=0)  # the harm has happened: a new process's low level is not recovery either
+    held = observed.now - track.confirmed_at < rule.hold
+    return replace(track, streak=0) if held and (remaining or not pods) else None
+
+
+def _came_true(track: Track, observed: Observed) -> bool:
+    return any(
+        signal.type == "OOMKilled"
+        and signal.target.namespace == track.finding.target.namespace
+        and signal.pod in track.finding.pods
+        and max(track.onset, observed.now - KILLED_HOLD_SECONDS) <= signal.at.timestamp()
+        for signal in observed.signals
+    )
+
+
+def candidates(tracks: Tracks, rules: RuleSet) -> tuple[Candidate, ...]:
+    """Reported faults in a stable order."""
+    return tuple(_candidate(track, rules.version) for _, track in sorted(tracks.items()) if track.reported)
+
+
+def _candidate(track: Track, version: str) -> Candidate:
+    finding = track.finding
+    return Candidate(
+        type=finding.type,
+        scope=finding.scope,
+        target=finding.target,
+        fingerprint=finding.fingerprint,
+        severity=finding.severity,
+        confidence_percent=finding.confidence_percent,
+        rule=track.rule,
+        rule_version=version,
+        summary=line(finding.summary),
+        onset=moment(track.onset),
+        last_seen=moment(finding.seen_at),
+        predicted=finding.predicted,
+        prediction=finding.prediction,
+        metrics=finding.metrics,
+        events=finding.events,
+        pods=finding.pods,
+        count=finding.count,
+    )

@@ -1,0 +1,176 @@
+"""The API server as the analysis side sees it: address, trust and, for TokenReview only, our own credential.
+
+No Kubernetes client library: two verbs over httpx are all that is needed, and the page must use each person's token.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import ssl
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from analysis.config import Kubernetes
+
+MAX_REPLY_BYTES = 8 * 1024 * 1024
+
+
+class ApiServerError(Exception):
+    """The API server did not answer, or not with what was asked.
+
+    Attributes:
+        status: the HTTP status, or None when there was no answer.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where the API server is and how it is trusted. ``token`` is ours, never a person's."""
+
+    server: str
+    tls: ssl.SSLContext
+    token: str
+
+
+class ApiServer:
+    """Requests to the API server with a bearer token; connection details are re-read when their files change."""
+
+    def __init__(self, settings: Kubernetes) -> None:
+        self._settings = settings
+        self._stamp: tuple[tuple[str, float], ...] = ()
+        self._connection: Connection | None = None
+        self._client: httpx.AsyncClient | None = None
+
+    @property
+    def address(self) -> str:
+        """For messages: the server's URL if known, else the file that will tell it."""
+        if self._connection:
+            return self._connection.server
+        return str(self._settings.server or self._settings.kubeconfig)
+
+    async def request(self, method: str, path: str, *, token: str | None = None, body: Any = None) -> Any:
+        """Send one request and return the decoded JSON answer.
+
+        Args:
+            token: a person's token; None sends our own credential.
+
+        Raises:
+            ApiServerError: no connection, an error status, or an answer that is not JSON.
+        """
+        client, connection = await self._open()
+        headers = {"Accept": "application/json"}
+        bearer = connection.token if token is None else token
+        if bearer:
+            headers["Authorization"] = f"Bearer {bearer}"
+        try:
+            reply = await client.request(method, connection.server.rstrip("/") + path, headers=headers, json=body)
+        except httpx.HTTPError as error:
+            why = str(error) or type(error).__name__
+            raise ApiServerError(f"API server {connection.server} does not answer: {why}") from error
+        return _decode(reply, connection.server)
+
+    async def aclose(self) -> None:
+        """Close idle connections."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def _open(self) -> tuple[httpx.AsyncClient, Connection]:
+        stamp = self._read_stamp()
+        if self._client is None or self._connection is None or stamp != self._stamp:
+            try:
+                connection = read_connection(self._settings)
+            except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, ssl.SSLError) as error:
+                raise ApiServerError(f"cannot read the API server's address from {self.address}: {error}") from error
+            await self.aclose()
+            limits = httpx.Limits(max_connections=16)
+            self._client = httpx.AsyncClient(
+                verify=connection.tls, timeout=self._settings.timeout_seconds, limits=limits, trust_env=False
+            )
+            self._connection, self._stamp = connection, stamp
+        return self._client, self._connection
+
+    def _read_stamp(self) -> tuple[tuple[str, float], ...]:
+        files = (self._settings.kubeconfig, self._settings.ca_file, self._settings.token_file)
+        return tuple((str(file), os.stat(file).st_mtime if file.exists() else 0.0) for file in files if file)
+
+
+def _decode(reply: httpx.Response, server: str) -> Any:
+    if len(reply.content) > MAX_REPLY_BYTES:
+        raise ApiServerError(f"API server {server}: answer larger than {MAX_REPLY_BYTES} bytes")
+    try:
+        data = reply.json()
+    except ValueError as error:
+        raise ApiServerError(f"API server {server}: answer is not JSON", reply.status_code) from error
+    if reply.status_code >= 400:
+        message = data.get("message") if isinstance(data, dict) else None
+        raise ApiServerError(str(message or f"API server {server}: HTTP {reply.status_code}")[:500], reply.status_code)
+    return data
+
+
+def read_connection(settings: Kubernetes) -> Connection:
+    """Connection details from a kubeconfig's current context, or from separate files.
+
+    Raises:
+        OSError, ValueError, KeyError: a file is missing or has not the shape of a kubeconfig.
+    """
+    if settings.kubeconfig is not None:
+        return _from_kubeconfig(settings.kubeconfig)
+    ca = settings.ca_file.read_text(encoding="ascii") if settings.ca_file else None
+    token = settings.token_file.read_text(encoding="ascii").strip() if settings.token_file else ""
+    return Connection(server=str(settings.server), tls=ssl.create_default_context(cadata=ca), token=token)
+
+
+def _from_kubeconfig(path: Path) -> Connection:
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} is not a kubeconfig")
+    context = _named(document, "contexts", document["current-context"])["context"]
+    cluster = _named(document, "clusters", context["cluster"])["cluster"]
+    user = _named(document, "users", context["user"])["user"]
+    ca = _material(cluster, "certificate-authority", path)
+    tls = ssl.create_default_context(cadata=ca.decode("ascii") if ca else None)
+    certificate, key = _material(user, "client-certificate", path), _material(user, "client-key", path)
+    if certificate and key:
+        _load_client_certificate(tls, certificate, key)
+    token = str(user.get("token") or "")
+    if not token and user.get("tokenFile"):
+        token = (path.parent / user["tokenFile"]).read_text(encoding="ascii").strip()
+    return Connection(server=str(cluster["server"]), tls=tls, token=token)
+
+
+def _named(document: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
+    for entry in document.get(kind) or ():
+        if entry.get("name") == name:
+            return dict(entry)
+    raise ValueError(f"kubeconfig has no entry {name!r} in {kind}")
+
+
+def _material(entry: dict[str, Any], key: str, path: Path) -> bytes:
+    if inline := entry.get(f"{key}-data"):
+        try:
+            return base64.b64decode(inline, validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"{key}-data in {path} is not base64") from error
+    if file := entry.get(key):
+        return (path.parent / file).read_bytes()
+    return b""
+
+
+def _load_client_certificate(tls: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    # ssl loads a client certificate from files only; the file lives for this call, readable by us alone.
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+        file.write(certificate + b"\n" + key)
+        file.flush()
+        tls.load_cert_chain(file.name)

@@ -1,0 +1,161 @@
+"""Asking the model, within a time and a budget, and keeping only what the evidence bears."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jinja2
+import openai
+from pydantic import ValidationError
+
+from analysis.api.metrics import Metrics
+from analysis.config import ConfigError, Model
+from analysis.contract import RcaRequest, RcaResponse
+from analysis.llm.answer import Answer
+from analysis.llm.ground import ground
+from analysis.llm.redact import neutral
+from analysis.rca.observation import Observation
+
+logger = logging.getLogger(__name__)
+
+PROMPT_VERSION = "rca.v1"
+MAX_ANSWER_CHARS = 32_000
+
+
+class ModelFailure(Exception):
+    """The model could not be used; the message is what the report says."""
+
+
+class Narrator:
+    """One model behind an OpenAI-compatible endpoint. It gets text and gives text; it has no tools."""
+
+    def __init__(self, settings: Model, api_key: str, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._client = openai.AsyncOpenAI(
+            base_url=settings.base_url,
+            api_key=api_key or "none",
+            timeout=httpx.Timeout(settings.timeout_seconds, connect=5.0),
+            max_retries=0,
+            http_client=httpx.AsyncClient(trust_env=False, timeout=settings.timeout_seconds),
+        )
+        templates = jinja2.Environment(  # noqa: S701 - a prompt is text, not HTML; values are neutralised one by one
+            loader=jinja2.FileSystemLoader(Path(__file__).parent / "prompts"), undefined=jinja2.StrictUndefined
+        )
+        self._template = templates.get_template(f"{PROMPT_VERSION}.j2")
+
+    async def aclose(self) -> None:
+        """Close idle connections."""
+        await self._client.close()
+
+    async def enrich(self, report: RcaResponse, request: RcaRequest, seen: dict[str, Observation]) -> RcaResponse:
+        """The report with the model's additions; or as it was, with the reason why there are none."""
+        name = f"{self._settings.model} {PROMPT_VERSION}"[:128]
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                text = await self._ask(self.prompt(report, request, seen))
+            answer = parse(text)
+        except (ModelFailure, TimeoutError, openai.OpenAIError, httpx.HTTPError) as error:
+            reason = self._reason(error)
+            self._metrics.model_calls.labels("failed").inc()
+            logger.warning("deterministic report only: %s", reason)
+            return report.model_copy(update={"model": name, "degraded_reason": reason[:300]})
+        causes, dropped = ground(report.root_causes, answer, seen, report_window(request))
+        self._metrics.model_calls.labels("used").inc()
+        self._metrics.fabricated.inc(dropped)
+        if dropped:
+            logger.warning("dropped %d citations that the model made up", dropped)
+        return report.model_copy(update={"root_causes": causes, "method": "deterministic+model", "model": name})
+
+    def _reason(self, error: Exception) -> str:
+        where = f"model {self._settings.model} at {self._settings.base_url}"
+        if isinstance(error, TimeoutError | openai.APITimeoutError):
+            return f"{where}: no answer within {self._settings.timeout_seconds:g} s"
+        if isinstance(error, openai.APIStatusError):
+            return f"{where}: HTTP {error.status_code}"
+        if isinstance(error, openai.APIConnectionError | httpx.HTTPError):
+            return f"{where}: cannot connect"
+        return f"{where}: {error}"
+
+    async def _ask(self, prompt: str) -> str:
+        completion = await self._client.chat.completions.create(
+            model=self._settings.model,
+            messages=[{"role": "user", "content": prompt}],
+            temperature=0,
+            max_tokens=self._settings.max_output_tokens,
+            response_format={"type": "json_object"},
+        )
+        choices = completion.choices
+        content = choices[0].message.content if choices else None
+        if not content:
+            raise ModelFailure("empty answer")
+        return content
+
+    def prompt(self, report: RcaResponse, request: RcaRequest, seen: dict[str, Observation]) -> str:
+        """The prompt text. The fence cannot be guessed from the data: it is derived from all of it."""
+        incident = request.incident
+        values: dict[str, Any] = {
+            "fence": hashlib.sha256(report.evidence_digest.encode()).hexdigest()[:16],
+            "incident": {
+                "type": incident.type,
+                "target": neutral(f"{incident.target.namespace}/{incident.target.short()}"),
+                "severity": incident.severity.value,
+                "onset": incident.started_at.isoformat(),
+            },
+            "causes": [
+                {
+                    "id": cause.id,
+                    "kind": cause.kind,
+                    "confidence": cause.confidence_percent,
+                    "refuted": cause.refuted,
+                    "summary": neutral(cause.summary),
+                }
+                for cause in report.root_causes
+            ],
+            "evidence": [
+                {"id": name, "answer": one.answer, "summary": neutral(one.summary)} for name, one in sorted(seen.items())
+            ],
+            "changes": [neutral(f"{change.at.isoformat()} {change.kind} {change.summary}") for change in request.changes[:20]],
+            "events": [neutral(f"{event.reason} x{event.count} {event.message}") for event in request.events[:20]],
+        }
+        return self._template.render(values)[: self._settings.max_prompt_chars]
+
+
+def report_window(request: RcaRequest) -> Any:
+    """The window that cited evidence is shown with."""
+    return request.window
+
+
+def parse(text: str) -> Answer:
+    """Validate a model's answer.
+
+    Raises:
+        ModelFailure: it is too long, not JSON, or not of the shape that was asked for.
+    """
+    if len(text) > MAX_ANSWER_CHARS:
+        raise ModelFailure("answer too long")
+    try:
+        return Answer.model_validate_json(text.strip().removeprefix("```json").removeprefix("```").removesuffix("```"))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise ModelFailure(f"invalid answer: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def narrator_from(settings: Model, metrics: Metrics) -> Narrator:
+    """Read the key and build the narrator.
+
+    Raises:
+        ConfigError: the key file cannot be read.
+    """
+    key = ""
+    if settings.api_key_file:
+        try:
+            key = settings.api_key_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"model.apiKeyFile: cannot read {settings.api_key_file}: {error}") from error
+    return Narrator(settings, key, metrics)

@@ -1,0 +1,147 @@
+"""Probes that read changes, traffic, nodes, callees and logs."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+from analysis.contract import Change, ChangeKind
+from analysis.logs.context import template_query
+from analysis.rca.facts import BeforeAfter, Facts
+from analysis.rca.memory import since_start, worst
+from analysis.rca.observation import Observation, unknown
+from analysis.words import clock, moment, percent
+from crds.v1alpha1.rcareport import EvidenceKind
+
+ROLLOUT_BEFORE = timedelta(minutes=15)
+ROLLOUT_AFTER = timedelta(seconds=30)
+TRAFFIC_GROWTH = 0.3
+NODE_FREE_SHARE = 0.08
+
+
+def latest_rollout(facts: Facts) -> Change | None:
+    """The last rollout of the workload within a quarter of an hour before the onset; not its creation."""
+    onset = moment(facts.onset)
+    changes = [
+        change
+        for change in facts.request.changes
+        if change.kind is ChangeKind.ROLLOUT
+        and change.target.name == facts.target.name
+        and change.revision not in {"", "1"}
+        and onset - ROLLOUT_BEFORE <= change.at <= onset + ROLLOUT_AFTER
+    ]
+    return max(changes, key=lambda change: (change.at, change.revision), default=None)
+
+
+def rollout_before_onset(facts: Facts) -> Observation:
+    """Was the workload changed shortly before the onset?"""
+    change = latest_rollout(facts)
+    if change is None:
+        text = "no rollout in the 15 min before the onset"
+        return Observation(False, text, kind=EvidenceKind.CHANGE, result=[])
+    delay = (moment(facts.onset) - change.at).total_seconds()
+    from_start = facts.memory is None or worst(facts.memory) is None or since_start(facts.memory)
+    strength = max(0.2, 1.0 - max(delay, 0.0) / ROLLOUT_BEFORE.total_seconds()) * (1.0 if from_start else 0.3)
+    return Observation(
+        True,
+        f"rolled out rev {change.revision} at {clock(change.at)}, {abs(delay):.0f} s "
+        f"{'before' if delay >= 0 else 'after'} the onset: {change.summary}",
+        kind=EvidenceKind.CHANGE,
+        strength=strength,
+        query=change.reference,
+        at=change.at,
+        result=[change.revision, change.summary],
+    )
+
+
+def started_with_rollout(facts: Facts) -> Change | None:
+    """The rollout that the growth began with, if it has been on since the new pods started."""
+    change = latest_rollout(facts)
+    if change is None or facts.memory is None or not since_start(facts.memory):
+        return None
+    return change if (moment(facts.onset) - change.at) <= timedelta(minutes=5) else None
+
+
+def traffic_grew(facts: Facts) -> Observation:
+    """Does the workload get markedly more requests than before the onset?"""
+    traffic = facts.traffic
+    if traffic is None or not math.isfinite(traffic.change):
+        return unknown("no request metrics of this workload")
+    return Observation(
+        traffic.change >= TRAFFIC_GROWTH,
+        f"requests {percent(traffic.change)} ({traffic.before:.1f} to {traffic.after:.1f} per second)",
+        query=traffic.query,
+        result=[traffic.before, traffic.after],
+    )
+
+
+def node_short_of_memory(facts: Facts) -> Observation:
+    """Is a node of the workload's pods short of memory?"""
+    free = facts.node_free
+    if free is None or not math.isfinite(free.after):
+        return unknown("no node metrics")
+    return Observation(
+        free.after < NODE_FREE_SHARE,
+        f"nodes had at least {free.after:.0%} of their memory free",
+        query=free.query,
+        result=[free.before, free.after],
+    )
+
+
+def upstream_slow(facts: Facts) -> Observation:
+    """Have calls to another service become much slower?"""
+    known = {name: pair for name, pair in (facts.upstream or {}).items() if math.isfinite(pair.after)}
+    if not known:
+        return unknown("no metrics of calls to other services")
+    name, pair = max(known.items(), key=lambda item: (_slowdown(item[1]), item[0]))
+    return Observation(
+        _slowdown(pair) >= 2.0 and pair.after >= 0.3,
+        f"calls to {name}: 95th percentile {pair.before:.2f} s before, {pair.after:.2f} s since the onset",
+        query=pair.query,
+        at=moment(facts.onset),
+        result={key: [value.before, value.after] for key, value in sorted(known.items())},
+    )
+
+
+def _slowdown(pair: BeforeAfter) -> float:
+    return pair.after / pair.before if pair.before > 0 else 0.0
+
+
+def new_log_lines(facts: Facts) -> Observation:
+    """Do the logs say something since the onset that they did not say before?"""
+    logs = facts.logs
+    if logs is None:
+        return unknown("no logs", EvidenceKind.LOG)
+    if not logs.lines_before:
+        return unknown("no log lines before the onset to compare with", EvidenceKind.LOG)
+    if not logs.new:
+        text = f"no new kind of line among {logs.lines_after} since the onset"
+        return Observation(False, text, kind=EvidenceKind.LOG, query=logs.selector, result=[])
+    top = logs.new[0]
+    first = moment(top.first_at / 1e9)
+    more = f" (first {logs.lines_after} lines read)" if logs.sampled else ""
+    return Observation(
+        True,
+        f'new template "{top.text}" ×{top.count} since {clock(first)}{more}',
+        kind=EvidenceKind.LOG,
+        query=template_query(logs.selector, top.text),
+        at=first,
+        result=[[one.text, one.count, one.first_at] for one in logs.new],
+    )
+
+
+def warning_events(facts: Facts) -> Observation:
+    """Has Kubernetes itself warned about the workload?"""
+    warnings = sorted((one for one in facts.request.events if one.type == "Warning"), key=lambda one: (one.at, one.reason))
+    if not warnings:
+        return Observation(False, "no warning events", kind=EvidenceKind.EVENT, result=[])
+    last = warnings[-1]
+    return Observation(
+        True,
+        f"{last.reason} ×{last.count}: {last.message}",
+        kind=EvidenceKind.EVENT,
+        strength=0.5,
+        query=last.reference,
+        at=last.at,
+        result=[[one.reason, one.object, one.count] for one in warnings],
+    )

@@ -1,0 +1,139 @@
+"""Reads the facts of one incident from the metrics and log stores, all at once, each source failing for itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import TypeVar
+
+import numpy as np
+
+from analysis.contract import RcaRequest
+from analysis.logs.context import LogContext, read_context
+from analysis.rca.facts import AFTER_THE_FACT, BeforeAfter, Facts, Memory, memory_facts
+from analysis.telemetry.errors import SourceError
+from analysis.telemetry.loki import Loki
+from analysis.telemetry.prometheus import Prometheus
+from analysis.telemetry.query import among, differs, equal, selector
+from analysis.windows.block import Samples, grid, regroup
+from analysis.workloads import pod_matcher
+from crds.v1alpha1.base import Window
+
+MEMORY = "container_memory_working_set_bytes"
+LIMIT = "container_spec_memory_limit_bytes"
+STEP = 5.0
+RANGE_STEP = 15.0
+LOOK_BACK = timedelta(minutes=10)
+MAX_WINDOW = timedelta(hours=1)
+
+T = TypeVar("T")
+
+
+def full_window(request: RcaRequest) -> Window:
+    """The request's window, widened to show ten minutes before the onset, at most an hour long."""
+    end = max(request.window.end, request.incident.started_at)
+    start = min(request.window.start, request.incident.started_at - LOOK_BACK)
+    return Window(start=max(start, end - MAX_WINDOW), end=end)
+
+
+class Gatherer:
+    """Reads with the queries that the evidence will show."""
+
+    def __init__(self, prometheus: Prometheus, loki: Loki) -> None:
+        self._prometheus = prometheus
+        self._loki = loki
+
+    async def gather(self, request: RcaRequest) -> Facts:
+        """All facts. A source that fails is named in ``missing``, once."""
+        window = full_window(request)
+        missing: dict[str, None] = {}
+        memory, traffic, node_free, upstream, logs = await asyncio.gather(
+            _try(self._memory(request, window), missing),
+            _try(self._traffic(request, window), missing),
+            _try(self._node_free(request, window), missing),
+            _try(self._upstream(request, window), missing),
+            _try(self._logs(request, window), missing),
+        )
+        if memory is not None and not bool(memory.mine.any()):
+            missing[f"Prometheus at {self._prometheus.address}: no container metrics of this workload"] = None
+            memory = None
+        return Facts(
+            request=request,
+            window=window,
+            onset=request.incident.started_at.timestamp(),
+            memory=memory,
+            traffic=traffic,
+            node_free=node_free,
+            upstream=upstream,
+            logs=logs,
+            missing=tuple(text[:300] for text in sorted(missing)),
+        )
+
+    async def _memory(self, request: RcaRequest, window: Window) -> Memory:
+        target = request.incident.target
+        seconds = (window.end - window.start).total_seconds()
+        scope = (equal("namespace", target.namespace), differs("container", ""), differs("container", "POD"))
+        found, limits = await asyncio.gather(
+            self._prometheus.samples(selector(MEMORY, *scope), seconds, window.end),
+            self._prometheus.samples(selector(LIMIT, *scope), seconds, window.end),
+        )
+        names = ("namespace", "pod", "container")
+        block = grid(regroup(found, names), window.end.timestamp(), seconds, STEP)
+        limit_block = grid(regroup(limits, names), window.end.timestamp(), seconds, STEP)
+        query = selector(MEMORY, equal("namespace", target.namespace), pod_matcher(target), differs("container", ""))
+        onset = request.incident.started_at.timestamp()
+        ended = request.incident.type in AFTER_THE_FACT
+        return memory_facts(block, limit_block, target, onset, query, ended=ended)
+
+    async def _traffic(self, request: RcaRequest, window: Window) -> BeforeAfter:
+        target = request.incident.target
+        counter = selector("http_requests_total", equal("namespace", target.namespace), pod_matcher(target))
+        return await self._compare(f"sum(rate({counter}[60s]))", request, window)
+
+    async def _node_free(self, request: RcaRequest, window: Window) -> BeforeAfter:
+        nodes = [pod.node for pod in request.pods if pod.node]
+        where = [among("node", nodes)] if nodes else []
+        free, total = (selector(name, *where) for name in ("node_memory_MemAvailable_bytes", "node_memory_MemTotal_bytes"))
+        return await self._compare(f"min({free} / {total})", request, window, lowest=True)
+
+    async def _upstream(self, request: RcaRequest, window: Window) -> dict[str, BeforeAfter]:
+        target = request.incident.target
+        name = "upstream_request_duration_seconds_bucket"
+        buckets = selector(name, equal("namespace", target.namespace), pod_matcher(target))
+        query = f"histogram_quantile(0.95, sum by (upstream, le) (rate({buckets}[60s])))"
+        samples = await self._prometheus.range(query, window.start, window.end, RANGE_STEP)
+        onset = request.incident.started_at.timestamp()
+        return {
+            labels.get("upstream", ""): _split(samples, row, onset, query)
+            for row, labels in enumerate(samples.labels)
+            if labels.get("upstream")
+        }
+
+    async def _compare(self, query: str, request: RcaRequest, window: Window, *, lowest: bool = False) -> BeforeAfter:
+        samples = await self._prometheus.range(query, window.start, window.end, RANGE_STEP)
+        return _split(samples, 0, request.incident.started_at.timestamp(), query, lowest=lowest)
+
+    async def _logs(self, request: RcaRequest, window: Window) -> LogContext:
+        incident = request.incident
+        return await read_context(self._loki, incident.target, incident.started_at, window.end)
+
+
+def _split(samples: Samples, row: int, onset: float, query: str, *, lowest: bool = False) -> BeforeAfter:
+    """Median (or minimum) of one series before and since the onset."""
+    own = (samples.series == row) & np.isfinite(samples.values)
+    reduce = np.min if lowest else np.median
+
+    def one(side: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:
+        values = samples.values[own & side]
+        return float(reduce(values)) if values.size else float("nan")
+
+    return BeforeAfter(before=one(samples.times < onset), after=one(samples.times >= onset), query=query)
+
+
+async def _try(reading: Awaitable[T], missing: dict[str, None]) -> T | None:
+    try:
+        return await reading
+    except SourceError as error:
+        missing[str(error)] = None
+        return None

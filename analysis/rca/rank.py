@@ -1,0 +1,112 @@
+"""From observations to ranked causes. Confidence is log-odds: the prior plus a weight for each answer; no model has a say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from analysis.rca.catalogue import PROBES, Cause, RefuterSpec
+from analysis.rca.context import latest_rollout, started_with_rollout
+from analysis.rca.facts import Facts
+from analysis.rca.memory import worst
+from analysis.rca.observation import MAX_QUERY_CHARS, Observation
+from analysis.words import clock, line, mib_per_minute, moment, percent
+from crds.v1alpha1.rcareport import Evidence, Refuter, RootCause
+
+MAX_CAUSES = 5
+MAX_EVIDENCE = 6
+REFUTED_CONFIDENCE = 3
+BLIND_FACTOR = 0.4
+"""Of the confidence when the probe that the cause rests on had no data."""
+CEILING = 97
+
+Observations = Mapping[str, Observation]
+
+
+def observe(causes: tuple[Cause, ...], facts: Facts) -> Observations:
+    """Run every probe that the causes of this incident's type need, each once."""
+    names = {name for cause in causes for name in (cause.requires, *cause.weights)}
+    names |= {refuter.probe for cause in causes for refuter in cause.refuters}
+    return {name: PROBES[name](facts) for name in sorted(names)}
+
+
+def rank(causes: tuple[Cause, ...], facts: Facts, seen: Observations) -> tuple[RootCause, ...]:
+    """Causes best first; refuted ones are kept, marked, and stand last."""
+    found = [_root_cause(cause, facts, seen) for cause in causes]
+    ordered = sorted(found, key=lambda one: (one.refuted, -one.confidence_percent, one.kind))
+    return tuple(ordered[:MAX_CAUSES])
+
+
+def _root_cause(cause: Cause, facts: Facts, seen: Observations) -> RootCause:
+    refuters = _refuters(cause, seen)
+    refuted = any(refuter.refuted for refuter in refuters)
+    return RootCause(
+        id=f"cause-{cause.kind.lower()}"[:32],
+        kind=cause.kind,
+        summary=line(summary(cause, facts)),
+        explanation=cause.explanation[:1024],
+        target=facts.target,
+        confidence_percent=REFUTED_CONFIDENCE if refuted else confidence(cause, seen),
+        refuted=refuted,
+        evidence=list(_evidence(cause, facts, seen)),
+        refuters=refuters,
+    )
+
+
+def confidence(cause: Cause, seen: Observations) -> int:
+    """Percent. A yes adds its weight times its strength, a no takes half of it away, no answer changes nothing."""
+    odds = math.log(cause.prior / (1 - cause.prior))
+    for name, weight in cause.weights.items():
+        observed = seen[name]
+        if observed.answer is not None:
+            odds += weight * observed.strength if observed.answer else -weight / 2
+    share = 1 / (1 + math.exp(-odds))
+    if seen[cause.requires].answer is None:
+        share *= BLIND_FACTOR
+    return max(1, min(CEILING, round(100 * share)))
+
+
+def _evidence(cause: Cause, facts: Facts, seen: Observations) -> tuple[Evidence, ...]:
+    names = sorted(cause.weights, key=lambda name: (-cause.weights[name], name))
+    shown = [name for name in names if seen[name].answer]
+    return tuple(seen[name].evidence(name, facts.window) for name in shown[:MAX_EVIDENCE])
+
+
+def _refuters(cause: Cause, seen: Observations) -> list[Refuter]:
+    specs = list(cause.refuters)
+    if seen[cause.requires].answer is False and all(spec.probe != cause.requires for spec in specs):
+        specs.insert(0, RefuterSpec(probe=cause.requires, when="no", claim="what the cause rests on would be seen"))
+    return [_refuter(spec, seen[spec.probe]) for spec in specs[:4]]
+
+
+def _refuter(spec: RefuterSpec, observed: Observation) -> Refuter:
+    refuted = observed.answer is not None and observed.answer == (spec.when == "yes")
+    return Refuter(
+        summary=line(spec.claim),
+        query=observed.query if len(observed.query) <= MAX_QUERY_CHARS else "",
+        refuted=refuted,
+        result=line(observed.summary),
+    )
+
+
+def summary(cause: Cause, facts: Facts) -> str:
+    """The cause in one line, with this incident's numbers."""
+    rollout = started_with_rollout(facts)
+    onset = facts.onset
+    rate = ""
+    row = worst(facts.memory) if facts.memory else None
+    if facts.memory and row is not None:
+        onset = float(facts.memory.growth.onset[row])
+        rate = mib_per_minute(float(facts.memory.growth.slope.value[row]))
+    latest = rollout or latest_rollout(facts)
+    values = {
+        "rate": rate or "steadily",
+        "since": f"{clock(moment(onset))} UTC",
+        "revision": latest.revision if latest else "?",
+        "change": latest.summary if latest else "none",
+        "traffic": percent(facts.traffic.change) if facts.traffic and math.isfinite(facts.traffic.change) else "unknown",
+    }
+    template = cause.summary_with_rollout if rollout and cause.summary_with_rollout else cause.summary
+    return template.format_map(values)
+
+

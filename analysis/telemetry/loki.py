@@ -1,0 +1,65 @@
+"""Loki reader: bounded log queries over a closed window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import httpx
+
+from analysis.telemetry.errors import QueryRefused
+from analysis.telemetry.http import JsonSource
+
+MAX_LINE_CHARS = 2048
+"""Longer lines are cut: a stack trace's head tells its template."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LogLine:
+    """One line. ``at`` is Unix time in nanoseconds."""
+
+    at: int
+    text: str
+    pod: str = ""
+
+
+class Loki:
+    """Queries against any service with Loki's HTTP API."""
+
+    def __init__(self, url: str, timeout_seconds: float, client: httpx.AsyncClient) -> None:
+        self._source = JsonSource("Loki", url, timeout_seconds, client)
+        self.address = self._source.address
+
+    async def lines(self, query: str, start: datetime, end: datetime, limit: int, *, newest: bool) -> list[LogLine]:
+        """Up to ``limit`` lines of ``[start, end)``, oldest first; the newest or the oldest ones when there are more.
+
+        Raises:
+            SourceError: the service does not answer or refuses the query.
+        """
+        data = await self._source.ask("/loki/api/v1/query_range", _params(query, start, end, limit, newest=newest))
+        if not isinstance(data, dict) or data.get("resultType") != "streams":
+            raise QueryRefused("Loki", self.address, "expected streams")
+        found = [
+            LogLine(int(stamp), text[:MAX_LINE_CHARS], stream["stream"].get("k8s_pod_name", ""))
+            for stream in data.get("result") or ()
+            for stamp, text, *_ in stream["values"]
+        ]
+        return sorted(found)
+
+    async def alive(self) -> None:
+        """One cheap query.
+
+        Raises:
+            SourceError: the service does not answer.
+        """
+        await self._source.ask("/loki/api/v1/query", {"query": "vector(1)", "limit": "1"})
+
+
+def _params(query: str, start: datetime, end: datetime, limit: int, *, newest: bool) -> dict[str, str]:
+    return {
+        "query": query,
+        "start": str(int(start.timestamp() * 1e9)),
+        "end": str(int(end.timestamp() * 1e9)),
+        "limit": str(limit),
+        "direction": "backward" if newest else "forward",
+    }

@@ -1,0 +1,1 @@
+"""Did the action help? Before and after, against limits and against siblings that nobody touched."""

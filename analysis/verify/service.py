@@ -1,0 +1,95 @@
+"""``/v1/verify``: reads both windows, then decides."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from analysis.contract import VerifyRequest, VerifyResponse
+from analysis.telemetry.errors import SourceError
+from analysis.telemetry.prometheus import Prometheus
+from analysis.telemetry.query import among, differs, duration, equal, selector
+from analysis.verify.decide import Reading, judge, settled
+from analysis.verify.requests import compare, measured_by
+from analysis.windows.block import grid, regroup
+from analysis.windows.robust import row_max
+from analysis.workloads import owns, pod_matcher
+from crds.v1alpha1.incident import Verdict
+
+logger = logging.getLogger(__name__)
+
+MEMORY = "container_memory_working_set_bytes"
+LIMIT = "container_spec_memory_limit_bytes"
+STARTED = "container_start_time_seconds"
+MEMORY_TYPES = frozenset({"MemoryLeak", "MemorySpike", "OOMKilled", "CrashLoop", "Restarted"})
+STEP = 5.0
+MAX_BEFORE = timedelta(minutes=5)
+MIN_BEFORE = timedelta(minutes=1)
+LEAD = timedelta(minutes=2)
+"""Read before the window after the action: whether a pod was already there then tells start-up from growth."""
+
+
+class Verifier:
+    """Answers whether actions helped."""
+
+    def __init__(self, prometheus: Prometheus, now: Callable[[], datetime]) -> None:
+        self._prometheus = prometheus
+        self._now = now
+
+    async def verify(self, request: VerifyRequest) -> VerifyResponse:
+        """The verdict, or None while the data do not suffice yet. A source that fails never makes a verdict."""
+        now = min(self._now(), request.window.end)
+        complete = request.final or self._now() >= request.window.end
+        try:
+            if request.incident.type in MEMORY_TYPES:
+                return await asyncio.to_thread(judge, await self._memory(request, now, complete=complete))
+            if request.incident.type in measured_by:
+                return await compare(self._prometheus, request, now, complete=complete)
+        except SourceError as error:
+            logger.warning("cannot verify %s/%s: %s", request.incident.namespace, request.incident.name, error)
+            verdict = Verdict.INCONCLUSIVE if request.final else None
+            return VerifyResponse(verdict=verdict, reason="SourceUnavailable", message=str(error)[:1024])
+        verdict = Verdict.INCONCLUSIVE if complete else None
+        message = f"there is no measurement for incidents of type {request.incident.type} yet"
+        return VerifyResponse(verdict=verdict, reason="NotMeasurable", message=message)
+
+    async def _memory(self, request: VerifyRequest, now: datetime, *, complete: bool) -> Reading:
+        incident, executed = request.incident, request.executed_at
+        target = incident.target
+        start = min(max(incident.started_at, executed - MAX_BEFORE), executed - MIN_BEFORE)
+        begin = min(start, executed - LEAD)
+        seconds = max((now - begin).total_seconds(), STEP)
+        scope = (equal("namespace", target.namespace), differs("container", ""), differs("container", "POD"))
+        mine = (equal("namespace", target.namespace), pod_matcher(target), differs("container", ""))
+        since = duration(max((now - executed).total_seconds(), STEP))
+        found, limits, restarts = await asyncio.gather(
+            self._prometheus.samples(selector(MEMORY, *scope), seconds, now),
+            self._prometheus.samples(selector(LIMIT, *scope), seconds, now),
+            self._prometheus.instant(f"sum(changes({selector(STARTED, *mine)}[{since}]))", now),
+        )
+        names = ("namespace", "pod", "container")
+        whole = grid(regroup(found, names), now.timestamp(), seconds, STEP)
+        limit_block = grid(regroup(limits, names), now.timestamp(), seconds, STEP)
+        newest = row_max(limit_block.values.astype(np.float64))
+        by_name = {tuple(labels.values()): value for labels, value in zip(limit_block.labels, newest, strict=True)}
+        limit = np.array([by_name.get(tuple(labels.values()), 0.0) for labels in whole.labels], dtype=np.float64)
+        steady = settled(whole)
+        siblings = _others(whole.labels, incident.target.name)
+        return Reading(
+            before=steady.between(start.timestamp(), executed.timestamp()),
+            after=steady.between(executed.timestamp(), now.timestamp() + STEP),
+            mine=np.array([owns(target, labels["pod"]) for labels in whole.labels], dtype=np.bool_),
+            limit=np.nan_to_num(limit),
+            query=selector(MEMORY, *mine),
+            control_query=selector(MEMORY, equal("namespace", target.namespace), among("pod", siblings or [""])),
+            restarted=bool(restarts.values.size and restarts.values[0] > 0),
+            complete=complete,
+        )
+
+
+def _others(labels: tuple[dict[str, str], ...], name: str) -> list[str]:
+    return sorted({one["pod"] for one in labels if not one["pod"].startswith(f"{name}-")})[:8]

@@ -1,0 +1,1 @@
+"""Time windows as arrays ``[series, time]`` and robust statistics over them; pure, vectorised over series."""

@@ -1,0 +1,130 @@
+"""Robust statistics of rows: medians, spreads and slopes that a few wild samples do not move.
+
+All functions take ``x, y: float64[series, time]`` with NaN for gaps and return one number per series, NaN where the data
+do not suffice. No loop over series.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.windows.block import Block, Float64, pack
+
+MAD_TO_SIGMA = 1.4826
+"""Scales the median absolute deviation to the standard deviation of a normal distribution."""
+INTERVAL_Z = 1.2816
+"""Normal quantile of an 80 % two-sided interval."""
+THIN_TO = 24
+"""Points per series that a slope is computed from: 276 pairs each; more points change the answer by little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """Theil–Sen slopes (per second) with Sen's 80 % interval and Kendall's tau. ``float64[series]`` each."""
+
+    value: Float64
+    low: Float64
+    high: Float64
+    tau: Float64
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """One window of each series. ``float64[series]`` each; times in Unix seconds, NaN where there are no samples."""
+
+    count: Float64
+    level: Float64
+    spread: Float64
+    slope: Slope
+    first_at: Float64
+    last_at: Float64
+    last: Float64
+
+
+def median(y: Float64) -> Float64:
+    """Row medians without numpy's warning for empty rows."""
+    if y.shape[1] == 0:
+        return np.full(y.shape[0], np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanmedian(y, axis=1), dtype=np.float64)
+
+
+def row_max(y: Float64) -> Float64:
+    """Row maxima, NaN for empty rows."""
+    filled = np.where(np.isfinite(y), y, -np.inf).max(axis=1, initial=-np.inf)
+    return np.where(np.isfinite(filled), filled, np.nan)
+
+
+def spread(y: Float64) -> Float64:
+    """Median absolute deviation from the row's median, as a standard deviation."""
+    return MAD_TO_SIGMA * median(np.abs(y - median(y)[:, None]))
+
+
+def thin(x: Float64, y: Float64, points: int = THIN_TO) -> tuple[Float64, Float64]:
+    """At most ``points`` samples per row, evenly picked by rank, first and last included."""
+    valid = np.isfinite(x) & np.isfinite(y)
+    order = np.argsort(~valid, axis=1, kind="stable")
+    count = valid.sum(axis=1)
+    if x.shape[1] > points:
+        ranks = np.rint(np.linspace(0.0, 1.0, points)[None, :] * np.maximum(count - 1, 0)[:, None]).astype(np.int64)
+        # a short row would pick the same sample twice: later picks are blanked
+        repeated = np.concatenate([np.zeros((len(x), 1), dtype=bool), ranks[:, 1:] == ranks[:, :-1]], axis=1)
+        order = np.take_along_axis(order, ranks, axis=1)
+    else:
+        repeated = np.zeros(order.shape, dtype=bool)
+    blank = repeated | ~np.take_along_axis(valid, order, axis=1)
+    return (
+        np.where(blank, np.nan, np.take_along_axis(x, order, axis=1)),
+        np.where(blank, np.nan, np.take_along_axis(y, order, axis=1)),
+    )
+
+
+def theil_sen(x: Float64, y: Float64) -> Slope:
+    """Median of the slopes between all pairs of samples (Theil 1950, Sen 1968); rows are thinned first."""
+    x, y = thin(x, y)
+    first, second = np.triu_indices(x.shape[1], k=1)
+    run = x[:, second] - x[:, first]
+    rise = y[:, second] - y[:, first]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        slopes = np.where(run > 0, rise / run, np.nan)
+    known = np.isfinite(slopes)
+    pairs = known.sum(axis=1)
+    points = (np.isfinite(x) & np.isfinite(y)).sum(axis=1).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        tau = np.where(known, np.sign(rise), 0.0).sum(axis=1) / np.where(pairs > 0, pairs, np.nan)
+    half_width = INTERVAL_Z * np.sqrt(points * (points - 1) * (2 * points + 5) / 18)
+    ordered = np.sort(slopes, axis=1)  # NaN last
+    low = _pick(ordered, np.floor((pairs - half_width) / 2), pairs)
+    high = _pick(ordered, np.ceil((pairs + half_width) / 2), pairs)
+    return Slope(median(slopes), low, high, tau)
+
+
+def _pick(ordered: Float64, rank: Float64, pairs: Float64) -> Float64:
+    if ordered.shape[1] == 0:
+        return np.full(ordered.shape[0], np.nan)
+    index = np.clip(rank, 0, np.maximum(pairs - 1, 0)).astype(np.int64)
+    return np.asarray(np.take_along_axis(ordered, index[:, None], axis=1)[:, 0], dtype=np.float64)
+
+
+def features(block: Block, seconds: float | None = None) -> Features:
+    """Level, spread and slope of the last ``seconds`` of a block (1 m, 5 m, 15 m), or of all of it."""
+    window = block if seconds is None else block.between(block.end - seconds, block.end)
+    x, y, count = pack(window)
+    last_index = np.maximum(count - 1, 0)[:, None]
+    some = count > 0
+    if y.shape[1] == 0 or y.shape[0] == 0:
+        none = np.full(len(block.labels), np.nan)
+        return Features(count.astype(np.float64), none, none, Slope(none, none, none, none), none, none, none)
+    return Features(
+        count=count.astype(np.float64),
+        level=median(y),
+        spread=spread(y),
+        slope=theil_sen(x, y),
+        first_at=np.where(some, x[:, 0] + block.start, np.nan),
+        last_at=np.where(some, np.take_along_axis(x, last_index, axis=1)[:, 0] + block.start, np.nan),
+        last=np.where(some, np.take_along_axis(y, last_index, axis=1)[:, 0], np.nan),
+    )

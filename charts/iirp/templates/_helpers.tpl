@@ -1,0 +1,44 @@
+{{/* Helpers shared by all templates. */}}
+
+{{- define "iirp.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{/* Labels of every object that is not generated from rbac/ or crds/. */}}
+{{- define "iirp.labels" -}}
+app.kubernetes.io/part-of: iirp
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* JSON list: what is watched when the value names namespaces; the release's own is always part of it. */}}
+{{- define "iirp.watchedNamespaces" -}}
+{{ append .Values.watchNamespaces .Release.Namespace | uniq | toJson }}
+{{- end }}
+
+{{/* JSON list: namespaces of the default policy; "[]" installs none. */}}
+{{- define "iirp.policyNamespaces" -}}
+{{- if .Values.policies.install -}}
+{{ .Values.policies.namespaces | default .Values.execution.namespaces | toJson }}
+{{- else -}}
+[]
+{{- end -}}
+{{- end }}
+
+{{/* Restricted Pod Security, for pods that need nothing. */}}
+{{- define "iirp.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "iirp.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}

@@ -1,0 +1,35 @@
+"""`iirp grant`: opt a namespace in to actions, as YAML to commit; nothing is applied."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+__all__ = ["grant"]
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+@click.command()
+@click.argument("namespaces", metavar="NAMESPACE...", nargs=-1, required=True)
+@click.option("-n", "--platform-namespace", default="iirp-system", show_default=True, help="Where the platform runs.")
+@click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+def grant(namespaces: tuple[str, ...], platform_namespace: str, output: str) -> None:
+    """Print the RoleBindings that let the executor act in NAMESPACE, each action once it is approved.
+
+    Without them the executor can touch nothing there. Commit the output, or pipe it to `kubectl apply -f -`.
+    """
+    import json  # noqa: PLC0415  `iirp --help` stays fast
+
+    from crds.definition import to_yaml  # noqa: PLC0415
+    from rbac.grant import namespace_bindings  # noqa: PLC0415
+
+    for name in (*namespaces, platform_namespace):
+        if not _LABEL.fullmatch(name):
+            raise click.UsageError(f"{name!r} is not a namespace name (lower-case letters, digits, '-'; at most 63)")
+    bindings = [item for name in dict.fromkeys(namespaces) for item in namespace_bindings(name, platform_namespace)]
+    if output == "json":
+        click.echo(json.dumps({"apiVersion": "v1", "kind": "List", "items": bindings}, indent=2))
+    else:
+        click.echo("---\n".join(to_yaml(item) for item in bindings), nl=False)

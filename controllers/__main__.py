@@ -1,0 +1,63 @@
+"""Composition root: ``python -m controllers detection|incident|rca|policy|approval|execution|feedback``."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+
+from controllers.kube.client import connect
+from controllers.kube.events import KubeRecorder
+from controllers.runtime.analysis import AnalysisClient
+from controllers.runtime.controller import Context, Controller
+from controllers.runtime.errors import ReconcileError
+from controllers.runtime.logs import configure
+from controllers.runtime.metrics import Metrics
+from controllers.runtime.operator import run
+from controllers.runtime.settings import Settings, SettingsError
+
+NAMES = ("detection", "incident", "rca", "policy", "approval", "execution", "feedback")
+NEED_ANALYSIS = frozenset({"detection", "rca", "feedback"})
+
+log = logging.getLogger("controllers")
+
+
+def compose(name: str, settings: Settings) -> tuple[Controller, Context]:
+    """Wire one controller to the real API server and analysis server."""
+    metrics = Metrics(name)
+    kube = connect()
+    context = Context(
+        settings=settings,
+        kube=kube,
+        events=KubeRecorder(kube, name),
+        metrics=metrics,
+        analysis=AnalysisClient.from_settings(settings, metrics) if name in NEED_ANALYSIS else None,
+    )
+    handlers = importlib.import_module(f"controllers.{name}.handlers")
+    controller: Controller = handlers.build(context)
+    return controller, context
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code: 0 after SIGTERM, 1 when it could not start, 2 for wrong usage or settings."""
+    if len(arguments) != 1 or arguments[0] not in NAMES:
+        print(f"usage: python -m controllers {{{'|'.join(NAMES)}}}", file=sys.stderr)
+        return 2
+    name = arguments[0]
+    try:
+        settings = Settings.from_environment()
+    except SettingsError as error:
+        print(f"settings: {error}", file=sys.stderr)
+        return 2
+    configure(name, settings.log_level)
+    try:
+        controller, context = compose(name, settings)
+    except ReconcileError as error:
+        log.error("cannot start: %s", error, extra={"reason": error.reason})  # noqa: TRY400  a message, not a defect
+        return 1
+    run(controller, context)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,215 @@
+"""From what is wrong now and the Incidents that exist to the writes that are missing. Pure.
+
+Rules, in order, per candidate:
+
+1. An unfinished Incident with its fingerprint: refresh it.
+2. A symptom (an OOM kill, a crash loop, a restart) of a target that has an unfinished Incident: one more signal of it.
+3. An Incident with its fingerprint that ended within the reopen window: refresh it, which reopens it (the incident
+   controller sees ``detection.active``). One that a person closed stays closed, however long the fault goes on.
+4. Otherwise a new Incident.
+
+Per Incident without a candidate: it stays active until the absence has been *observed* for the hold time. A round in
+which a source did not answer observes nothing, so it starts the hold time anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from analysis.contract import Candidate, DetectResponse
+from controllers.detection.status import ended_at, refreshed
+from controllers.runtime.limits import fit
+from controllers.runtime.names import FINGERPRINT_LABEL
+from crds.v1alpha1.base import Severity, TargetRef
+from crds.v1alpha1.incident import DetectedBy, DetectionStatus, Incident, IncidentSpec, IncidentState
+
+SYMPTOMS = frozenset({"OOMKilled", "CrashLoop", "Restarted"})
+"""Consequences of some other fault as often as faults of their own."""
+MAX_NAME = 56
+"""Names become label values (63) after ``-<n>`` is added."""
+SEVERITIES = tuple(Severity)
+SHORT = {"MemoryLeak": "leak", "MemorySpike": "spike", "OOMKilled": "oom", "CrashLoop": "crash", "ImagePull": "pull"}
+"""Words for names, so that the default columns fit 80; other types are written out in kebab case."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Times that the rules need. ``heartbeat``: how old ``lastSeenAt`` may get while the fault goes on unchanged."""
+
+    hold: timedelta
+    reopen_window: timedelta
+    heartbeat: timedelta = timedelta(seconds=20)
+
+
+@dataclass(frozen=True)
+class NewIncident:
+    """To be created, then given its first ``detection`` status."""
+
+    namespace: str
+    name: str
+    spec: IncidentSpec
+    detection: DetectionStatus
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """A new ``status.detection``. ``urgent``: activity, severity or signals changed, not only the time."""
+
+    incident: Incident
+    detection: DetectionStatus
+    urgent: bool
+
+
+@dataclass(frozen=True)
+class Decision:
+    """All writes that are missing, most urgent first."""
+
+    create: tuple[NewIncident, ...]
+    refresh: tuple[Refresh, ...]
+    absent_since: Mapping[str, datetime]
+    """By Incident UID, for the next round."""
+
+
+def decide(
+    response: DetectResponse,
+    incidents: Sequence[Incident],
+    absent_since: Mapping[str, datetime],
+    now: datetime,
+    *,
+    platform_namespace: str,
+    limits: Limits,
+) -> Decision:
+    """``incidents``: all that exist, in whatever state; ``absent_since``: from the decision before."""
+    seen: dict[str, list[Candidate]] = {}
+    create: list[NewIncident] = []
+    for candidate in sorted(
+        response.candidates, key=lambda item: (item.type in SYMPTOMS, item.onset, item.fingerprint)
+    ):
+        incident = _incident_of(candidate, incidents, now, limits) or _shelter(candidate, incidents, seen)
+        if incident is not None:
+            seen.setdefault(incident.metadata.uid, []).append(candidate)
+        elif not _sheltered_by_new(candidate, create):
+            create.append(_new(candidate, response.evaluated_at, platform_namespace))
+    healthy = all(source.ok for source in response.sources)
+    refresh, absent = [], {}
+    for incident in incidents:
+        uid = incident.metadata.uid
+        candidates = seen.get(uid, [])
+        if candidates:
+            refresh.append((incident, refreshed(incident.status.detection, candidates)))
+        elif _active(incident):
+            since = absent_since.get(uid, now) if healthy else None
+            if since is not None:
+                absent[uid] = since
+                if now - since >= limits.hold:
+                    refresh.append(_over(incident))
+    missing = [Refresh(*item, urgent=_urgent(*item)) for item in refresh if _differs(*item, limits.heartbeat)]
+    missing.sort(key=lambda item: (not item.urgent, -SEVERITIES.index(item.detection.severity)))
+    create.sort(key=lambda item: -SEVERITIES.index(item.spec.severity))
+    return Decision(create=tuple(create), refresh=tuple(missing), absent_since=absent)
+
+
+def incident_name(target: TargetRef, kind: str, fingerprint: str, onset: datetime) -> str:
+    """``<workload>-<kind>-<5 of fingerprint+onset>``, a valid label value with room for ``-<n>``."""
+    digest = hashlib.sha256(f"{fingerprint}@{onset.isoformat()}".encode()).digest()
+    suffix = base64.b32encode(digest)[:5].decode().lower()
+    slug = SHORT.get(kind) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", kind).lower()
+    workload = re.sub(r"[^a-z0-9-]+", "-", target.name.lower()).strip("-") or "x"
+    room = MAX_NAME - len(slug) - len(suffix) - 2
+    return f"{workload[: max(room, 8)].rstrip('-')}-{slug}-{suffix}"
+
+
+def _incident_of(candidate: Candidate, incidents: Iterable[Incident], now: datetime, limits: Limits) -> Incident | None:
+    same = [item for item in incidents if item.spec.fingerprint == candidate.fingerprint and not _deleting(item)]
+    for item in same:
+        if not _ended(item):
+            return item
+    recent = [item for item in same if _active(item) or now - ended_at(item) <= limits.reopen_window]
+    return max(recent, key=ended_at, default=None)
+
+
+def _shelter(
+    candidate: Candidate, incidents: Iterable[Incident], seen: Mapping[str, list[Candidate]]
+) -> Incident | None:
+    if candidate.type not in SYMPTOMS:
+        return None
+    target = _identity(candidate.target)
+    open_ones = [item for item in incidents if not _ended(item) and not _deleting(item)]
+    found = [item for item in open_ones if _identity(item.spec.target) == target]
+    return max(found, key=lambda item: (item.metadata.uid in seen, item.spec.started_at), default=None)
+
+
+def _sheltered_by_new(candidate: Candidate, create: Sequence[NewIncident]) -> bool:
+    """A symptom of a fault that gets its Incident in this very round; the next round merges it."""
+    same = [item for item in create if item.spec.fingerprint == candidate.fingerprint]
+    target = _identity(candidate.target)
+    return bool(same) or (candidate.type in SYMPTOMS and any(_identity(item.spec.target) == target for item in create))
+
+
+def _new(candidate: Candidate, at: datetime, platform_namespace: str) -> NewIncident:
+    namespace = candidate.target.namespace or platform_namespace
+    spec = IncidentSpec(
+        fingerprint=candidate.fingerprint,
+        type=candidate.type,
+        scope=candidate.scope,
+        target=candidate.target,
+        started_at=candidate.onset,
+        detected_at=at,
+        detected_by=DetectedBy(
+            rule=fit(DetectedBy, "rule", candidate.rule),
+            version=fit(DetectedBy, "version", candidate.rule_version),
+            confidence_percent=candidate.confidence_percent,
+        ),
+        severity=candidate.severity,
+        predicted=candidate.predicted,
+        summary=fit(IncidentSpec, "summary", candidate.summary),
+    )
+    name = incident_name(candidate.target, candidate.type, candidate.fingerprint, candidate.onset)
+    return NewIncident(namespace, name, spec, refreshed(None, [candidate]))
+
+
+def _over(incident: Incident) -> tuple[Incident, DetectionStatus]:
+    detection = incident.status.detection or DetectionStatus(
+        active=True, last_seen_at=incident.spec.detected_at, severity=incident.spec.severity
+    )
+    return incident, detection.model_copy(update={"active": False})
+
+
+def _urgent(incident: Incident, new: DetectionStatus) -> bool:
+    old = incident.status.detection
+    return old is None or _essence(old) != _essence(new)
+
+
+def _differs(incident: Incident, new: DetectionStatus, heartbeat: timedelta) -> bool:
+    old = incident.status.detection
+    return old is None or _urgent(incident, new) or new.last_seen_at - old.last_seen_at >= heartbeat
+
+
+def _essence(status: DetectionStatus) -> tuple[object, ...]:
+    signals = tuple((signal.type, signal.rule, signal.confidence_percent // 10) for signal in status.signals)
+    return status.active, status.severity, signals, status.prediction is None, len(status.affected)
+
+
+def _identity(target: TargetRef) -> tuple[str, str, str]:
+    return target.kind, target.namespace, target.name
+
+
+def _active(incident: Incident) -> bool:
+    if incident.status.detection is not None:
+        return incident.status.detection.active
+    return FINGERPRINT_LABEL in incident.metadata.labels  # ours, and we were stopped between create and first status
+
+
+def _ended(incident: Incident) -> bool:
+    if incident.spec.override is not None and incident.spec.override.closed:
+        return True
+    return incident.status.state in (IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.CLOSED)
+
+
+def _deleting(incident: Incident) -> bool:
+    return incident.metadata.deletion_timestamp is not None

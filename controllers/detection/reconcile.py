@@ -1,0 +1,173 @@
+"""One round: gather pods and signals, ask the analysis server, decide, write at most what the budget allows."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from analysis.contract import DetectRequest, DetectResponse, SourceHealth
+from controllers.detection.decide import Decision, Limits, NewIncident, Refresh, decide
+from controllers.detection.signals import api_signals
+from controllers.detection.topology import Owners, PodStore, build_topology
+from controllers.kube.errors import AlreadyExists, Conflict, NotFound
+from controllers.kube.events import NORMAL, WARNING
+from controllers.runtime.analysis import Analysis, TopologyUnknown
+from controllers.runtime.controller import Context
+from controllers.runtime.errors import ReconcileError
+from controllers.runtime.names import FINGERPRINT_LABEL, field_manager
+from controllers.runtime.outcome import Key, Outcome, Requeue
+from crds.v1alpha1.incident import DetectionStatus, Incident
+
+log = logging.getLogger(__name__)
+
+MANAGER = field_manager("detection")
+TICK = Key("", "round")
+MINUTE = timedelta(minutes=1)
+
+
+class Budget:
+    """At most so many writes in any minute; what does not fit is written by a later round, in its newest state."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._spent: deque[datetime] = deque()
+
+    def take(self, now: datetime) -> bool:
+        """Whether one more write fits; counts it if so."""
+        while self._spent and now - self._spent[0] >= MINUTE:
+            self._spent.popleft()
+        if len(self._spent) >= self._per_minute:
+            return False
+        self._spent.append(now)
+        return True
+
+
+class Detection:
+    """State kept between rounds is what only time can show: absences, and the health of sources as last logged."""
+
+    def __init__(self, context: Context, analysis: Analysis) -> None:
+        settings = context.settings
+        self._context = context
+        self._analysis = analysis
+        self._spaces: tuple[str | None, ...] = settings.namespaces or (None,)
+        self._limits = Limits(timedelta(seconds=settings.hold), timedelta(seconds=settings.reopen_window))
+        self._budget = Budget(settings.max_writes_per_minute)
+        self._owners = Owners(context.kube)
+        self._absent_since: dict[str, datetime] = {}
+        self._known_digest = ""
+        self._blind: str = ""
+        self.pods = PodStore(context.now)
+
+    def reconcile(self, _: Key) -> Outcome:
+        """One round. Raises what the ports raise; the queue retries with backoff."""
+        try:
+            response = self._ask()
+        except ReconcileError as error:
+            self._absent_since.clear()  # nothing was observed: every hold time starts anew
+            self._show_blindness(f"{error.reason}: {error.message}")
+            raise
+        self._report_sources(response.sources)
+        incidents = [item for space in self._spaces for item in self._context.kube.list_all(Incident, space)]
+        decision = decide(
+            response,
+            incidents,
+            self._absent_since,
+            self._context.now(),
+            platform_namespace=self._context.settings.namespace,
+            limits=self._limits,
+        )
+        self._absent_since = dict(decision.absent_since)
+        self._write(decision)
+        return Requeue(self._context.settings.detect_interval)
+
+    def _ask(self) -> DetectResponse:
+        if self.pods.relist(self._context.kube, self._spaces):
+            self._owners.preload(self._spaces)
+        pods = self.pods.snapshot()
+        topology = build_topology(pods, self._owners.workload)
+        request = DetectRequest(
+            cluster=self._context.settings.cluster_name,
+            topology_digest=topology.digest,
+            topology=None if topology.digest == self._known_digest else topology,
+            signals=api_signals(pods, self._owners.workload, self._context.now()),
+        )
+        try:
+            response = self._analysis.detect(request)
+        except TopologyUnknown:
+            response = self._analysis.detect(request.model_copy(update={"topology": topology}))
+        self._known_digest = topology.digest
+        return response
+
+    def _write(self, decision: Decision) -> None:
+        steps: list[NewIncident | Refresh] = [*decision.create, *decision.refresh]
+        for number, step in enumerate(steps):
+            if not self._budget.take(self._context.now()):
+                for _ in steps[number:]:
+                    self._context.metrics.write_deferred()
+                log.warning("write budget spent; %d writes put off to the next round", len(steps) - number)
+                return
+            try:
+                self._create(step) if isinstance(step, NewIncident) else self._refresh(step.incident, step.detection)
+            except (AlreadyExists, NotFound, Conflict) as error:
+                log.info("changed under us, looked at again next round: %s", error)
+
+    def _create(self, new: NewIncident) -> None:
+        incident = self._context.kube.create(
+            Incident,
+            new.namespace,
+            new.name,
+            new.spec,
+            manager=MANAGER,
+            labels={FINGERPRINT_LABEL: new.spec.fingerprint},
+        )
+        log.info("incident opened", extra={"incident": new.name, "type": new.spec.type, "summary": new.spec.summary})
+        self._context.events.emit(
+            incident, WARNING, "Detected", f"{new.spec.type}: {new.spec.summary}", action="Detect"
+        )
+        self._refresh(incident, new.detection)
+
+    def _refresh(self, incident: Incident, detection: DetectionStatus) -> None:
+        before = incident.status.detection
+        self._context.kube.apply_status(incident, {"detection": detection.to_wire()}, manager=MANAGER)
+        if before is not None and before.active != detection.active:
+            reason, note = (
+                ("SignalsSeen", "the fault is seen again") if detection.active else ("SignalsGone", self._gone())
+            )
+            log.info(note, extra={"incident": incident.metadata.name})
+            moment = detection.last_seen_at.isoformat()
+            self._context.events.emit(incident, NORMAL, reason, note, action="Detect", once=moment)
+
+    def _gone(self) -> str:
+        return f"the fault has not been seen for {self._limits.hold.total_seconds():.0f} s, with all sources answering"
+
+    def _report_sources(self, sources: Iterable[SourceHealth]) -> None:
+        bad = []
+        for source in sources:
+            self._context.metrics.source_up(source.name, up=source.ok)
+            if not source.ok:
+                bad.append(f"{source.name} at {source.address}: {source.message}")
+        self._show_blindness("; ".join(sorted(bad)))
+
+    def _show_blindness(self, text: str) -> None:
+        """Say it once per change, in the log and on every Incident that is on: it cannot end while we are blind."""
+        if bool(text) == bool(self._blind):
+            self._blind = text
+            return
+        self._blind = text
+        log.log(logging.WARNING if text else logging.INFO, text or "all sources answer again")
+        try:
+            incidents = [item for space in self._spaces for item in self._context.kube.list_all(Incident, space)]
+        except ReconcileError as error:
+            log.warning("incidents not told: %s", error)
+            return
+        once = self._context.now().isoformat()
+        for incident in incidents:
+            if incident.status.detection is not None and incident.status.detection.active:
+                if text:
+                    note = f"cannot see whether the fault goes on: {text}"
+                    self._context.events.emit(incident, WARNING, "DetectionBlind", note, action="Detect", once=once)
+                else:
+                    note = "all sources answer again"
+                    self._context.events.emit(incident, NORMAL, "DetectionRestored", note, action="Detect", once=once)

@@ -1,0 +1,142 @@
+"""Which pods run, and to which workload each belongs: kept from watch events, corrected by a full list now and then."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from analysis.contract import PodFact, Topology
+from controllers.kube.api import Kube
+from controllers.kube.errors import Forbidden, NotFound
+from controllers.kube.facts import PodRecord, controller_of, pod_record
+from controllers.kube.resources import PODS, REPLICASETS
+from crds.v1alpha1.base import TargetRef
+
+log = logging.getLogger(__name__)
+
+RELIST = timedelta(minutes=10)
+TOMBSTONE = timedelta(minutes=15)
+MAX_OWNERS = 100_000
+
+
+class PodStore:
+    """Thread-safe. Fed by the watch (:meth:`observe`) and by :meth:`relist`, which heals what a broken watch missed."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._pods: dict[str, PodRecord] = {}
+        self._deleted: dict[str, datetime] = {}
+        self._listed_at: datetime | None = None
+
+    def observe(self, event_type: str | None, body: Mapping[str, Any]) -> None:
+        """One watch event; see :class:`controllers.runtime.controller.Observer`."""
+        record = pod_record(body)
+        with self._lock:
+            if event_type == "DELETED":
+                self._pods.pop(record.uid, None)
+                self._deleted[record.uid] = self._now()
+            else:
+                self._put(record)
+
+    def relist(self, kube: Kube, namespaces: Iterable[str | None]) -> bool:
+        """List all pods if that was not done for :data:`RELIST`. True when it was done now."""
+        started = self._now()
+        if self._listed_at is not None and started - self._listed_at < RELIST:
+            return False
+        listed = [pod_record(body) for namespace in namespaces for body in kube.list_raw(PODS, namespace)]
+        alive = {record.uid for record in listed}
+        with self._lock:
+            for uid in [uid for uid, pod in self._pods.items() if uid not in alive and not _newer(pod, started)]:
+                del self._pods[uid]
+            for record in listed:
+                self._put(record)
+            self._deleted = {uid: at for uid, at in self._deleted.items() if started - at < TOMBSTONE}
+            self._listed_at = started
+        return True
+
+    def snapshot(self) -> list[PodRecord]:
+        """All known pods, by namespace and name."""
+        with self._lock:
+            return sorted(self._pods.values(), key=lambda pod: (pod.namespace, pod.name))
+
+    def _put(self, record: PodRecord) -> None:
+        known = self._pods.get(record.uid)
+        if record.uid not in self._deleted and (known is None or known.version <= record.version):
+            self._pods[record.uid] = record
+
+
+def _newer(pod: PodRecord, moment: datetime) -> bool:
+    """Created while the list was being read: its absence from the list says nothing."""
+    return pod.created_at is not None and pod.created_at >= moment - timedelta(seconds=5)
+
+
+class Owners:
+    """From a pod's controller to its workload. A ReplicaSet is looked up once; its owner never changes."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        self._of: OrderedDict[str, TargetRef] = OrderedDict()
+
+    def preload(self, namespaces: Iterable[str | None]) -> None:
+        """Learn all ReplicaSets by list, instead of one request for each. Without the right to list, one by one it is."""
+        for namespace in namespaces:
+            try:
+                listed = self._kube.list_raw(REPLICASETS, namespace)
+            except Forbidden as error:
+                log.warning("replicasets not listed: %s", error)
+                return
+            for body in listed:
+                owner = controller_of(body)
+                if owner is not None:
+                    self._remember(body["metadata"]["uid"], owner)
+
+    def workload(self, pod: PodRecord) -> TargetRef:
+        """The owning Deployment, StatefulSet, DaemonSet, Job …, or the pod itself."""
+        if pod.owner is None:
+            return TargetRef(api_version="v1", kind="Pod", namespace=pod.namespace, name=pod.name, uid=pod.uid)
+        if pod.owner.kind != "ReplicaSet":
+            return pod.owner
+        known = self._of.get(pod.owner.uid)
+        if known is None:
+            known = self._look_up(pod.owner)
+            self._remember(pod.owner.uid, known)
+        return known
+
+    def _look_up(self, replica_set: TargetRef) -> TargetRef:
+        try:
+            body = self._kube.get_raw(REPLICASETS, replica_set.namespace, replica_set.name)
+        except (NotFound, Forbidden) as error:
+            log.debug("owner of replicaset not known: %s", error)
+            return replica_set
+        return controller_of(body) or replica_set
+
+    def _remember(self, uid: str, owner: TargetRef) -> None:
+        self._of[uid] = owner
+        self._of.move_to_end(uid)
+        while len(self._of) > MAX_OWNERS:
+            self._of.popitem(last=False)
+
+
+def build_topology(pods: Iterable[PodRecord], workload: Callable[[PodRecord], TargetRef]) -> Topology:
+    """The running pods with their workloads; equal pods give an equal digest, in whatever order they came."""
+    facts = tuple(
+        PodFact(
+            namespace=pod.namespace,
+            name=pod.name,
+            uid=pod.uid,
+            workload=workload(pod),
+            node=pod.node,
+            containers=pod.containers,
+        )
+        for pod in sorted(pods, key=lambda item: (item.namespace, item.name))
+        if not pod.terminal
+    )
+    canonical = json.dumps([fact.model_dump(mode="json") for fact in facts], sort_keys=True, separators=(",", ":"))
+    return Topology(digest=f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}", pods=facts)

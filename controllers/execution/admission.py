@@ -1,0 +1,127 @@
+"""Are the admission policies in force that make S1 to S3 the API server's business and not only ours?
+
+Two questions, because one answer alone can be wrong: the policy objects exist and deny, and a write that they must
+refuse is in fact refused. The second is a server-side dry run of a restart whose grant cannot exist: nothing changes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controllers.kube.api import Kube
+from controllers.kube.errors import Forbidden, NotFound
+from controllers.kube.resources import (
+    DEPLOYMENTS,
+    MUTATING_BINDINGS,
+    MUTATING_POLICIES,
+    VALIDATING_BINDINGS,
+    VALIDATING_POLICIES,
+)
+from controllers.runtime.errors import Terminal, Waiting
+from controllers.runtime.names import field_manager
+from crds.v1alpha1.digest import ACTION_ID_ANNOTATION, RESTARTED_AT_ANNOTATION
+
+EXECUTOR_POLICY = "iirp-executor"
+VALIDATING = ("iirp-approvals", "iirp-actionplans", EXECUTOR_POLICY, "iirp-executor-stop", "iirp-grants")
+MUTATING = ("iirp-decisions",)
+UNGRANTED = "act-0000000000000000"
+"""No action hashes to this in practice, and the approval controller grants only what a plan names."""
+MANAGER = field_manager("execution")
+RETRY = 10.0
+GRANT_RETRY = 0.5
+HINT = "install the chart's admission policies (they come with it) before the executor"
+
+
+class AdmissionNotEnforced(Terminal):
+    """The API server would not hold this executor back, so nothing may be written."""
+
+
+def check_objects(kube: Kube) -> None:
+    """All policies are there, fail closed, and are bound so that they deny.
+
+    Raises:
+        AdmissionNotEnforced: naming what is missing or lax.
+    """
+    problems = [problem for name in VALIDATING for problem in _validating_problems(kube, name)]
+    problems += [problem for name in MUTATING for problem in _mutating_problems(kube, name)]
+    if problems:
+        raise AdmissionNotEnforced("AdmissionNotEnforced", f"{'; '.join(problems)}: {HINT}")
+
+
+def check_effect(kube: Kube, namespace: str, deployment: str) -> None:
+    """The API server refuses this executor a restart that nobody granted.
+
+    Raises:
+        AdmissionNotEnforced: it would have let it through.
+        Waiting: it refused for another reason, which proves nothing yet; says which.
+    """
+    annotations = {ACTION_ID_ANNOTATION: UNGRANTED, RESTARTED_AT_ANNOTATION: "2000-01-01T00:00:00Z"}
+    patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+    try:
+        kube.patch_raw(DEPLOYMENTS, namespace, deployment, patch, manager=MANAGER, dry_run=True)
+    except Forbidden as error:
+        if grant_missing(error):
+            return
+        raise waiting_for(error, namespace) from error
+    message = f"a restart of {deployment} in {namespace} without any grant would be let through: {HINT}"
+    raise AdmissionNotEnforced("AdmissionNotEnforced", message)
+
+
+def waiting_for(error: Forbidden, namespace: str) -> Waiting:
+    """A refusal that may end without us: which one it is."""
+    if stopped(error):
+        return Waiting("EmergencyStop", RETRY, error.message)
+    if grant_missing(error):
+        # The authorizer sees a new Role a moment after it was written.
+        return Waiting("GrantPending", GRANT_RETRY, error.message)
+    if by_policy(error):
+        return Waiting("RefusedByAdmission", RETRY, error.message)
+    hint = f"bind the executor's Role in namespace {namespace} (chart value execution.namespaces)"
+    return Waiting("NotOptedIn", RETRY, f"{error.message}: {hint}")
+
+
+def by_policy(error: Forbidden) -> bool:
+    """Whether an admission policy refused, not RBAC."""
+    return "ValidatingAdmissionPolicy" in error.message
+
+
+def grant_missing(error: Forbidden) -> bool:
+    """The policy on the executor refused for want of the grant: RBAC may not have seen it yet, or it was taken back."""
+    return by_policy(error) and f"'{EXECUTOR_POLICY}'" in error.message and "needs the grant" in error.message
+
+
+def stopped(error: Forbidden) -> bool:
+    """The API server refused because of the emergency stop."""
+    return by_policy(error) and "emergency stop" in error.message
+
+
+def _validating_problems(kube: Kube, name: str) -> list[str]:
+    try:
+        policy = kube.get_raw(VALIDATING_POLICIES, "", name)
+        binding = kube.get_raw(VALIDATING_BINDINGS, "", name)
+    except NotFound:
+        return [f"ValidatingAdmissionPolicy {name} or its binding does not exist"]
+    except Forbidden as error:
+        return [f"ValidatingAdmissionPolicy {name} may not be read ({error.message})"]
+    problems = _lax(policy, f"ValidatingAdmissionPolicy {name}")
+    if "Deny" not in (binding["spec"].get("validationActions") or ()):
+        problems.append(f"the binding of ValidatingAdmissionPolicy {name} does not deny")
+    return problems
+
+
+def _mutating_problems(kube: Kube, name: str) -> list[str]:
+    try:
+        policy = kube.get_raw(MUTATING_POLICIES, "", name)
+        kube.get_raw(MUTATING_BINDINGS, "", name)
+    except NotFound:
+        return [f"MutatingAdmissionPolicy {name} or its binding does not exist"]
+    except Forbidden as error:
+        return [f"MutatingAdmissionPolicy {name} may not be read ({error.message})"]
+    return _lax(policy, f"MutatingAdmissionPolicy {name}")
+
+
+def _lax(policy: dict[str, Any], what: str) -> list[str]:
+    """``Ignore`` would let a write through when the policy cannot be evaluated."""
+    if policy["spec"].get("failurePolicy", "Fail") != "Fail":
+        return [f"{what} has failurePolicy {policy['spec']['failurePolicy']}, must be Fail"]
+    return []

@@ -1,0 +1,109 @@
+"""Reads everything that one step of an execution rests on, each from etcd, never from a cache."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from controllers.execution.decide import RUNNING, Observed
+from controllers.execution.target import Live, read
+from controllers.kube.api import Kube
+from controllers.kube.errors import NotFound
+from controllers.kube.resources import DEPLOYMENTS, NAMESPACES, REPLICASETS
+from controllers.runtime.controller import Context
+from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
+from crds.v1alpha1.actions import Action, ActionType
+from crds.v1alpha1.approval import Approval
+from crds.v1alpha1.digest import action_id, plan_digest
+
+EMERGENCY_STOP_ANNOTATION = "iirp.io/emergency-stop"
+
+
+def observe(context: Context, plan: ActionPlan) -> Observed:
+    """The world as a step sees it. The emergency stop and the approval are read last: nearest to the write."""
+    kube, namespace = context.kube, plan.metadata.namespace
+    bodies = {action.id: _deployment(kube, namespace, action.target.name) for action in plan.spec.actions}
+    live = {action.id: _live(kube, plan, action, bodies[action.id]) for action in plan.spec.actions}
+    others = [o for o in kube.list_all(ActionPlan, namespace) if o.metadata.uid != plan.metadata.uid]
+    return Observed(
+        plan=plan,
+        live=live,
+        live_digest=plan_digest(plan, bodies),
+        platform_namespace=context.settings.namespace,
+        rollout_timeout=timedelta(seconds=context.settings.rollout_timeout),
+        superseded_by=next((o.metadata.name for o in others if _supersedes(o, plan)), ""),
+        blocked_by=next((o.metadata.name for o in others if _goes_first(o, plan)), ""),
+        approval=_approval(kube, plan),
+        emergency_stop=_emergency_stop(context),
+    )
+
+
+def may_concern_us(plan: ActionPlan) -> bool:
+    """Cheap look before the dear one: running, or not started and perhaps approved."""
+    if plan.metadata.deletion_timestamp is not None or plan.status.decision is None:
+        return False
+    execution = plan.status.execution
+    return execution is None or execution.phase in RUNNING
+
+
+def _deployment(kube: Kube, namespace: str, name: str) -> dict[str, Any] | None:
+    try:
+        return kube.get_raw(DEPLOYMENTS, namespace, name)
+    except NotFound:
+        return None
+
+
+def _live(kube: Kube, plan: ActionPlan, action: Action, body: dict[str, Any] | None) -> Live | None:
+    if body is None:
+        return None
+    identity = action_id(plan.metadata.uid, action)
+    live = read(action, identity, body)
+    if live.applied or action.type is not ActionType.RESTART_DEPLOYMENT or not _perhaps_written(plan, action):
+        return live
+    # The template's annotation may have been replaced since (a roll back, another restart); the ReplicaSet that our
+    # write made still tells.
+    return read(action, identity, body, kube.list_raw(REPLICASETS, plan.metadata.namespace))
+
+
+def _perhaps_written(plan: ActionPlan, action: Action) -> bool:
+    execution = plan.status.execution
+    return execution is not None and any(r.id == action.id and r.phase is ActionPhase.INTENT for r in execution.actions)
+
+
+def _approval(kube: Kube, plan: ActionPlan) -> Approval | None:
+    decision = plan.status.decision
+    if decision is None or decision.approval_ref is None:
+        return None
+    approval = kube.find(Approval, plan.metadata.namespace, decision.approval_ref.name)
+    return approval if approval is not None and approval.metadata.uid == decision.approval_ref.uid else None
+
+
+def _supersedes(other: ActionPlan, plan: ActionPlan) -> bool:
+    ref = other.spec.supersedes
+    return (
+        ref is not None and ref.uid == plan.metadata.uid and other.spec.incident_ref.uid == plan.spec.incident_ref.uid
+    )
+
+
+def _goes_first(other: ActionPlan, plan: ActionPlan) -> bool:
+    """``other`` is being carried out on one of our targets and began before us (or we have not begun)."""
+    theirs, ours = other.status.execution, plan.status.execution
+    if theirs is None or theirs.phase not in RUNNING or not _share_target(other, plan):
+        return False
+    if ours is None:
+        return True
+    # Both recorded an intent at once: the older one goes first, the UID decides a tie.
+    return (theirs.started_at, other.metadata.uid) < (ours.started_at, plan.metadata.uid)
+
+
+def _share_target(one: ActionPlan, two: ActionPlan) -> bool:
+    names = {(a.target.kind, a.target.name) for a in one.spec.actions}
+    return any((a.target.kind, a.target.name) in names for a in two.spec.actions)
+
+
+def _emergency_stop(context: Context) -> str:
+    body = context.kube.get_raw(NAMESPACES, "", context.settings.namespace)
+    annotations = body["metadata"].get("annotations") or {}
+    if EMERGENCY_STOP_ANNOTATION not in annotations:
+        return ""
+    return annotations[EMERGENCY_STOP_ANNOTATION] or "no reason given"

@@ -1,0 +1,158 @@
+"""Carries out one plan, step by step; each step is decided anew from what the API server says at that moment."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from controllers.execution import admission
+from controllers.execution.admission import AdmissionNotEnforced
+from controllers.execution.decide import Begin, Nothing, Record, Wait, Write, decide, refused, written
+from controllers.execution.gather import may_concern_us, observe
+from controllers.execution.target import patch_of
+from controllers.kube.errors import Conflict, Forbidden, Invalid
+from controllers.kube.resources import DEPLOYMENTS
+from controllers.runtime.controller import Context
+from controllers.runtime.errors import Waiting
+from controllers.runtime.names import field_manager
+from controllers.runtime.outcome import Done, Key, Outcome, Requeue
+from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ExecutionStatus
+from crds.v1alpha1.actions import Action
+
+log = logging.getLogger(__name__)
+
+MANAGER = field_manager("execution")
+MAX_STEPS = 32
+"""More than four actions can need; a defect that loops ends in a requeue instead of a busy worker."""
+TOLD = frozenset({"EmergencyStop", "NotOptedIn", "RefusedByAdmission", "TargetBusy"})
+"""Waits that a person may have to end, so they become events."""
+
+
+class ExecutionReconciler:
+    """One ActionPlan: begin, write, watch, record."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._kube = context.kube
+
+    def reconcile(self, key: Key) -> Outcome:
+        """Level-based: after a crash anywhere the next run finds out by looking how far the last one came.
+
+        Raises:
+            Waiting: an approved plan cannot go on now; the reason says why.
+            Terminal: the admission policies are not in force, so nothing is written.
+        """
+        for _ in range(MAX_STEPS):
+            plan = self._kube.find(ActionPlan, key.namespace, key.name)
+            if plan is None or not may_concern_us(plan):
+                return Done()
+            now = self._context.now().replace(microsecond=0)
+            step = decide(observe(self._context, plan), now)
+            match step:
+                case Nothing():
+                    return Done()
+                case Wait():
+                    return self._wait(plan, step)
+                case Record(status=status):
+                    self._record(plan, status)
+                case Begin(status=status):
+                    self._begin(plan, status, now)
+                case Write():
+                    self._write(plan, step, now)
+        return Requeue(1.0)
+
+    def _wait(self, plan: ActionPlan, step: Wait) -> Outcome:
+        if step.reason == "RollingOut":
+            return Requeue(step.delay)
+        self._tell_waiting(plan, step.reason, step.message)
+        raise Waiting(step.reason, step.delay, step.message)
+
+    def _tell_waiting(self, plan: ActionPlan, reason: str, message: str) -> None:
+        if reason in TOLD:
+            self._context.events.emit(plan, "Warning", f"Execution{reason}", message)
+
+    def _record(self, plan: ActionPlan, status: ExecutionStatus) -> None:
+        self._kube.apply_status(plan, {"execution": status.to_wire()}, manager=MANAGER)
+        before = plan.status.execution
+        if before is None or before.phase is not status.phase:
+            bad = status.phase in (ActionPhase.FAILED, ActionPhase.REFUSED)
+            note = f"{plan.spec.summary}: {status.message or status.reason}"
+            self._context.events.emit(plan, "Warning" if bad else "Normal", f"Execution{status.phase.value}", note)
+        log.info("execution %s", status.phase.value, extra={"plan": plan.metadata.name, "reason": status.reason})
+
+    def _begin(self, plan: ActionPlan, status: ExecutionStatus, now: datetime) -> None:
+        """The last questions before the intent: are the policies in force, and would each write be let through?"""
+        namespace = plan.metadata.namespace
+        try:
+            self._check_admission(plan, plan.spec.actions[0])
+            for action, result in zip(plan.spec.actions, status.actions, strict=True):
+                self._patch(action, namespace, result.action_id, now, dry_run=True)
+        except Forbidden as error:
+            waiting = admission.waiting_for(error, namespace)
+            self._tell_waiting(plan, waiting.reason, waiting.message)
+            raise waiting from error
+        except Invalid as error:
+            ended = {"phase": ActionPhase.REFUSED, "reason": "DryRunRejected", "finished_at": now, "actions": []}
+            self._record(plan, status.model_copy(update={**ended, "message": error.message[:500]}))
+            return
+        self._record(plan, status)
+
+    def _write(self, plan: ActionPlan, step: Write, now: datetime) -> None:
+        """Write once. An answer that got lost is settled at the next look, by the id on the target."""
+        execution = plan.status.execution
+        if execution is None:
+            raise ValueError("a write without a recorded intent")
+        try:
+            self._check_admission(plan, step.action)
+            self._patch(
+                step.action,
+                plan.metadata.namespace,
+                step.result.action_id,
+                step.result.started_at,
+                uid=step.live.uid,
+                resource_version=step.live.resource_version,
+            )
+        except Conflict:
+            # The target changed between our look and the write (often only its status): look again.
+            return
+        except Forbidden as error:
+            waiting = admission.waiting_for(error, plan.metadata.namespace)
+            self._tell_waiting(plan, waiting.reason, waiting.message)
+            raise waiting from error
+        except Invalid as error:
+            self._record(plan, refused(execution, step.result, "WriteRejected", error.message, now))
+            return
+        self._record(plan, written(execution, step.result))
+
+    def _check_admission(self, plan: ActionPlan, action: Action) -> None:
+        try:
+            admission.check_objects(self._kube)
+            admission.check_effect(self._kube, plan.metadata.namespace, action.target.name)
+        except Waiting as error:
+            self._tell_waiting(plan, error.reason, error.message)
+            raise
+        except AdmissionNotEnforced as error:
+            self._context.events.emit(plan, "Warning", error.reason, error.message)
+            raise
+
+    def _patch(
+        self,
+        action: Action,
+        namespace: str,
+        action_id: str,
+        started_at: datetime,
+        *,
+        uid: str = "",
+        resource_version: str = "",
+        dry_run: bool = False,
+    ) -> None:
+        self._kube.patch_raw(
+            DEPLOYMENTS,
+            namespace,
+            action.target.name,
+            patch_of(action, action_id, started_at),
+            manager=MANAGER,
+            uid=uid,
+            resource_version=resource_version,
+            dry_run=dry_run,
+        )

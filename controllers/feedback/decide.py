@@ -1,0 +1,147 @@
+"""What to do next about an executed plan's verification. Pure.
+
+Missing data is never good data (S11): without an answer until the end of the window, and the grace after it, the
+verdict is ``Inconclusive``, with the reason why nothing was known.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from analysis.contract import IncidentFacts, MeasuredChange, VerifyRequest, VerifyResponse
+from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, Measurement, VerificationStatus
+from crds.v1alpha1.base import Window
+from crds.v1alpha1.clip import clip
+from crds.v1alpha1.incident import Incident, Verdict
+
+MAX_MEASUREMENTS = 8
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long to look, and how long after that to keep asking an analysis server that does not answer."""
+
+    window: timedelta
+    grace: timedelta
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Not executed, or already judged."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Ask the analysis server; ``last`` when an answer without a verdict has to end it."""
+
+    request: VerifyRequest
+    last: bool
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """Nobody answered in time."""
+
+    status: VerificationStatus
+
+
+Step = Nothing | Ask | GiveUp
+
+
+def decide(plan: ActionPlan, incident: Incident, timing: Timing, now: datetime) -> Step:
+    """Window and deadline follow from the plan alone, so a restarted controller goes on where the last one was."""
+    execution, verification = plan.status.execution, plan.status.verification
+    if execution is None or execution.phase is not ActionPhase.SUCCEEDED or execution.finished_at is None:
+        return Nothing()
+    if verification is not None and verification.verdict is not None:
+        return Nothing()
+    window = verification.window if verification is not None else None
+    # A window that was begun stays as it was announced, whatever the configuration says now.
+    window = window or Window(start=execution.finished_at, end=execution.finished_at + timing.window)
+    if now > window.end + timing.grace:
+        waited = f"no usable answer from the analysis server until {window.end + timing.grace:%H:%M:%SZ}"
+        last = verification.message if verification is not None else ""
+        message = clip(VerificationStatus, "message", f"{waited}; {last}" if last else waited)
+        return GiveUp(
+            VerificationStatus(
+                verdict=Verdict.INCONCLUSIVE,
+                reason="AnalysisUnreachable",
+                message=message,
+                window=window,
+                completed_at=now,
+            )
+        )
+    over = now >= window.end
+    request = VerifyRequest(
+        incident=facts(incident),
+        actions=tuple(plan.spec.actions),
+        executed_at=execution.finished_at,
+        window=window,
+        final=over,
+    )
+    return Ask(request, last=over)
+
+
+def answered(step: Ask, answer: VerifyResponse, now: datetime) -> VerificationStatus:
+    """The answer as status. A final question that is not judged is ``Inconclusive``."""
+    # Data of somebody else: what is no CamelCase word would be refused by the API server, and the verdict lost with it.
+    verdict, reason = answer.verdict, answer.reason if _WORD.fullmatch(answer.reason) else "Answered"
+    if verdict is None and step.last:
+        verdict, reason = Verdict.INCONCLUSIVE, "NoVerdict"
+    return VerificationStatus(
+        verdict=verdict,
+        reason=reason,
+        message=clip(VerificationStatus, "message", answer.message),
+        window=step.request.window,
+        measurements=[_measurement(change) for change in answer.measurements[:MAX_MEASUREMENTS]],
+        completed_at=now if verdict is not None else None,
+    )
+
+
+def unanswered(plan: ActionPlan, step: Ask, reason: str, message: str) -> VerificationStatus:
+    """Still measuring, and why there is nothing to show: visible at once, not only at the end."""
+    before = plan.status.verification
+    return VerificationStatus(
+        reason=reason,
+        message=clip(VerificationStatus, "message", message),
+        window=step.request.window,
+        measurements=before.measurements if before is not None else [],
+    )
+
+
+def facts(incident: Incident) -> IncidentFacts:
+    """What the analysis server needs to know of the incident."""
+    spec, detection = incident.spec, incident.status.detection
+    return IncidentFacts(
+        name=incident.metadata.name,
+        namespace=incident.metadata.namespace,
+        uid=incident.metadata.uid,
+        type=spec.type,
+        scope=spec.scope,
+        target=spec.target,
+        severity=incident.status.severity or spec.severity,
+        started_at=spec.started_at,
+        detected_at=spec.detected_at,
+        prediction=detection.prediction if detection is not None else None,
+    )
+
+
+def _measurement(change: MeasuredChange) -> Measurement:
+    return Measurement(
+        name=clip(Measurement, "name", change.name),
+        query=clip(Measurement, "query", change.query),
+        unit=clip(Measurement, "unit", change.unit),
+        before=measure(change.before),
+        after=measure(change.after),
+        control_before=None if change.control_before is None else measure(change.control_before),
+        control_after=None if change.control_after is None else measure(change.control_after),
+    )
+
+
+def measure(value: float) -> str:
+    """A float as the API's decimal string, six significant digits; what is not finite is ``NaN``."""
+    return f"{value:.6g}" if math.isfinite(value) else "NaN"

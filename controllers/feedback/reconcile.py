@@ -1,0 +1,77 @@
+"""Asks until there is a verdict, and writes what is known meanwhile."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from controllers.feedback.decide import Ask, GiveUp, Nothing, Timing, answered, decide, unanswered
+from controllers.runtime.analysis import Analysis
+from controllers.runtime.controller import Context
+from controllers.runtime.errors import Retryable, Terminal
+from controllers.runtime.names import field_manager
+from controllers.runtime.outcome import Done, Key, Outcome, Requeue
+from crds.v1alpha1.actionplan import ActionPlan, VerificationStatus
+from crds.v1alpha1.incident import Incident, Verdict
+
+MANAGER = field_manager("feedback")
+
+
+class FeedbackReconciler:
+    """One executed ActionPlan: verdict and measurements.
+
+    Raises:
+        Terminal: no analysis server is configured.
+    """
+
+    def __init__(self, context: Context) -> None:
+        if context.analysis is None:
+            raise Terminal("NotConfigured", "set IIRP_ANALYSIS_URL to the gateway of the external side")
+        self._analysis: Analysis = context.analysis
+        self._context = context
+        settings = context.settings
+        self._interval = settings.verification_interval
+        self._timing = Timing(
+            window=timedelta(seconds=settings.verification_window), grace=timedelta(seconds=settings.verification_grace)
+        )
+
+    def reconcile(self, key: Key) -> Outcome:
+        """Level-based; the window is in the status, so a restart loses nothing."""
+        plan = self._context.kube.find(ActionPlan, key.namespace, key.name)
+        if plan is None or plan.metadata.deletion_timestamp is not None:
+            return Done()
+        incident = self._context.kube.find(Incident, key.namespace, plan.spec.incident_ref.name)
+        if incident is None or incident.metadata.uid != plan.spec.incident_ref.uid:
+            return Done()
+        now = self._context.now().replace(microsecond=0)
+        step = decide(plan, incident, self._timing, now)
+        match step:
+            case Nothing():
+                return Done()
+            case GiveUp(status=status):
+                self._write(plan, status)
+                return Done()
+            case Ask():
+                status = self._ask(plan, step)
+                self._write(plan, status)
+                return Done() if status.verdict is not None else Requeue(self._interval)
+
+    def _ask(self, plan: ActionPlan, step: Ask) -> VerificationStatus:
+        """An unreachable or refusing server is a reason in the status; asking goes on until the grace is over."""
+        try:
+            answer = self._analysis.verify(step.request)
+        except (Retryable, Terminal) as error:
+            self._context.metrics.failed(error.reason)
+            return unanswered(plan, step, error.reason, error.message)
+        return answered(step, answer, self._context.now().replace(microsecond=0))
+
+    def _write(self, plan: ActionPlan, status: VerificationStatus) -> None:
+        if status == plan.status.verification:
+            return
+        self._context.kube.apply_status(plan, {"verification": status.to_wire()}, manager=MANAGER)
+        before = plan.status.verification
+        if status.verdict is not None:
+            kind = "Normal" if status.verdict in (Verdict.EFFECTIVE, Verdict.RECOVERED_ANYWAY) else "Warning"
+            self._context.events.emit(plan, kind, f"Verified{status.verdict.value}", status.message or status.reason)
+        elif before is None:
+            note = f"measuring until {status.window.end:%H:%M:%SZ}"
+            self._context.events.emit(plan, "Normal", "Verifying", note)

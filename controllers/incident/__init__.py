@@ -1,0 +1,1 @@
+"""Incident: drives the chain of one fault forward and tells its story in state, conditions and timeline."""

@@ -1,0 +1,58 @@
+"""The first ActionPlan of an episode, from the report's best recommendation. Pure."""
+
+from __future__ import annotations
+
+from controllers.runtime.limits import fit
+from crds.v1alpha1.actionplan import ActionPlanSpec
+from crds.v1alpha1.actions import Action, ActionType
+from crds.v1alpha1.incident import Incident
+from crds.v1alpha1.rcareport import RCAReport, RecommendedAction, RootCause
+
+UNKNOWN_CAUSE = "Unknown"
+
+
+def recommendation(report: RCAReport) -> RecommendedAction | None:
+    """The best action whose cause still stands; a refuted cause proposes nothing."""
+    refuted = {cause.id for cause in report.status.root_causes if cause.refuted}
+    return next((item for item in report.status.recommended_actions if item.cause_id not in refuted), None)
+
+
+def plan_spec(
+    incident: Incident, report: RCAReport, recommended: RecommendedAction, requested_by: str
+) -> ActionPlanSpec:
+    """A plan of one action. Policy, people and the executor judge it; here it is only proposed."""
+    action = recommended.action
+    cause = _cause(report, recommended)
+    return ActionPlanSpec(
+        incident_ref=incident.ref(),
+        report_ref=report.ref(),
+        requested_by=requested_by,
+        cause_kind=cause.kind if cause is not None else UNKNOWN_CAUSE,
+        cause=fit(ActionPlanSpec, "cause", cause.summary if cause is not None else report.status.cause),
+        confidence_percent=recommended.confidence_percent,
+        actions=[action],
+        summary=fit(ActionPlanSpec, "summary", action.describe()),
+        expected_impact=fit(ActionPlanSpec, "expected_impact", f"{recommended.why}; {_impact(action)}"),
+        rollback=fit(ActionPlanSpec, "rollback", _rollback(action)),
+    )
+
+
+def _cause(report: RCAReport, recommended: RecommendedAction) -> RootCause | None:
+    return next((cause for cause in report.status.root_causes if cause.id == recommended.cause_id), None)
+
+
+def _impact(action: Action) -> str:
+    match action.type:
+        case ActionType.RESTART_DEPLOYMENT:
+            return "pods are replaced one after the other by the Deployment's own strategy, without a change of version"
+        case ActionType.SCALE_DEPLOYMENT:
+            replicas = action.scale.replicas if action.scale is not None else 0
+            return f"{action.target.name} runs {replicas} replicas afterwards"
+
+
+def _rollback(action: Action) -> str:
+    match action.type:
+        case ActionType.RESTART_DEPLOYMENT:
+            return "nothing to undo: only two annotations of the pod template change"
+        case ActionType.SCALE_DEPLOYMENT:
+            return "scale back to the number of replicas recorded as 'before' in the plan's status"

@@ -1,0 +1,263 @@
+"""The API server over HTTPS: the ``kubernetes`` client's transport and credentials, our own paths and errors.
+
+No discovery and no generated models: every request is one of the few shapes below, with connect and read timeouts and
+without hidden retries (the work queue retries, with backoff, and shows it).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from typing import TypeVar
+from urllib.parse import urlencode
+
+import urllib3
+from kubernetes import client as kubernetes_client
+from kubernetes import config as kubernetes_config
+from pydantic import ValidationError
+
+from controllers.kube.api import Raw
+from controllers.kube.errors import NotFound, Unavailable
+from controllers.kube.resources import ResourceType, resource_type
+from controllers.kube.wire import brief, owner_reference, parse_object, to_error, with_preconditions, write_query
+from controllers.runtime.errors import Terminal
+from crds import API_VERSION
+from crds.v1alpha1.base import ApiModel, Resource
+
+R = TypeVar("R", bound=Resource)
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 30.0
+PAGE = 500
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+
+def connect() -> KubeClient:
+    """Credentials from the pod's ServiceAccount, else from ``KUBECONFIG`` or ``~/.kube/config``.
+
+    Raises:
+        Terminal: there are none; says what to set.
+    """
+    configuration = kubernetes_client.Configuration()
+    try:
+        if os.environ.get("KUBERNETES_SERVICE_HOST"):
+            kubernetes_config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+        else:
+            kubernetes_config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except kubernetes_config.ConfigException as error:
+        raise Terminal(
+            "NoCredentials", f"{error}; run inside a cluster or set KUBECONFIG to a kubeconfig file"
+        ) from error
+    configuration.retries = urllib3.Retry(0)
+    configuration.connection_pool_maxsize = 16
+    return KubeClient(kubernetes_client.ApiClient(configuration))
+
+
+class KubeClient:
+    """Implements :class:`controllers.kube.api.Kube`; thread-safe."""
+
+    def __init__(self, api: kubernetes_client.ApiClient) -> None:
+        self._api = api
+
+    @property
+    def address(self) -> str:
+        """URL of the API server, for messages."""
+        return str(self._api.configuration.host)
+
+    def get(self, kind: type[R], namespace: str, name: str) -> R:
+        """See the port."""
+        return _parse(kind, self.get_raw(resource_type(kind), namespace, name))
+
+    def find(self, kind: type[R], namespace: str, name: str) -> R | None:
+        """See the port."""
+        try:
+            return self.get(kind, namespace, name)
+        except NotFound:
+            return None
+
+    def list_all(self, kind: type[R], namespace: str | None = None, *, labels: str = "", fields: str = "") -> list[R]:
+        """See the port."""
+        found = []
+        for item in self.list_raw(resource_type(kind), namespace, labels=labels, fields=fields):
+            try:
+                found.append(_parse(kind, item))
+            except Terminal as error:  # one object of another version must not hide all the others
+                log.error("object skipped: %s", error)  # noqa: TRY400  the message says it all
+        return found
+
+    def create(
+        self,
+        kind: type[R],
+        namespace: str,
+        name: str,
+        spec: ApiModel,
+        *,
+        manager: str,
+        labels: dict[str, str] | None = None,
+        annotations: dict[str, str] | None = None,
+        owner: Resource | None = None,
+        dry_run: bool = False,
+    ) -> R:
+        """See the port."""
+        metadata: Raw = {"name": name}
+        if labels:
+            metadata["labels"] = labels
+        if annotations:
+            metadata["annotations"] = annotations
+        if owner is not None:
+            metadata["ownerReferences"] = [owner_reference(owner)]
+        body = {"metadata": metadata, "spec": spec.to_wire()}
+        return _parse(kind, self.create_raw(resource_type(kind), namespace, body, manager=manager, dry_run=dry_run))
+
+    def apply_status(self, obj: R, status: Raw, *, manager: str) -> R:
+        """See the port."""
+        kind = type(obj)
+        metadata = {"name": obj.metadata.name, "uid": obj.metadata.uid}
+        if obj.metadata.namespace:
+            metadata["namespace"] = obj.metadata.namespace
+        body = {"apiVersion": API_VERSION, "kind": kind.definition.kind, "metadata": metadata, "status": status}
+        path = resource_type(kind).path(obj.metadata.namespace, obj.metadata.name, "status")
+        query = {"fieldManager": manager, "force": "true"}
+        return _parse(kind, self._request("PATCH", path, query=query, body=body, content_type=APPLY_PATCH))
+
+    def get_raw(self, resource: ResourceType, namespace: str, name: str, subresource: str = "") -> Raw:
+        """See the port."""
+        return self._request("GET", resource.path(namespace, name, subresource))
+
+    def list_raw(
+        self,
+        resource: ResourceType,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        limit: int = 0,
+    ) -> list[Raw]:
+        """See the port."""
+        items: list[Raw] = []
+        for page in self._pages(resource, namespace, labels, fields, min(limit, PAGE) if limit else PAGE):
+            items.extend(page)
+            if limit and len(items) >= limit:
+                return items[:limit]
+        return items
+
+    def create_raw(
+        self,
+        resource: ResourceType,
+        namespace: str,
+        body: Raw,
+        *,
+        manager: str,
+        dry_run: bool = False,
+        subresource: str = "",
+    ) -> Raw:
+        """See the port."""
+        full = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
+        name = body["metadata"]["name"] if subresource else None
+        path = resource.path(namespace, name, subresource)
+        return self._request("POST", path, query=write_query(manager, dry_run=dry_run), body=full)
+
+    def patch_raw(
+        self,
+        resource: ResourceType,
+        namespace: str,
+        name: str,
+        patch: Raw | list[Raw],
+        *,
+        manager: str,
+        uid: str = "",
+        resource_version: str = "",
+        subresource: str = "",
+        strategic: bool = False,
+        dry_run: bool = False,
+    ) -> Raw:
+        """See the port."""
+        content_type = JSON_PATCH if isinstance(patch, list) else STRATEGIC_PATCH if strategic else MERGE_PATCH
+        return self._request(
+            "PATCH",
+            resource.path(namespace, name, subresource),
+            query=write_query(manager, dry_run=dry_run),
+            body=with_preconditions(patch, uid, resource_version),
+            content_type=content_type,
+        )
+
+    def delete_raw(
+        self, resource: ResourceType, namespace: str, name: str, *, uid: str = "", resource_version: str = ""
+    ) -> bool:
+        """See the port."""
+        preconditions = {key: value for key, value in (("uid", uid), ("resourceVersion", resource_version)) if value}
+        body: Raw = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if preconditions:
+            body["preconditions"] = preconditions
+        try:
+            self._request("DELETE", resource.path(namespace, name), body=body)
+        except NotFound:
+            return False
+        return True
+
+    def served(self, resource: ResourceType) -> bool:
+        """See the port."""
+        root = f"/apis/{resource.group}" if resource.group else "/api"
+        try:
+            answer = self._request("GET", f"{root}/{resource.version}")
+        except NotFound:
+            return False
+        return any(item.get("name") == resource.plural for item in answer.get("resources", ()))
+
+    def _pages(
+        self, resource: ResourceType, namespace: str | None, labels: str, fields: str, size: int
+    ) -> Iterator[list[Raw]]:
+        query = {"limit": str(size)}
+        if labels:
+            query["labelSelector"] = labels
+        if fields:
+            query["fieldSelector"] = fields
+        while True:
+            answer = self._request("GET", resource.path(namespace), query=query)
+            yield answer.get("items") or []
+            token = answer.get("metadata", {}).get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str] | None = None,
+        body: Raw | list[Raw] | None = None,
+        content_type: str = "application/json",
+    ) -> Raw:
+        headers = {"Accept": "application/json", "User-Agent": "iirp"}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        url = f"{self.address}{path}" + (f"?{urlencode(query)}" if query else "")
+        try:
+            response = self._api.call_api(
+                method, url, header_params=headers, body=body, _request_timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
+            )
+            payload: bytes = response.read()  # type: ignore[no-untyped-call]
+        except (urllib3.exceptions.HTTPError, OSError, kubernetes_client.ApiException) as error:
+            raise Unavailable(
+                "ApiServerUnavailable", f"API server {self.address} does not answer ({brief(error)}); will retry"
+            ) from error
+        if 200 <= response.status < 300:
+            return parse_object(payload)
+        raise to_error(response.status, payload, self.address)
+
+
+def _parse(kind: type[R], body: Raw) -> R:
+    try:
+        return kind.from_wire(body)
+    except ValidationError as error:
+        metadata, first = body.get("metadata", {}), error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        name = f"{kind.definition.kind} {metadata.get('namespace', '')}/{metadata.get('name', '')}"
+        raise Terminal("UnknownShape", f"{name} does not fit the API types: {where}: {first['msg']}") from error

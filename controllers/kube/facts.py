@@ -1,0 +1,191 @@
+"""What we read of pods and workloads: pure functions from the API server's objects to small typed facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from analysis.contract import PodState
+from crds.v1alpha1.base import TargetRef
+
+Body = Mapping[str, Any]
+
+_SUFFIXES: dict[str, Decimal | int] = {
+    "Ki": 2**10,
+    "Mi": 2**20,
+    "Gi": 2**30,
+    "Ti": 2**40,
+    "Pi": 2**50,
+    "Ei": 2**60,
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    "k": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "P": 10**15,
+    "E": 10**18,
+}
+
+
+@dataclass(frozen=True)
+class ContainerState:
+    """One container of a pod, as its status has it."""
+
+    name: str
+    restarts: int
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    ended_reason: str = ""
+    """Of the last termination: the current one if it is not running, else the previous one."""
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True)
+class PodRecord:
+    """The part of a pod that we keep in memory: a few hundred bytes, whatever the pod's size."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    """resourceVersion; comparable within a kind."""
+    owner: TargetRef | None
+    node: str
+    phase: str
+    reason: str
+    message: str
+    started_at: datetime | None
+    created_at: datetime | None
+    ready: bool
+    containers: tuple[str, ...]
+    states: tuple[ContainerState, ...]
+    memory_limit_bytes: int | None
+    cpu_limit_cores: float | None
+
+    @property
+    def terminal(self) -> bool:
+        """Succeeded or failed: it will not run again."""
+        return self.phase in ("Succeeded", "Failed")
+
+
+def pod_record(body: Body) -> PodRecord:
+    """Parse one Pod; tolerates every absent field."""
+    metadata, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
+    containers = spec.get("containers") or []
+    conditions = {item.get("type"): item.get("status") for item in status.get("conditions") or ()}
+    return PodRecord(
+        namespace=metadata.get("namespace", ""),
+        name=metadata["name"],
+        uid=metadata.get("uid", ""),
+        version=int(metadata.get("resourceVersion") or 0),
+        owner=controller_of(body),
+        node=spec.get("nodeName") or "",
+        phase=status.get("phase") or "",
+        reason=status.get("reason") or "",
+        message=(status.get("message") or "")[:1024],
+        started_at=parse_time(status.get("startTime")),
+        created_at=parse_time(metadata.get("creationTimestamp")),
+        ready=conditions.get("Ready") == "True",
+        containers=tuple(item["name"] for item in containers),
+        states=tuple(_container_state(item) for item in status.get("containerStatuses") or ()),
+        memory_limit_bytes=_total_limit(containers, "memory"),
+        cpu_limit_cores=_cpu(_total_limit_decimal(containers, "cpu")),
+    )
+
+
+def controller_of(body: Body) -> TargetRef | None:
+    """The controlling owner, as a target; None for a bare (or static) pod."""
+    metadata = body["metadata"]
+    for owner in metadata.get("ownerReferences") or ():
+        if owner.get("controller") and owner.get("kind") != "Node":
+            return TargetRef(
+                api_version=owner["apiVersion"],
+                kind=owner["kind"],
+                namespace=metadata.get("namespace", ""),
+                name=owner["name"],
+                uid=owner.get("uid", ""),
+            )
+    return None
+
+
+def pod_state(pod: PodRecord) -> PodState:
+    """What rca tells the analysis server of a pod."""
+    moments = [(state.ended_at, state.ended_reason) for state in pod.states if state.ended_at is not None]
+    ended_at, ended_reason = max(moments, default=(None, ""))
+    return PodState(
+        name=pod.name,
+        uid=pod.uid,
+        node=pod.node,
+        phase=pod.phase,
+        ready=pod.ready,
+        restarts=sum(state.restarts for state in pod.states),
+        started_at=pod.started_at,
+        last_termination_reason=ended_reason,
+        last_termination_at=ended_at,
+        memory_limit_bytes=pod.memory_limit_bytes,
+        cpu_limit_cores=pod.cpu_limit_cores,
+    )
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """RFC 3339, with or without a fraction; None for absent or unreadable."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def quantity(text: str | int | float | None) -> Decimal | None:
+    """A Kubernetes quantity in its base unit: ``256Mi`` → 268435456, ``250m`` → 0.25. None when it is none."""
+    if text is None:
+        return None
+    value = str(text)
+    for suffix, factor in _SUFFIXES.items():
+        if value.endswith(suffix):
+            value, scale = value[: -len(suffix)], Decimal(factor)
+            break
+    else:
+        scale = Decimal(1)
+    try:
+        return Decimal(value) * scale
+    except InvalidOperation:
+        return None
+
+
+def _container_state(item: Mapping[str, Any]) -> ContainerState:
+    state, last = item.get("state") or {}, item.get("lastState") or {}
+    waiting = state.get("waiting") or {}
+    ended = state.get("terminated") or last.get("terminated") or {}
+    return ContainerState(
+        name=item.get("name", ""),
+        restarts=int(item.get("restartCount") or 0),
+        waiting_reason=waiting.get("reason") or "",
+        waiting_message=(waiting.get("message") or "")[:512],
+        ended_reason=ended.get("reason") or "",
+        ended_at=parse_time(ended.get("finishedAt")),
+        exit_code=ended.get("exitCode"),
+    )
+
+
+def _total_limit_decimal(containers: list[dict[str, Any]], resource: str) -> Decimal | None:
+    limits = [quantity(((item.get("resources") or {}).get("limits") or {}).get(resource)) for item in containers]
+    known = [limit for limit in limits if limit is not None]
+    return sum(known, Decimal(0)) if known and len(known) == len(limits) else None
+
+
+def _total_limit(containers: list[dict[str, Any]], resource: str) -> int | None:
+    total = _total_limit_decimal(containers, resource)
+    return int(total) if total is not None else None
+
+
+def _cpu(value: Decimal | None) -> float | None:
+    return float(value) if value is not None else None

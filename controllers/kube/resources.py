@@ -1,0 +1,75 @@
+"""Names of the API resources that we use. No discovery: what is not listed here is not touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crds import GROUP, VERSION
+from crds.v1alpha1.base import Resource
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """One resource: ``group`` is empty for the core group."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """``apps/v1``, or ``v1`` for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str = "") -> str:
+        """URL path of the collection, the object or its subresource."""
+        parts = [f"/apis/{self.group}" if self.group else "/api", self.version]
+        if self.namespaced and namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        if name:
+            parts.append(name)
+        if subresource:
+            parts.append(subresource)
+        return "/".join(parts)
+
+
+PODS = ResourceType("", "v1", "Pod", "pods")
+NAMESPACES = ResourceType("", "v1", "Namespace", "namespaces", namespaced=False)
+CORE_EVENTS = ResourceType("", "v1", "Event", "events")
+EVENTS = ResourceType("events.k8s.io", "v1", "Event", "events")
+DEPLOYMENTS = ResourceType("apps", "v1", "Deployment", "deployments")
+STATEFULSETS = ResourceType("apps", "v1", "StatefulSet", "statefulsets")
+DAEMONSETS = ResourceType("apps", "v1", "DaemonSet", "daemonsets")
+REPLICASETS = ResourceType("apps", "v1", "ReplicaSet", "replicasets")
+ROLES = ResourceType("rbac.authorization.k8s.io", "v1", "Role", "roles")
+ROLEBINDINGS = ResourceType("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
+HPAS = ResourceType("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+VALIDATING_POLICIES = ResourceType(
+    "admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", namespaced=False
+)
+VALIDATING_BINDINGS = ResourceType(
+    "admissionregistration.k8s.io",
+    "v1",
+    "ValidatingAdmissionPolicyBinding",
+    "validatingadmissionpolicybindings",
+    namespaced=False,
+)
+MUTATING_POLICIES = ResourceType(
+    "admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", namespaced=False
+)
+MUTATING_BINDINGS = ResourceType(
+    "admissionregistration.k8s.io",
+    "v1",
+    "MutatingAdmissionPolicyBinding",
+    "mutatingadmissionpolicybindings",
+    namespaced=False,
+)
+
+
+def resource_type(kind: type[Resource]) -> ResourceType:
+    """The resource of one of our own kinds."""
+    definition = kind.definition
+    return ResourceType(GROUP, VERSION, definition.kind, definition.plural, definition.namespaced)

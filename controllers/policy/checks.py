@@ -1,0 +1,143 @@
+"""What no policy can waive: ordered, named checks, each of which forbids a plan with a reason of its own. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, PlanState
+from crds.v1alpha1.actionpolicy import PolicyLimits, Tier
+from crds.v1alpha1.actions import Action, ActionType
+
+RATE_WINDOW = timedelta(hours=1)
+NEVER_RAN = frozenset({PlanState.DENIED, PlanState.EXPIRED, PlanState.SUPERSEDED})
+
+
+@dataclass(frozen=True)
+class Target:
+    """The live target of an action, as far as a decision needs it."""
+
+    uid: str
+    replicas: int
+    deleting: bool = False
+    paused: bool = False
+    autoscaler: str = ""
+    """Name of the HorizontalPodAutoscaler that owns ``replicas``; empty if none does."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a plan is Forbidden whatever the policies say."""
+
+    reason: str
+    message: str
+
+
+def first_refusal(
+    plan: ActionPlan,
+    targets: Mapping[str, Target | None],
+    others: tuple[ActionPlan, ...],
+    limits: PolicyLimits | None,
+    incident_ended: bool,
+    now: datetime,
+) -> Refusal | None:
+    """The first check that does not hold; None when all do."""
+    if incident_ended:
+        return Refusal("IncidentEnded", "the incident has ended; nothing is left to repair")
+    for action in plan.spec.actions:
+        refusal = _target_refusal(plan, action, targets.get(action.id))
+        if refusal:
+            return refusal
+    if refusal := _contradiction(plan):
+        return refusal
+    if limits is None:
+        return None
+    for action in plan.spec.actions:
+        target = targets.get(action.id)
+        refusal = _bounds_refusal(action, target, limits) or _rate_refusal(plan, action, others, limits, now)
+        if refusal:
+            return refusal
+    return None
+
+
+def supersedes(newer: ActionPlan, plan: ActionPlan) -> bool:
+    """Whether ``newer`` takes the place of ``plan``; only within one incident."""
+    ref = newer.spec.supersedes
+    same_incident = newer.spec.incident_ref.uid == plan.spec.incident_ref.uid
+    return ref is not None and ref.uid == plan.metadata.uid and same_incident
+
+
+def _target_refusal(plan: ActionPlan, action: Action, target: Target | None) -> Refusal | None:
+    short, namespace = action.target.short(), plan.metadata.namespace
+    if action.target.namespace != namespace:
+        # Who may plan and approve in one namespace must not reach into another.
+        where = action.target.namespace or "no namespace"
+        return Refusal("CrossNamespace", f"{short} is in {where}, the plan in {namespace}; they must be the same")
+    if target is None:
+        return Refusal("TargetNotFound", f"there is no {short} in {namespace}")
+    if target.uid != action.target.uid:
+        return Refusal("TargetReplaced", f"{short} was deleted and created anew since the plan was made (uid differs)")
+    if target.deleting:
+        return Refusal("TargetDeleting", f"{short} is being deleted")
+    if target.paused:
+        return Refusal("TargetPaused", f"{short} is paused (spec.paused); a change would not roll out")
+    return None
+
+
+def _contradiction(plan: ActionPlan) -> Refusal | None:
+    counted = Counter((action.type, action.target.name) for action in plan.spec.actions)
+    for (kind, name), number in counted.items():
+        if number > 1:
+            return Refusal("ContradictoryActions", f"{number} actions of type {kind.value} on the same target {name}")
+    return None
+
+
+def _bounds_refusal(action: Action, target: Target | None, limits: PolicyLimits) -> Refusal | None:
+    if action.type is not ActionType.SCALE_DEPLOYMENT or action.scale is None or target is None:
+        return None
+    wanted, current = action.scale.replicas, target.replicas
+    if target.autoscaler:
+        return Refusal(
+            "ManagedByAutoscaler",
+            f"HorizontalPodAutoscaler {target.autoscaler} sets the replicas of {action.target.short()} and would undo "
+            "this; change its minReplicas or maxReplicas instead",
+        )
+    if wanted == current:
+        return Refusal("NoChange", f"{action.target.short()} already has {current} replicas")
+    if wanted > limits.max_replicas:
+        return Refusal(
+            "TooManyReplicas", f"{wanted} replicas are more than the {limits.max_replicas} that policy allows"
+        )
+    if abs(wanted - current) > limits.max_replica_change:
+        return Refusal(
+            "ReplicaChangeTooLarge",
+            f"{current} to {wanted} replicas is more than the step of {limits.max_replica_change} that policy allows",
+        )
+    return None
+
+
+def _rate_refusal(
+    plan: ActionPlan, action: Action, others: tuple[ActionPlan, ...], limits: PolicyLimits, now: datetime
+) -> Refusal | None:
+    """Counts objects, so it holds across restarts and replicas (S9). Plans that may still run count too: otherwise
+    ten plans decided at once would all be within a limit of one."""
+    counted = sum(1 for other in others if _counts(plan, other, action, now))
+    if counted < limits.max_per_hour:
+        return None
+    short = action.target.short()
+    return Refusal(
+        "RateLimited", f"{short}: {counted} plans ran or wait within the hour; policy allows {limits.max_per_hour}"
+    )
+
+
+def _counts(plan: ActionPlan, other: ActionPlan, action: Action, now: datetime) -> bool:
+    if other.metadata.uid == plan.metadata.uid or (supersedes(plan, other) and other.status.execution is None):
+        return False
+    if not any(a.target.kind == action.target.kind and a.target.name == action.target.name for a in other.spec.actions):
+        return False
+    execution, decision = other.status.execution, other.status.decision
+    if execution is not None:
+        return execution.phase is not ActionPhase.REFUSED and execution.started_at > now - RATE_WINDOW
+    return decision is not None and decision.tier is not Tier.FORBIDDEN and other.status.state not in NEVER_RAN

@@ -1,0 +1,237 @@
+"""Gathers what a decision rests on, decides once, asks for the approval, and keeps state and conditions true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from controllers.kube.errors import AlreadyExists, NotFound
+from controllers.kube.resources import DEPLOYMENTS, HPAS, resource_type
+from controllers.policy.checks import Target, supersedes
+from controllers.policy.decide import STRICTNESS, Observed, Ruling, decide, tier_now
+from controllers.policy.state import PlanView, plan_view
+from controllers.policy.validity import PolicyEntry, read_policy
+from controllers.runtime.controller import Context
+from controllers.runtime.errors import Waiting
+from controllers.runtime.names import INCIDENT_LABEL, field_manager
+from controllers.runtime.outcome import Done, Key, Outcome, Requeue
+from crds.v1alpha1.actionplan import ActionPlan, ActionPlanStatus, PlanState, PolicyDecision
+from crds.v1alpha1.actionpolicy import ActionPolicy, Tier
+from crds.v1alpha1.actions import ActionType
+from crds.v1alpha1.approval import Approval, ApprovalSpec, ApprovalState
+from crds.v1alpha1.base import Severity
+from crds.v1alpha1.clip import clip
+from crds.v1alpha1.conditions import merge
+from crds.v1alpha1.digest import JsonObject, plan_digest
+from crds.v1alpha1.incident import Incident, IncidentState
+
+MANAGER = field_manager("policy")
+ENDED = frozenset({IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.CLOSED})
+RECHECK = 10.0
+"""Seconds between looks at an open plan: a stricter policy or a newer plan ends it."""
+OPEN = frozenset({None, ApprovalState.PENDING, ApprovalState.APPROVED})
+WARNINGS = frozenset({PlanState.DENIED, PlanState.FAILED, PlanState.EXPIRED, PlanState.INEFFECTIVE})
+
+
+class PlanReconciler:
+    """One ActionPlan: decision, approval, state."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._kube = context.kube
+
+    def reconcile(self, key: Key) -> Outcome:
+        """Level-based: a second run on the same objects writes nothing."""
+        plan = self._kube.find(ActionPlan, key.namespace, key.name)
+        if plan is None or plan.metadata.deletion_timestamp is not None:
+            return Done()
+        now = self._context.now()
+        others = tuple(
+            other for other in self._kube.list_all(ActionPlan, key.namespace) if other.metadata.uid != plan.metadata.uid
+        )
+        newer = next((other.metadata.name for other in others if supersedes(other, plan)), "")
+        incident = self._incident(plan)
+        approval = self._approval(plan)
+        decision = plan.status.decision
+        if decision is None and not newer:
+            decision = self._decide(plan, others, incident, now)
+        elif decision is not None and _may_still_run(plan, approval):
+            decision = self._tighten(plan, decision, incident)
+        plan = self._write(plan, decision, approval, newer, now)
+        if decision is not None and decision.tier is not Tier.FORBIDDEN and not newer and decision.approval_ref is None:
+            approval = self._ask(plan, decision, incident)
+            decision = decision.model_copy(update={"approval_ref": approval.ref()})
+            plan = self._write(plan, decision, approval, newer, now)
+        return Requeue(RECHECK) if _may_still_run(plan, approval) else Done()
+
+    def _incident(self, plan: ActionPlan) -> Incident | None:
+        incident = self._kube.find(Incident, plan.metadata.namespace, plan.spec.incident_ref.name)
+        return incident if incident is not None and incident.metadata.uid == plan.spec.incident_ref.uid else None
+
+    def _approval(self, plan: ActionPlan) -> Approval | None:
+        approval = self._kube.find(Approval, plan.metadata.namespace, plan.metadata.name)
+        return approval if approval is not None and approval.spec.plan_ref.uid == plan.metadata.uid else None
+
+    def _policies(self) -> tuple[PolicyEntry, ...]:
+        return tuple(read_policy(body) for body in self._kube.list_raw(resource_type(ActionPolicy)))
+
+    def _decide(
+        self, plan: ActionPlan, others: tuple[ActionPlan, ...], incident: Incident | None, now: datetime
+    ) -> PolicyDecision:
+        live = {action.id: self._live(plan.metadata.namespace, action.target.name) for action in plan.spec.actions}
+        observed = Observed(
+            plan=plan,
+            severity=_severity(incident),
+            policies=self._policies(),
+            targets={key: _target(body, self._autoscalers(plan)) if body else None for key, body in live.items()},
+            others=others,
+            incident_ended=incident is None or incident.status.state in ENDED,
+        )
+        ruling = decide(observed, now)
+        return PolicyDecision(
+            tier=ruling.tier,
+            reason=ruling.reason,
+            message=clip(PolicyDecision, "message", ruling.message),
+            rules=list(ruling.rules),
+            plan_digest=plan_digest(plan, live),
+            required_approvals=ruling.required_approvals,
+            decided_at=now,
+            expires_at=now + ruling.expires_after,
+        )
+
+    def _tighten(self, plan: ActionPlan, decision: PolicyDecision, incident: Incident | None) -> PolicyDecision:
+        """A policy that became stricter also holds for what was decided before and has not started (S10)."""
+        ruling: Ruling = tier_now(plan, _severity(incident), self._policies())
+        if STRICTNESS[ruling.tier] <= STRICTNESS[decision.tier]:
+            return decision
+        update: dict[str, Any] = {
+            "tier": ruling.tier,
+            "reason": "PolicyTightened",
+            "message": clip(PolicyDecision, "message", f"was {decision.tier.value}; now {ruling.message}"),
+            "rules": list(ruling.rules),
+            "required_approvals": max(decision.required_approvals, ruling.required_approvals),
+        }
+        return decision.model_copy(update=update)
+
+    def _live(self, namespace: str, name: str) -> JsonObject | None:
+        try:
+            return self._kube.get_raw(DEPLOYMENTS, namespace, name)
+        except NotFound:
+            return None
+
+    def _autoscalers(self, plan: ActionPlan) -> dict[str, str]:
+        """Deployment name -> HorizontalPodAutoscaler that scales it; read only when the plan scales something."""
+        if not any(action.type is ActionType.SCALE_DEPLOYMENT for action in plan.spec.actions):
+            return {}
+        found = {}
+        for body in self._kube.list_raw(HPAS, plan.metadata.namespace):
+            target = body.get("spec", {}).get("scaleTargetRef", {})
+            if target.get("kind") == "Deployment":
+                found[target.get("name", "")] = body["metadata"]["name"]
+        return found
+
+    def _ask(self, plan: ActionPlan, decision: PolicyDecision, incident: Incident | None) -> Approval:
+        """Create the Approval from the recorded decision, or find the one that a crash left without a reference."""
+        if incident is None:
+            raise Waiting("IncidentGone", 10.0, f"incident {plan.spec.incident_ref.name} is gone")
+        spec = ApprovalSpec(
+            plan_ref=plan.ref(),
+            plan_digest=decision.plan_digest,
+            tier=decision.tier,
+            summary=plan.spec.summary,
+            requested_by=plan.spec.requested_by,
+            required_approvals=decision.required_approvals,
+            expires_at=decision.expires_at,
+        )
+        namespace, name = plan.metadata.namespace, plan.metadata.name
+        try:
+            approval = self._kube.create(
+                Approval,
+                namespace,
+                name,
+                spec,
+                manager=MANAGER,
+                labels={INCIDENT_LABEL: plan.spec.incident_ref.name},
+                owner=incident,
+            )
+        except AlreadyExists:
+            existing = self._approval(plan)
+            if existing is None:
+                # Left by an earlier plan of the same name; it cannot become ours, since its digest is another plan's.
+                message = f"approval {name} belongs to another plan; delete it"
+                raise Waiting("ApprovalNameTaken", 10.0, message) from None
+            return existing
+        note = f"{decision.message}; asked by approval {name} until {decision.expires_at:%H:%M:%SZ}"
+        self._context.events.emit(plan, "Normal", decision.reason, note)
+        return approval
+
+    def _write(
+        self, plan: ActionPlan, decision: PolicyDecision | None, approval: Approval | None, newer: str, now: datetime
+    ) -> ActionPlan:
+        view = plan_view(plan, decision, approval, newer)
+        status = _status(plan, decision, view, now)
+        if status == _status_as_is(plan):
+            return plan
+        before = plan.status.state
+        written = self._kube.apply_status(plan, status, manager=MANAGER)
+        if view.state is not before:
+            self._announce(written, view)
+        return written
+
+    def _announce(self, plan: ActionPlan, view: PlanView) -> None:
+        kind = "Warning" if view.state in WARNINGS else "Normal"
+        order = {"Superseded": 5, "Verified": 4, "Executed": 3, "Approved": 2, "Decided": 1}
+        told = [c for c in view.conditions if c.status is not None]
+        last = max(told, key=lambda c: order[c.type], default=None)
+        note = f"{plan.spec.summary}: {last.message or last.reason}" if last else plan.spec.summary
+        self._context.events.emit(plan, kind, f"Plan{view.state.value}", note)
+
+
+def _severity(incident: Incident | None) -> Severity:
+    """Unknown severity counts as the worst: rules for severe incidents are the strict ones."""
+    if incident is None:
+        return Severity.CRITICAL
+    return incident.status.severity or incident.spec.severity
+
+
+def _target(body: JsonObject, autoscalers: dict[str, str]) -> Target:
+    metadata, spec = body["metadata"], body["spec"]
+    return Target(
+        uid=metadata["uid"],
+        replicas=int(spec.get("replicas", 1)),
+        deleting="deletionTimestamp" in metadata,
+        paused=bool(spec.get("paused", False)),
+        autoscaler=autoscalers.get(metadata["name"], ""),
+    )
+
+
+def _may_still_run(plan: ActionPlan, approval: Approval | None) -> bool:
+    decision = plan.status.decision
+    open_approval = approval is None or approval.status.state in OPEN
+    undenied = decision is not None and decision.tier is not Tier.FORBIDDEN
+    return undenied and open_approval and plan.status.execution is None
+
+
+def _status(plan: ActionPlan, decision: PolicyDecision | None, view: PlanView, now: datetime) -> dict[str, Any]:
+    """All that this field manager owns."""
+    conditions = merge(plan.status.conditions, view.conditions, now, plan.metadata.generation)
+    status: dict[str, Any] = {
+        "state": view.state.value,
+        "action": _action_words(plan),
+        "observedGeneration": plan.metadata.generation,
+        "conditions": [condition.to_wire() for condition in conditions],
+    }
+    if decision is not None:
+        status |= {"tier": decision.tier.value, "decision": decision.to_wire()}
+    return status
+
+
+def _status_as_is(plan: ActionPlan) -> dict[str, Any]:
+    owned: Iterable[str] = ("state", "action", "observedGeneration", "conditions", "tier", "decision")
+    wire = plan.status.to_wire()
+    return {key: wire[key] for key in owned if key in wire}
+
+
+def _action_words(plan: ActionPlan) -> str:
+    return clip(ActionPlanStatus, "action", "; ".join(action.describe() for action in plan.spec.actions))

@@ -1,0 +1,90 @@
+"""Whether an ActionPolicy means something.
+
+The CRD's schema refuses most nonsense at write time; an object that was stored before a schema change, or that
+contradicts itself, is found here, reported in its status, and fails closed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from crds.v1alpha1.actionpolicy import ActionPolicySpec, PolicyRule, Tier
+
+SHORTEST_EXPIRY = timedelta(minutes=1)
+LONGEST_EXPIRY = timedelta(hours=24)
+_PART = re.compile(r"([0-9]+)(s|m|h)")
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+@dataclass(frozen=True)
+class PolicyEntry:
+    """One ActionPolicy as the controller sees it. ``spec`` is None exactly when there are ``problems``."""
+
+    name: str
+    spec: ActionPolicySpec | None
+    problems: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    """Namespace patterns that it names, readable or not: an invalid policy still makes these stricter."""
+
+    @property
+    def valid(self) -> bool:
+        """True when its rules may be used."""
+        return self.spec is not None
+
+
+def parse_duration(text: str) -> timedelta:
+    """``1h30m`` as a span.
+
+    Raises:
+        ValueError: not a sequence of numbers with the units s, m and h.
+    """
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is not a duration such as 30m or 1h30m")
+    return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
+
+
+def read_policy(body: Mapping[str, Any]) -> PolicyEntry:
+    """Parse an ActionPolicy as served; never raises on its content."""
+    name = str(body.get("metadata", {}).get("name", ""))
+    raw_spec = body.get("spec")
+    namespaces = _named_namespaces(raw_spec)
+    try:
+        spec = ActionPolicySpec.model_validate(raw_spec)
+    except ValidationError as error:
+        problems = tuple(f"spec.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        return PolicyEntry(name, None, problems, namespaces)
+    problems = tuple(problem for rule in spec.rules for problem in _rule_problems(rule))
+    names = [rule.name for rule in spec.rules]
+    problems += tuple(
+        f"rule {n}: there are two rules of this name" for n in sorted({n for n in names if names.count(n) > 1})
+    )
+    return PolicyEntry(name, None if problems else spec, problems, namespaces)
+
+
+def _rule_problems(rule: PolicyRule) -> list[str]:
+    problems = []
+    try:
+        expiry = parse_duration(rule.expires_after)
+        if not SHORTEST_EXPIRY <= expiry <= LONGEST_EXPIRY:
+            problems.append(f"rule {rule.name}: expiresAfter {rule.expires_after} is not between 1m and 24h")
+    except (ValueError, OverflowError) as error:
+        problems.append(f"rule {rule.name}: expiresAfter: {error}")
+    if rule.tier is Tier.AUTO_LOW_RISK and "*" in rule.match.namespaces:
+        problems.append(f"rule {rule.name}: AutoLowRisk must name its namespaces; '*' would automate all of them")
+    return problems
+
+
+def _named_namespaces(spec: Any) -> tuple[str, ...]:
+    """All namespace patterns in whatever shape ``spec`` has; ``*`` when they cannot be read."""
+    try:
+        found = [str(pattern) for rule in spec["rules"] for pattern in rule["match"]["namespaces"]]
+    except (KeyError, TypeError, IndexError):
+        return ("*",)
+    return tuple(dict.fromkeys(found)) or ("*",)

@@ -1,0 +1,111 @@
+"""Changes of a Deployment from the API server's own record: its ReplicaSets, conditions and managedFields. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from analysis.contract import Change, ChangeKind
+from controllers.kube.facts import parse_time
+from controllers.rca.template import template_changes
+from crds.v1alpha1.base import TargetRef, Window
+
+Body = Mapping[str, Any]
+
+REVISION = "deployment.kubernetes.io/revision"
+MAX_CHANGES = 20
+MAX_SUMMARY = 300
+REUSED = timedelta(seconds=30)
+"""A ReplicaSet this much older than the rollout to it existed before: the rollout was a rollback."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One ReplicaSet of the Deployment."""
+
+    number: int
+    name: str
+    created: datetime
+    template: Mapping[str, Any]
+
+
+def changes_of(target: TargetRef, deployment: Body, replica_sets: Iterable[Body], window: Window) -> tuple[Change, ...]:
+    """Rollouts and scalings within ``window``, oldest first, newest kept when there are too many."""
+    revisions = sorted(_revisions(replica_sets), key=lambda item: item.number)
+    found = [*_rollouts(target, deployment, revisions), *_scalings(target, deployment)]
+    recent = sorted((item for item in found if window.start <= item.at <= window.end), key=lambda item: item.at)
+    return tuple(recent[-MAX_CHANGES:])
+
+
+def _revisions(replica_sets: Iterable[Body]) -> Iterator[Revision]:
+    for body in replica_sets:
+        metadata = body["metadata"]
+        number = (metadata.get("annotations") or {}).get(REVISION, "")
+        created = parse_time(metadata.get("creationTimestamp"))
+        if number.isdigit() and created is not None:
+            yield Revision(int(number), metadata["name"], created, (body.get("spec") or {}).get("template") or {})
+
+
+def _rollouts(target: TargetRef, deployment: Body, revisions: Sequence[Revision]) -> Iterator[Change]:
+    for position, revision in enumerate(revisions):
+        previous = revisions[position - 1] if position else None
+        last = position == len(revisions) - 1
+        at = _rolled_out_at(deployment, revision, previous) if last else revision.created
+        words = _words(revision, previous, rolled_back=at - revision.created > REUSED)
+        yield Change(
+            kind=ChangeKind.ROLLOUT,
+            at=at,
+            target=target,
+            revision=str(revision.number),
+            actor=_actor(deployment, at) if last else "",
+            summary=words[:MAX_SUMMARY],
+            reference=f"/apis/apps/v1/namespaces/{target.namespace}/replicasets/{revision.name}",
+        )
+
+
+def _rolled_out_at(deployment: Body, revision: Revision, previous: Revision | None) -> datetime:
+    """Creation of the ReplicaSet; if an older one was taken up again, when the Deployment last began to progress."""
+    if previous is None or revision.created >= previous.created:
+        return revision.created
+    for condition in (deployment.get("status") or {}).get("conditions") or ():
+        if condition.get("type") == "Progressing":
+            return parse_time(condition.get("lastUpdateTime")) or revision.created
+    return revision.created
+
+
+def _words(revision: Revision, previous: Revision | None, *, rolled_back: bool) -> str:
+    if previous is None:
+        return "first revision that is still known"
+    changes = template_changes(previous.template, revision.template)
+    text = ", ".join(changes) or "template changed in fields that are not compared"
+    return f"rolled back to an earlier template: {text}" if rolled_back else text
+
+
+def _scalings(target: TargetRef, deployment: Body) -> Iterator[Change]:
+    replicas = (deployment.get("spec") or {}).get("replicas")
+    for entry in deployment["metadata"].get("managedFields") or ():
+        spec = (entry.get("fieldsV1") or {}).get("f:spec") or {}
+        at = parse_time(entry.get("time"))
+        alone = set(spec) == {"f:replicas"}
+        if at is not None and "f:replicas" in spec and (entry.get("subresource") == "scale" or alone):
+            yield Change(
+                kind=ChangeKind.SCALE,
+                at=at,
+                target=target,
+                actor=str(entry.get("manager", "")),
+                summary=f"replicas set to {replicas}",
+                reference=f"/apis/apps/v1/namespaces/{target.namespace}/deployments/{target.name}",
+            )
+
+
+def _actor(deployment: Body, at: datetime) -> str:
+    """Field manager of the pod template whose write is closest before the rollout."""
+    best: tuple[datetime, str] | None = None
+    for entry in deployment["metadata"].get("managedFields") or ():
+        when = parse_time(entry.get("time"))
+        owns = "f:template" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+        if owns and when is not None and when <= at + REUSED and (best is None or when > best[0]):
+            best = when, str(entry.get("manager", ""))
+    return best[1] if best is not None else ""

@@ -1,0 +1,1 @@
+"""What all controllers share: settings, work queue, kopf wiring, logging, metrics, typed errors, analysis client."""

@@ -1,0 +1,28 @@
+"""Typed errors. A reconcile raises one of these; ``worker`` maps them to what happens next, in one place."""
+
+from __future__ import annotations
+
+
+class ReconcileError(Exception):
+    """Base: a CamelCase ``reason`` for conditions, events and metrics, and a ``message`` for people."""
+
+    def __init__(self, reason: str, message: str = "") -> None:
+        super().__init__(f"{reason}: {message}" if message else reason)
+        self.reason = reason
+        self.message = message
+
+
+class Terminal(ReconcileError):
+    """Trying again changes nothing until the object (or the configuration) does. Not requeued; resync looks again."""
+
+
+class Waiting(ReconcileError):
+    """Something expected has not happened yet; look again after ``delay`` seconds. Not an error in any metric."""
+
+    def __init__(self, reason: str, delay: float, message: str = "") -> None:
+        super().__init__(reason, message)
+        self.delay = delay
+
+
+class Retryable(ReconcileError):
+    """Something outside failed (a timeout, a 5xx, a conflict); requeued with exponential backoff."""

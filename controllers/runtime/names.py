@@ -1,0 +1,16 @@
+"""Names fixed by docs/architecture.md: labels, field managers, ServiceAccounts."""
+
+from __future__ import annotations
+
+INCIDENT_LABEL = "iirp.io/incident"
+FINGERPRINT_LABEL = "iirp.io/fingerprint"
+
+
+def field_manager(controller: str) -> str:
+    """``iirp-incident``: also the name of the controller's ServiceAccount."""
+    return f"iirp-{controller}"
+
+
+def service_account(namespace: str, controller: str) -> str:
+    """Username of a controller, as the API server spells it."""
+    return f"system:serviceaccount:{namespace}:{field_manager(controller)}"

@@ -1,0 +1,76 @@
+"""Settings from the environment, validated once at start; a wrong one names the variable."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, ValidationError
+
+PREFIX = "IIRP_"
+
+
+class SettingsError(ValueError):
+    """A variable is missing or wrong; the message has one line per variable."""
+
+
+class Settings(BaseModel):
+    """Each field is the environment variable ``IIRP_<FIELD>``; durations are seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    analysis_url: HttpUrl | None = None
+    """Base URL of the gateway before the analysis server, for example https://iirp.example.com:8443."""
+    token_file: Path = Path("/var/run/secrets/iirp/token")
+    """Projected ServiceAccount token (audience iirp-external) or a static secret; re-read at each request."""
+    ca_file: Path | None = None
+    """CA of the external side. Unset: the system's CAs."""
+    analysis_timeout: float = Field(default=30.0, gt=0, le=300)
+    namespace: Annotated[str, StringConstraints(min_length=1)] = "iirp-system"
+    """Where the platform itself runs; incidents of nodes and of the cluster live there."""
+    cluster_name: Annotated[str, StringConstraints(min_length=1)] = "default"
+    watch_namespaces: str = ""
+    """Comma-separated; empty watches the whole cluster."""
+    detect_interval: float = Field(default=5.0, gt=0, le=300)
+    hold: float = Field(default=30.0, ge=0, le=3600)
+    """A candidate must have been absent this long, with all sources healthy, before its incident counts as over."""
+    reopen_window: float = Field(default=600.0, ge=0, le=86400)
+    max_writes_per_minute: int = Field(default=60, ge=1, le=6000)
+    """Incident writes of the detection controller; what does not fit is written in a later round, newest state only."""
+    verification_window: float = Field(default=300.0, gt=0, le=86400)
+    verification_interval: float = Field(default=5.0, gt=0, le=300)
+    verification_grace: float = Field(default=60.0, ge=0, le=3600)
+    """After the window: how long an unreachable analysis server is asked again before ``Inconclusive``."""
+    rollout_timeout: float = Field(default=600.0, gt=0, le=3600)
+    resync_interval: float = Field(default=30.0, gt=0, le=3600)
+    workers: int = Field(default=4, ge=1, le=64)
+    metrics_port: int = Field(default=8080, ge=0, le=65535)
+    """0 disables."""
+    health_port: int = Field(default=8081, ge=0, le=65535)
+    """0 disables."""
+    stuck_after: float = Field(default=300.0, gt=0)
+    """Liveness goes bad when work waits and nothing has been handled for this long."""
+    log_level: Annotated[str, StringConstraints(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """Watched namespaces; empty means all."""
+        return tuple(name.strip() for name in self.watch_namespaces.split(",") if name.strip())
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Read ``IIRP_*``; empty values count as unset.
+
+        Raises:
+            SettingsError: a variable is wrong; names it and says why.
+        """
+        values = {
+            key[len(PREFIX) :].lower(): value for key, value in environment.items() if key.startswith(PREFIX) and value
+        }
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = [f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors() if item["loc"]]
+            raise SettingsError("; ".join(lines)) from error

@@ -1,0 +1,55 @@
+"""kubectl with one kubeconfig: what the demo does to the cluster, a person can do with the same words."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from demo.driver.errors import DemoFailed
+from devcluster import kubectl as program
+
+__all__ = ["Kubectl"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kubectl:
+    """`options` go with every call, for example `--as=alice`."""
+
+    kubeconfig: Path
+    options: tuple[str, ...] = ()
+
+    def attempt(
+        self, *arguments: str, stdin: str | None = None, timeout: float = 30.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs it and returns whatever came of it; no answer within `timeout` seconds is exit code 124."""
+        command = [program.program(), f"--kubeconfig={self.kubeconfig}", *self.options, *arguments]
+        try:
+            return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+        except subprocess.TimeoutExpired:
+            return subprocess.CompletedProcess(command, 124, "", f"no answer within {timeout:.0f} s")
+
+    def run(self, *arguments: str, stdin: str | None = None, timeout: float = 30.0) -> str:
+        """Its standard output. Raises DemoFailed with what kubectl complained about."""
+        done = self.attempt(*arguments, stdin=stdin, timeout=timeout)
+        if done.returncode != 0:
+            raise DemoFailed(
+                f"kubectl {shlex.join(arguments)}", done.stderr.strip()[-1000:], self.shown("get", "pods", "-A")
+            )
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        """The parsed output of a command with `-o json`."""
+        return json.loads(self.run(*arguments, "-o", "json"))
+
+    def shown(self, *arguments: str) -> str:
+        """The command line as a person would type it."""
+        return shlex.join(["kubectl", f"--kubeconfig={self.kubeconfig}", *self.options, *arguments])
+
+    def with_options(self, options: Sequence[str]) -> Kubectl:
+        """The same kubeconfig with other options."""
+        return Kubectl(self.kubeconfig, tuple(options))

@@ -1,0 +1,80 @@
+"""The demo as a whole: platform, shop, baseline, incident, ending."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from demo import platform
+from demo.driver import people
+from demo.driver.baseline import wait_for_baseline
+from demo.driver.chain import printable
+from demo.driver.errors import DemoFailed
+from demo.driver.shop import NAMESPACE, Shop
+from demo.driver.story import Outcome, Scenario, Story
+from demo.driver.tell import Teller, clock
+from demo.platform import Platform
+
+__all__ = ["run"]
+
+_BASELINE_TIMEOUT = 120.0
+
+
+def run(name: str, approve: str, teller: Teller, values: Sequence[Path] = ()) -> bool:
+    """The whole of it; True when the incident ended as it should. Raises what the steps raise."""
+    missing = platform.missing_programs()
+    if missing:
+        teller.line(
+            f"first run on this machine: {', '.join(missing)} are built from source, about 10 minutes on 2 cores"
+        )
+    teller.heading("A cluster, and the platform on it" + ("" if missing else "  (about 1½ minutes)"))
+    stage = platform.up(name, values=values)
+    shop = Shop(stage.kubectl)
+    alice, bob = (people.as_user(stage.provider, stage.kubeconfig, user) for user in ("alice", "bob"))
+    story = Story(stage.kubectl, alice, bob, teller, approve)
+    teller.heading("A shop: frontend → checkout → payments, and a catalogue  (about half a minute)")
+    shop.deploy(stage.images["shop"].reference)
+    shop.wait()
+    story.prepare()
+    teller.output(stage.kubectl.run("get", "pods", "-n", NAMESPACE))
+    pods = len(shop.pods("payments"))
+    wait_for_baseline(stage.external.urls.prometheus, stage.external.urls.loki, pods, _BASELINE_TIMEOUT, teller.line)
+    teller.heading("The incident  (about 2½ minutes)")
+    outcome = story.run(Scenario())
+    _ending(stage, outcome, teller)
+    return outcome.succeeded
+
+
+def _ending(stage: Platform, outcome: Outcome, teller: Teller) -> None:
+    incident = outcome.chain.incident
+    name = incident.metadata.name
+    teller.heading("What there is to see")
+    teller.command(f"kubectl get iirp -n {NAMESPACE}")
+    teller.output(stage.kubectl.run("get", "iirp", "-n", NAMESPACE))
+    teller.heading(f"The story, as incident/{name} has it")
+    teller.timeline(incident.status.timeline)
+    teller.heading("How it ended")
+    teller.console.print(f"  state {incident.status.state}, verdict {incident.status.verdict}", style="bold green")
+    prediction = incident.status.detection.prediction if incident.status.detection else None
+    margin = ""
+    if prediction is not None:
+        seconds = (prediction.expected_at - incident.spec.detected_at).total_seconds()
+        margin = f", {seconds:.0f} s before the {prediction.resource} limit was to be reached"
+    teller.console.print(f"  called {outcome.detected:.0f} s after the fault{margin}; OOM kills: {outcome.killed}")
+    teller.console.print(
+        f"  fault → {incident.status.state}: {clock(outcome.resolved)}; whole demo: {clock(teller.elapsed)}"
+    )
+    teller.heading("Look around")
+    teller.command(f"export KUBECONFIG={stage.kubeconfig}")
+    teller.command(f"kubectl describe incident {name} -n {NAMESPACE}")
+    teller.console.print(f"  the incident's page: {stage.local_url}/incidents/{NAMESPACE}/{printable(name)}")
+    teller.console.print("  its log-in wants a token of somebody who may look; for example:")
+    teller.command(f"kubectl create token oncall -n {NAMESPACE}")
+    teller.console.print("  when you are done: make down")
+    if not outcome.succeeded:
+        raise DemoFailed(
+            "the ending",
+            f"state {incident.status.state}, verdict {incident.status.verdict}, OOM kills {outcome.killed}: "
+            "a good end is Resolved, Effective and 0",
+            stage.kubectl.shown("describe", "iirp", "-n", NAMESPACE),
+        )

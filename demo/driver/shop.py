@@ -1,0 +1,112 @@
+"""The shop in the cluster: deployed from `demo/manifests`, broken and healed through each pod's admin port."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from demo.driver.errors import DemoFailed
+from demo.driver.kubectl import Kubectl
+
+__all__ = ["NAMESPACE", "Shop", "manifests", "with_image"]
+
+NAMESPACE = "shop"
+_MANIFESTS = Path(__file__).resolve().parent.parent / "manifests"
+_PLACEHOLDER = "localhost/iirp/shop:demo"
+_ADMIN_PORT = 9090
+_READY_TIMEOUT = 120
+
+
+def manifests(folder: Path = _MANIFESTS) -> list[dict[str, Any]]:
+    """All objects, in the order of the file names."""
+    return [
+        document
+        for path in sorted(folder.glob("*.yaml"))
+        for document in yaml.safe_load_all(path.read_text())
+        if document
+    ]
+
+
+def with_image(objects: list[dict[str, Any]], reference: str) -> list[dict[str, Any]]:
+    """The same objects with the shop's image by its content's tag, so that new code is a new rollout."""
+    text = json.dumps(objects).replace(json.dumps(_PLACEHOLDER), json.dumps(reference))
+    changed: list[dict[str, Any]] = json.loads(text)
+    return changed
+
+
+class Shop:
+    """What the demo does to the shop."""
+
+    def __init__(self, kubectl: Kubectl) -> None:
+        self._kubectl = kubectl
+
+    def namespace(self) -> None:
+        """Only the namespace: the chart needs it to be there for the executor's RoleBinding."""
+        first = [entry for entry in manifests() if entry["kind"] == "Namespace"]
+        self._apply(first)
+
+    def deploy(self, image: str) -> None:
+        """Everything; converges what is there."""
+        self._apply(with_image(manifests(), image))
+
+    def wait(self) -> None:
+        """Until every Deployment is available and its rollout over."""
+        for name in self.deployments():
+            self._kubectl.run(
+                "rollout", "status", f"deployment/{name}", "-n", NAMESPACE, f"--timeout={_READY_TIMEOUT}s",
+                timeout=_READY_TIMEOUT + 10,
+            )  # fmt: skip
+
+    def deployments(self) -> list[str]:
+        """Names, from the manifests."""
+        return [entry["metadata"]["name"] for entry in manifests() if entry["kind"] == "Deployment"]
+
+    def pods(self, workload: str) -> list[str]:
+        """Names of a workload's running pods that are not about to go."""
+        selector = f"app.kubernetes.io/name={workload}"
+        found = self._kubectl.json("get", "pods", "-n", NAMESPACE, "-l", selector)["items"]
+        return [
+            pod["metadata"]["name"]
+            for pod in found
+            if pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
+        ]
+
+    def break_it(self, workload: str, fault: str, parameters: dict[str, float]) -> list[str]:
+        """Switches a fault on in every pod of a workload, through the API server's pod proxy. Returns the pods."""
+        pods = self.pods(workload)
+        if not pods:
+            raise DemoFailed(f"switching {fault} on", f"{workload} has no running pod", self._look(workload))
+        for pod in pods:
+            self._kubectl.run("create", "--raw", self._path(pod, fault), "-f", "-", stdin=json.dumps(parameters))
+        return pods
+
+    def heal(self) -> bool:
+        """Replaces the pods of each workload that an earlier, interrupted run left broken. True when there was one."""
+        broken = [name for name in self.deployments() if any(self.faults(pod) for pod in self.pods(name))]
+        for name in broken:
+            self._kubectl.run("rollout", "restart", f"deployment/{name}", "-n", NAMESPACE)
+        if broken:
+            self.wait()
+        return bool(broken)
+
+    def faults(self, pod: str) -> dict[str, Any]:
+        """The faults that are on in a pod; none when the pod does not answer."""
+        done = self._kubectl.attempt("get", "--raw", self._path(pod))
+        return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
+
+    def _apply(self, objects: list[dict[str, Any]]) -> None:
+        listing = {"apiVersion": "v1", "kind": "List", "items": objects}
+        self._kubectl.run(
+            "apply", "--server-side", "--force-conflicts", "--field-manager=iirp-demo", "-f", "-",
+            stdin=json.dumps(listing), timeout=60,
+        )  # fmt: skip
+
+    def _path(self, pod: str, fault: str = "") -> str:
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:{_ADMIN_PORT}/proxy/fault"
+        return f"{path}/{fault}" if fault else path
+
+    def _look(self, workload: str) -> str:
+        return self._kubectl.shown("describe", "pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/name={workload}")

@@ -1,0 +1,215 @@
+"""The whole platform on one cluster: cluster, external side, images, chart. `up` converges from wherever things are.
+
+The demo uses it, and so do the end-to-end tests.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from demo.driver.errors import DemoFailed
+from demo.driver.kubectl import Kubectl
+from demo.driver.ready import wait_ready
+from demo.driver.shop import NAMESPACE as SHOP
+from demo.driver.shop import Shop
+from devcluster import select
+from devcluster.errors import ClusterError
+from devcluster.paths import state_dir
+from devcluster.progress import Progress
+from devcluster.provider import Provider
+from devcluster.toolchain import Background, Toolchain
+from external.plane import ExternalPlane
+from images.build import Builder, Built
+from images.catalogue import IMAGES
+from images.layers import project_root
+
+__all__ = ["PLATFORM_NAMESPACE", "PROGRAMS", "RELEASE", "Platform", "down", "image_values", "missing_programs", "up"]
+
+RELEASE = "iirp"
+PLATFORM_NAMESPACE = "iirp-system"
+PROGRAMS = ("pause", "kubelet", "coredns", "prometheus", "loki", "helm", "otelcol", "node_exporter")
+"""Built from Go modules where they are not there yet, in the order of need."""
+STEPS = ("external side", "images", "chart", "platform ready")
+_STATIC = ("prometheus", "otelcol", "node-exporter")
+_HELM_TIMEOUT = 180.0
+_READY_TIMEOUT = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A platform that is up."""
+
+    name: str
+    kubeconfig: Path
+    gateway_url: str
+    """As pods see it."""
+    local_url: str
+    """As this machine sees it: for the browser."""
+    ca_file: Path
+    state_dir: Path
+    external: ExternalPlane
+    images: Mapping[str, Built]
+    provider: Provider
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """As the cluster's administrator."""
+        return Kubectl(self.kubeconfig)
+
+
+def missing_programs(toolchain: Toolchain | None = None) -> list[str]:
+    """What has to be built first; that takes minutes, once per machine."""
+    tools = toolchain or Toolchain()
+    return [program for program in PROGRAMS if tools.find(program) is None]
+
+
+def up(name: str, *, progress: Progress | None = None, values: Sequence[Path] = ()) -> Platform:
+    """Brings everything up; `values` are further Helm values files, the last one wins.
+
+    Builds run beside the cluster's start. Raises ClusterError, ExternalError or DemoFailed, each naming the step, its
+    log and what to do.
+    """
+    provider = select.create(name)
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="images") as pool:
+        programs = Background(Toolchain(), PROGRAMS).start()
+        images = _start_images(pool, programs)
+        provider.up()
+        progress = progress or Progress(STEPS)
+        kubectl = Kubectl(provider.kubeconfig())
+        plane = ExternalPlane(name, kubeconfig=provider.kubeconfig())
+        with progress.step("external side"):
+            for program in ("prometheus", "loki"):
+                _wait(programs, program, progress)
+            plane.up(addresses=[_host_address(provider)])
+        with progress.step("images"):
+            built = {image: future.result() for image, future in images.items()}
+            _load(provider, kubectl, built)
+        with progress.step("chart"):
+            Shop(kubectl).namespace()
+            _wait(programs, "helm", progress)
+            _install(kubectl, plane, built, values)
+            plane.connect()
+        with progress.step("platform ready"):
+            wait_ready(kubectl, PLATFORM_NAMESPACE, _READY_TIMEOUT)
+    urls = plane.urls
+    return Platform(
+        name=name,
+        kubeconfig=provider.kubeconfig(),
+        gateway_url=urls.gateway,
+        local_url=urls.local_gateway,
+        ca_file=plane.ca_file,
+        state_dir=folder(name),
+        external=plane,
+        images=built,
+        provider=provider,
+    )
+
+
+def down(name: str) -> None:
+    """Removes everything that `up` made, whatever state it is in; on a cluster that was there before, only that."""
+    try:
+        provider = select.load(name)
+    except ClusterError:
+        provider = None
+    if provider is not None and not _ours(provider):
+        _uninstall(Kubectl(provider.kubeconfig()))
+    ExternalPlane(name).down(delete_data=True)
+    if provider is not None:
+        provider.down()
+    shutil.rmtree(folder(name), ignore_errors=True)
+
+
+def folder(name: str) -> Path:
+    """What the demo itself keeps: values, people's kubeconfigs."""
+    return state_dir() / "demo" / name
+
+
+def image_values(built: Mapping[str, Built]) -> dict[str, Any]:
+    """The chart values that name the images."""
+
+    def reference(name: str) -> dict[str, str]:
+        return {"repository": built[name].repository, "tag": built[name].tag}
+
+    telemetry = {"prometheus": "prometheus", "otelcol": "otelcol", "nodeExporter": "node-exporter"}
+    return {
+        "image": reference("controllers"),
+        "telemetry": {"images": {key: reference(name) for key, name in telemetry.items()}},
+    }
+
+
+def _start_images(pool: ThreadPoolExecutor, programs: Background) -> dict[str, Future[Built]]:
+    """Python images at once, for they wait for the network; the others when their program is built."""
+    builder = Builder()
+
+    def static(name: str) -> Built:
+        programs.wait({"node-exporter": "node_exporter"}.get(name, name))
+        return builder.build(IMAGES[name])
+
+    python = {name: pool.submit(builder.build, image) for name, image in IMAGES.items() if name not in _STATIC}
+    return {**python, **{name: pool.submit(static, name) for name in _STATIC}}
+
+
+def _load(provider: Provider, kubectl: Kubectl, built: Mapping[str, Built]) -> None:
+    """Only what no node has yet: tags are content hashes, so a known name is the same image."""
+    nodes = kubectl.json("get", "nodes")["items"]
+    there = [
+        {name for image in node["status"].get("images", []) for name in image.get("names") or []} for node in nodes
+    ]
+    wanted = [image for image in built.values() if not all(image.reference in names for names in there)]
+    if wanted:
+        provider.load_images([image.archive for image in wanted])
+
+
+def _wait(programs: Background, program: str, progress: Progress) -> None:
+    if program in programs.remaining():
+        progress.say(f"building {program} from Go modules, once (still to build: {', '.join(programs.remaining())})")
+    programs.wait(program)
+
+
+def _host_address(provider: Provider) -> str:
+    status = provider.status()
+    if status.host_address is None:
+        raise ClusterError(
+            f"how pods of the {status.provider} cluster reach this machine is not known: "
+            "start the external side by hand (iirp external up --address …) and install the chart with its values"
+        )
+    return status.host_address
+
+
+def _install(kubectl: Kubectl, plane: ExternalPlane, built: Mapping[str, Built], values: Sequence[Path]) -> None:
+    own = folder(plane.layout.name) / "images.yaml"
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_text(yaml.safe_dump(image_values(built), sort_keys=False))
+    files = [plane.values_file, Path(__file__).parent / "values.yaml", own, *values]
+    command = [
+        str(Toolchain().ensure("helm")), "upgrade", "--install", RELEASE, str(project_root() / "charts/iirp"),
+        f"--kubeconfig={kubectl.kubeconfig}", f"--namespace={PLATFORM_NAMESPACE}", "--create-namespace",
+        *(f"--values={file}" for file in files),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_HELM_TIMEOUT, check=False)
+    if done.returncode != 0:
+        raise DemoFailed("helm upgrade --install iirp", (done.stderr or done.stdout).strip()[-2000:])
+
+
+def _ours(provider: Provider) -> bool:
+    """Whether taking the cluster down takes everything in it away."""
+    return provider.status().provider != "existing"
+
+
+def _uninstall(kubectl: Kubectl) -> None:
+    subprocess.run(
+        [
+            str(Toolchain().ensure("helm")), "uninstall", RELEASE, f"--kubeconfig={kubectl.kubeconfig}",
+            f"--namespace={PLATFORM_NAMESPACE}", "--ignore-not-found", "--wait",
+        ],
+        capture_output=True, timeout=_HELM_TIMEOUT, check=False,
+    )  # fmt: skip
+    kubectl.attempt("delete", "namespace", SHOP, PLATFORM_NAMESPACE, "--ignore-not-found", timeout=120)

@@ -1,0 +1,292 @@
+"""Faults that can be switched on and off in a running process. They do real harm: memory is resident, disks fill.
+
+A fault does not announce itself: it logs only what a service with that defect would log.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import tempfile
+import threading
+import time
+from abc import abstractmethod
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+__all__ = ["FAULTS", "Fault", "FaultError", "Faults", "InjectedError"]
+
+logger = logging.getLogger("shop.cache")
+
+_MIB = 1 << 20
+_PATTERN = bytes(range(1, 256)) + b"\x01"  # no zero bytes: nothing may share or skip these pages
+
+
+class FaultError(ValueError):
+    """Unknown fault or unusable parameters; the message is one line."""
+
+
+class InjectedError(RuntimeError):
+    """What the `errors` fault raises inside a request."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """Base: parameters are the public fields, `run` is the background work, `on_request` what every request suffers."""
+
+    NAME: ClassVar[str]
+
+    def run(self, stop: threading.Event) -> None:
+        """Works until `stop` is set; the default has no background work."""
+
+    def on_request(self) -> None:
+        """Called at the start of each business request; may block or raise."""
+
+    def clear(self) -> None:
+        """Gives back what was taken."""
+
+    def parameters(self) -> dict[str, Any]:
+        """The public fields."""
+        return {name: value for name, value in asdict(self).items() if not name.startswith("_")}
+
+    @abstractmethod
+    def check(self) -> None:
+        """FaultError when a parameter is out of its bounds."""
+
+
+@dataclass(slots=True)
+class Leak(Fault):
+    """A cache that never evicts: grows at a steady rate until the kernel ends the process."""
+
+    NAME = "leak"
+    mib_per_second: float = 0.6
+    entries: int = 50
+    _cache: dict[int, bytes] = field(default_factory=dict, repr=False)
+
+    def check(self) -> None:
+        """See the base."""
+        _bounded("mib_per_second", self.mib_per_second, 0.01, 64)
+        _bounded("entries", self.entries, 1, 10_000)
+
+    def run(self, stop: threading.Event) -> None:
+        """Once a second, so that the slope is smooth at any scrape interval."""
+        size = max(1, int(self.mib_per_second * _MIB / self.entries))
+        while not stop.wait(1.0):
+            logger.info("cache miss, loading %d entries", self.entries)
+            for _ in range(self.entries):
+                self._cache[len(self._cache)] = _filled(size)
+
+    def clear(self) -> None:
+        """Drops the cache; how much of it the allocator returns is the allocator's affair, as in life."""
+        self._cache.clear()
+
+    def parameters(self) -> dict[str, Any]:
+        """Without the cache, which must not be copied."""
+        return {"mib_per_second": self.mib_per_second, "entries": self.entries}
+
+
+@dataclass(slots=True)
+class MemorySpike(Fault):
+    """One large result set, held for a while."""
+
+    NAME = "memory-spike"
+    mib: float = 100.0
+    hold_seconds: float = 120.0
+    _block: bytes = field(default=b"", repr=False)
+
+    def check(self) -> None:
+        """See the base."""
+        _bounded("mib", self.mib, 1, 8192)
+        _bounded("hold_seconds", self.hold_seconds, 1, 3600)
+
+    def run(self, stop: threading.Event) -> None:
+        """Takes it at once, in a single block that goes back to the system when freed."""
+        logger.info("export: loading %d MiB of orders", int(self.mib))
+        self._block = _filled(int(self.mib * _MIB))
+        stop.wait(self.hold_seconds)
+        self._block = b""
+
+    def clear(self) -> None:
+        """Frees the block."""
+        self._block = b""
+
+    def parameters(self) -> dict[str, Any]:
+        """Without the block."""
+        return {"mib": self.mib, "hold_seconds": self.hold_seconds}
+
+
+@dataclass(slots=True)
+class Slow(Fault):
+    """A slow dependency: the share of requests that wait, and for how long."""
+
+    NAME = "slow"
+    milliseconds: float = 800.0
+    share: float = 1.0
+
+    def check(self) -> None:
+        """See the base."""
+        _bounded("milliseconds", self.milliseconds, 1, 60_000)
+        _bounded("share", self.share, 0, 1)
+
+    def on_request(self) -> None:
+        """Waits, with a little spread."""
+        if random.random() < self.share:  # noqa: S311
+            time.sleep(self.milliseconds / 1000 * random.uniform(0.8, 1.2))  # noqa: S311
+
+
+@dataclass(slots=True)
+class Errors(Fault):
+    """A share of the requests fails with an exception, and so with a stack trace in the log."""
+
+    NAME = "errors"
+    share: float = 0.3
+
+    def check(self) -> None:
+        """See the base."""
+        _bounded("share", self.share, 0, 1)
+
+    def on_request(self) -> None:
+        """Raises for the share."""
+        if random.random() < self.share:  # noqa: S311
+            raise InjectedError("ledger: connection pool exhausted (20/20 in use)")
+
+
+@dataclass(slots=True)
+class DiskFill(Fault):
+    """Files that nobody deletes."""
+
+    NAME = "disk-fill"
+    mib_per_second: float = 2.0
+    max_mib: float = 512.0
+    folder: ClassVar[Path] = Path(tempfile.gettempdir())
+    _written: list[Path] = field(default_factory=list, repr=False)
+
+    def check(self) -> None:
+        """See the base."""
+        _bounded("mib_per_second", self.mib_per_second, 0.01, 256)
+        _bounded("max_mib", self.max_mib, 1, 65_536)
+
+    def run(self, stop: threading.Event) -> None:
+        """One file a second until the maximum or the end of the disk."""
+        size = int(self.mib_per_second * _MIB)
+        while len(self._written) * size < self.max_mib * _MIB and not stop.wait(1.0):
+            path = self.folder / f"export-{os.getpid()}-{len(self._written)}.tmp"
+            self._written.append(path)
+            try:
+                path.write_bytes(_filled(size))
+            except OSError as error:
+                logger.error("cannot write %s: %s", path, error.strerror)  # noqa: TRY400
+
+    def clear(self) -> None:
+        """Deletes what was written."""
+        while self._written:
+            self._written.pop().unlink(missing_ok=True)
+
+    def parameters(self) -> dict[str, Any]:
+        """Without the list of files."""
+        return {"mib_per_second": self.mib_per_second, "max_mib": self.max_mib}
+
+
+@dataclass(slots=True)
+class CpuBurn(Fault):
+    """A hot loop beside the requests, up to the container's CPU limit."""
+
+    NAME = "cpu-burn"
+    duty: float = 0.9
+
+    def check(self) -> None:
+        """See the base."""
+        _bounded("duty", self.duty, 0.01, 1)
+
+    def run(self, stop: threading.Event) -> None:
+        """Busy for `duty` of each tenth of a second."""
+        while not stop.is_set():
+            busy_until = time.perf_counter() + 0.1 * self.duty
+            while time.perf_counter() < busy_until:
+                pass
+            stop.wait(0.1 * (1 - self.duty))
+
+
+FAULTS: dict[str, type[Fault]] = {kind.NAME: kind for kind in (Leak, MemorySpike, Slow, Errors, DiskFill, CpuBurn)}
+
+
+class Faults:
+    """The faults of one process; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._on: dict[str, tuple[Fault, threading.Event, threading.Thread]] = {}
+
+    def start(self, name: str, parameters: dict[str, Any]) -> None:
+        """Switches a fault on; one that is on already is started anew with these parameters. Raises FaultError."""
+        fault = _make(name, parameters)
+        self.stop(name)
+        stop = threading.Event()
+        thread = threading.Thread(target=fault.run, args=(stop,), name=f"fault-{name}", daemon=True)
+        with self._lock:
+            self._on[name] = (fault, stop, thread)
+        thread.start()
+
+    def stop(self, name: str) -> None:
+        """Switches a fault off and gives back what it took; silent when it is off. Raises FaultError."""
+        if name not in FAULTS:
+            raise FaultError(f"unknown fault {name!r}: one of {', '.join(FAULTS)}")
+        with self._lock:
+            entry = self._on.pop(name, None)
+        if entry is not None:
+            fault, stop, thread = entry
+            stop.set()
+            thread.join(timeout=5.0)
+            fault.clear()
+
+    def active(self) -> dict[str, dict[str, Any]]:
+        """Name and parameters of the faults that are on."""
+        with self._lock:
+            return {name: fault.parameters() for name, (fault, _, _) in self._on.items()}
+
+    def on_request(self) -> None:
+        """What a business request suffers; may block or raise InjectedError."""
+        with self._lock:
+            faults = [fault for fault, _, _ in self._on.values()]
+        for fault in faults:
+            fault.on_request()
+
+    def start_from(self, text: str) -> None:
+        """`NAME` or `NAME={json}`, as in FAULT_ON_START; nothing when empty. Raises FaultError."""
+        if not text:
+            return
+        name, _, parameters = text.partition("=")
+        try:
+            parsed = json.loads(parameters) if parameters else {}
+        except ValueError as error:
+            raise FaultError(f"parameters of {name!r} are not JSON: {error}") from error
+        self.start(name.strip(), parsed)
+
+
+def _make(name: str, parameters: Any) -> Fault:
+    kind = FAULTS.get(name)
+    if kind is None:
+        raise FaultError(f"unknown fault {name!r}: one of {', '.join(FAULTS)}")
+    if not isinstance(parameters, dict):
+        raise FaultError("parameters must be a JSON object")
+    allowed = {entry.name for entry in fields(kind) if not entry.name.startswith("_")}
+    for key, value in parameters.items():
+        if key not in allowed:
+            raise FaultError(f"unknown parameter {key!r} of {name}: one of {', '.join(sorted(allowed))}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise FaultError(f"parameter {key!r} of {name} must be a number")
+    fault = kind(**parameters)
+    fault.check()
+    return fault
+
+
+def _bounded(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise FaultError(f"{name} must be between {low:g} and {high:g}, not {value:g}")
+
+
+def _filled(size: int) -> bytes:
+    return (_PATTERN * (size // len(_PATTERN) + 1))[:size]

@@ -1,0 +1,201 @@
+"""Builds the cluster's programs from Go modules once, and finds them afterwards.
+
+Binaries live under `<cache>/bin/<program>-<hash of its inputs, flags and Go version>/`. An interrupted build resumes
+through Go's own build cache; two builders at once are kept apart by a lock file, and the second one finds the result.
+Programs under `KUBEBUILDER_ASSETS` (the envtest convention) are used as they are.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from devcluster.errors import ClusterError, StepFailed
+from devcluster.paths import cache_dir
+
+__all__ = ["TARGETS", "Background", "Target", "Toolchain"]
+
+logger = logging.getLogger(__name__)
+
+_SOURCES = Path(__file__).parent
+_BUILD_TIMEOUT = 3600.0
+# Without debug information: nobody debugs these here, and the compiler is a sixth faster.
+_FLAGS = ("-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
+_KUBE_PACKAGE = "k8s.io/component-base/version"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A program to build: where its module lies, which package, and under which further names it is called."""
+
+    name: str
+    module: str
+    package: str
+    tags: str = ""
+    ldflags: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+_PROMETHEUS_TAGS = "remove_all_sd enable_kubernetes_sd"
+_TARGETS = (
+    Target("pause", "tools", "./pause"),
+    Target(
+        "kube", "tools", "./kube",
+        ldflags=f"-X {_KUBE_PACKAGE}.gitVersion=v1.36.3 -X {_KUBE_PACKAGE}.gitMajor=1 -X {_KUBE_PACKAGE}.gitMinor=36",
+        aliases=("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"),
+    ),
+    Target("coredns", "tools", "./coredns"),
+    Target("prometheus", "tools", "github.com/prometheus/prometheus/cmd/prometheus", tags=_PROMETHEUS_TAGS),
+    Target("loki", "tools", "github.com/grafana/loki/v3/cmd/loki"),
+    Target("helm", "tools", "helm.sh/helm/v4/cmd/helm"),
+    Target("promtool", "tools", "github.com/prometheus/prometheus/cmd/promtool", tags=_PROMETHEUS_TAGS),
+    Target("otelcol", "otelcol", "."),
+    Target("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+)  # fmt: skip
+TARGETS: Mapping[str, Target] = {target.name: target for target in _TARGETS}
+_BY_ALIAS = {alias: target.name for target in _TARGETS for alias in target.aliases}
+
+
+class Toolchain:
+    """Where programs are and how they come to be."""
+
+    def __init__(self, cache: Path | None = None, env: Mapping[str, str] = os.environ) -> None:
+        self._cache = cache or cache_dir(env)
+        self._assets = Path(env["KUBEBUILDER_ASSETS"]) if env.get("KUBEBUILDER_ASSETS") else None
+
+    def find(self, program: str) -> Path | None:
+        """The executable when it is there already; never builds."""
+        if self._assets is not None and os.access(self._assets / program, os.X_OK):
+            return self._assets / program
+        target = TARGETS.get(_BY_ALIAS.get(program, program))
+        if target is not None:
+            path = self._folder(target) / program
+            return path if os.access(path, os.X_OK) else None
+        found = shutil.which(program)
+        return Path(found) if found else None
+
+    def ensure(self, program: str) -> Path:
+        """The executable, built if need be. Raises StepFailed with the build's log, or ClusterError without a Go."""
+        if (path := self.find(program)) is not None:
+            return path
+        target = TARGETS.get(_BY_ALIAS.get(program, program))
+        if target is None:
+            raise ClusterError(f"{program} is neither on the PATH nor something that is built here")
+        with _locked(self._folder(target) / f".{target.name}.lock"):
+            if self.find(program) is None:  # another builder may have been faster
+                self._build(target)
+        if (path := self.find(program)) is None:
+            raise ClusterError(f"the build of {program} left no executable in {self._folder(target)}")
+        return path
+
+    def log(self, target: Target) -> Path:
+        """What the compiler said."""
+        return self._folder(target) / f"{target.name}.log"
+
+    def _folder(self, target: Target) -> Path:
+        return self._cache / "bin" / f"{target.name}-{inputs_hash(target, _SOURCES / target.module)}"
+
+    def _build(self, target: Target) -> None:
+        folder = self._folder(target)
+        unfinished = folder / f".{target.name}.unfinished"
+        command = [
+            "go", "build", *_FLAGS, "-tags", target.tags, "-ldflags", f"-s -w {target.ldflags}".strip(),
+            "-o", str(unfinished), target.package,
+        ]  # fmt: skip
+        begun = time.monotonic()
+        with self.log(target).open("w") as log:
+            # A lazier garbage collector: the compiler is bound by it on two cores, and memory is there.
+            env = {**os.environ, "CGO_ENABLED": "0", "GOGC": "400", "GOWORK": "off"}
+            done = subprocess.run(
+                command,
+                cwd=_SOURCES / target.module,
+                env=env,
+                stdout=log,
+                stderr=log,
+                timeout=_BUILD_TIMEOUT,
+                check=False,
+            )
+        if done.returncode != 0:
+            raise StepFailed(f"building {target.name} failed", self.log(target))
+        for alias in target.aliases:
+            link = folder / alias
+            link.unlink(missing_ok=True)
+            link.symlink_to(target.name)
+        unfinished.replace(folder / target.name)
+        logger.info("built %s in %.0f s", target.name, time.monotonic() - begun)
+
+
+class Background:
+    """Builds programs one after the other in a thread, in the order of need, while others are used already."""
+
+    def __init__(self, toolchain: Toolchain, programs: Iterable[str]) -> None:
+        self._toolchain = toolchain
+        self._wanted = list(programs)
+        self._done = {name: threading.Event() for name in self._wanted}
+        self._errors: dict[str, Exception] = {}
+        self._thread = threading.Thread(target=self._run, name="toolchain", daemon=True)
+
+    def start(self) -> Background:
+        """Begins; returns itself."""
+        self._thread.start()
+        return self
+
+    def wait(self, program: str, timeout: float = _BUILD_TIMEOUT) -> Path:
+        """The executable as soon as it is built; raises what its build raised."""
+        if not self._done[program].wait(timeout):
+            raise ClusterError(f"{program} was not built within {timeout:.0f} s")
+        if (error := self._errors.get(program)) is not None:
+            raise error
+        return self._toolchain.ensure(program)
+
+    def remaining(self) -> list[str]:
+        """What is not built yet, in order."""
+        return [name for name in self._wanted if not self._done[name].is_set()]
+
+    def _run(self) -> None:
+        for name in self._wanted:
+            try:
+                self._toolchain.ensure(name)
+            except (ClusterError, OSError, subprocess.SubprocessError) as error:
+                self._errors[name] = error
+            self._done[name].set()
+
+
+def inputs_hash(target: Target, module: Path) -> str:
+    """Twelve hex digits over what goes into a program: its module's versions, its own sources, flags, compiler."""
+    digest = hashlib.sha256(f"{go_version()}\0{_FLAGS}\0{target!r}\0".encode())
+    sources = sorted((module / target.package).glob("*.go")) if target.package.startswith(".") else []
+    for path in (module / "go.mod", module / "go.sum", *sources):
+        digest.update(f"{path.name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@cache
+def go_version() -> str:
+    """Such as `go1.26.5 linux/amd64`. Raises ClusterError when there is no usable Go."""
+    try:
+        done = subprocess.run(["go", "version"], capture_output=True, text=True, timeout=120, check=True)
+    except (FileNotFoundError, subprocess.SubprocessError) as error:
+        raise ClusterError(
+            "Go 1.21 or newer is needed to build the cluster's programs; see https://go.dev/dl"
+        ) from error
+    return done.stdout.removeprefix("go version ").strip()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # released by the kernel, however this process ends
+        yield

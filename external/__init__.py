@@ -1,0 +1,1 @@
+"""The external side: Prometheus, Loki on S3, gateway and analysis server, from the same files everywhere."""

@@ -1,0 +1,167 @@
+"""A person's own incident and plan against a real Deployment: the shortest way into the chain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+
+from crds.v1alpha1.base import format_time
+from tests.e2e.support import Cluster, eventually
+
+APPROVER = "alice"
+API = "iirp.io/v1alpha1"
+
+
+def deployment(name: str, image: str, replicas: int = 1, memory_mib: int = 96) -> dict[str, Any]:
+    """A small real Deployment: one of the shop's services."""
+    labels = {"app.kubernetes.io/name": name}
+    container = {
+        "name": "app",
+        "image": image,
+        "args": ["catalogue"],
+        "imagePullPolicy": "IfNotPresent",
+        "resources": {"requests": {"cpu": "5m", "memory": "32Mi"}, "limits": {"memory": f"{memory_mib}Mi"}},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "automountServiceAccountToken": False,
+                    "terminationGracePeriodSeconds": 1,
+                    "containers": [container],
+                },
+            },
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Story:
+    """One namespace with one Deployment, one declared incident and one proposed plan."""
+
+    cluster: Cluster
+    namespace: str
+    image: str
+    name: str = "web"
+
+    def begin(self, replicas: int = 1) -> Story:
+        """Deploy the workload, let ``alice`` approve here, and declare the incident."""
+        self.apply(deployment(self.name, self.image, replicas))
+        self.cluster.ok("rollout", "status", f"deploy/{self.name}", "-n", self.namespace, "--timeout=150s", timeout=180)
+        self.let_alice_approve()
+        now = format_time(datetime.now(UTC))
+        self.apply(
+            {
+                "apiVersion": API,
+                "kind": "Incident",
+                "metadata": {"name": self.name},
+                "spec": {
+                    "fingerprint": "0123456789abcdef",
+                    "type": "Declared",
+                    "scope": "Workload",
+                    "target": self.target(),
+                    "startedAt": now,
+                    "detectedAt": now,
+                    "detectedBy": {"rule": "declared", "confidencePercent": 100},
+                    "severity": "low",
+                    "summary": "declared by a person",
+                },
+            }
+        )
+        return self
+
+    def let_alice_approve(self) -> None:
+        """Bind the role with the verb ``approve`` in this namespace."""
+        self.apply(
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "RoleBinding",
+                "metadata": {"name": "approvers"},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "iirp-approver"},
+                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": APPROVER}],
+            }
+        )
+
+    def apply(self, body: dict[str, Any], **options: Any) -> str:
+        """Create or update an object in this namespace."""
+        return self.cluster.ok("apply", "-n", self.namespace, "-f", "-", stdin=yaml.safe_dump(body), **options)
+
+    def live(self) -> dict[str, Any]:
+        """The Deployment as it is now."""
+        body = self.cluster.get("deployment", self.name, self.namespace)
+        assert body is not None
+        return body
+
+    def target(self) -> dict[str, str]:
+        """Reference to the live Deployment."""
+        live = self.live()
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "namespace": self.namespace,
+            "name": self.name,
+            "uid": live["metadata"]["uid"],
+        }
+
+    def plan(self, suffix: str = "1", action: dict[str, Any] | None = None) -> str:
+        """Propose a plan (a restart unless told otherwise); returns its name."""
+        incident = self.cluster.get("incident", self.name, self.namespace)
+        assert incident is not None
+        name = f"{self.name}-{suffix}"
+        body = {"id": "a1", "type": "RestartDeployment", "target": self.target(), **(action or {})}
+        self.apply(
+            {
+                "apiVersion": API,
+                "kind": "ActionPlan",
+                "metadata": {
+                    "name": name,
+                    "labels": {"iirp.io/incident": self.name},
+                    "ownerReferences": [
+                        {"apiVersion": API, "kind": "Incident", "name": self.name, "uid": incident["metadata"]["uid"]}
+                    ],
+                },
+                "spec": {
+                    "incidentRef": {"name": self.name, "uid": incident["metadata"]["uid"]},
+                    "requestedBy": self.cluster.whoami(),
+                    "causeKind": "Declared",
+                    "confidencePercent": 100,
+                    "summary": f"{body['type']} deploy/{self.name}",
+                    "actions": [body],
+                },
+            }
+        )
+        return name
+
+    def state(self, kind: str, name: str, *states: str, within: float = 60) -> dict[str, Any]:
+        """Wait until the object's ``status.state`` is one of ``states``."""
+        return self.cluster.wait_state(kind, name, self.namespace, states, within)
+
+    def decide(self, name: str, verdict: str, reason: str = "seen", as_user: str = APPROVER) -> Any:
+        """``kubectl annotate`` as a person, exactly as the documentation says."""
+        return self.cluster.kubectl(
+            "annotate", "approval", name, "-n", self.namespace,
+            f"iirp.io/decision={verdict}", f"iirp.io/reason={reason}",
+            as_user=as_user,
+        )  # fmt: skip
+
+    def restarts(self) -> int:
+        """How many ReplicaSets the Deployment has had: 1 means that nothing was restarted."""
+        return len(self.cluster.list("replicasets", self.namespace, f"app.kubernetes.io/name={self.name}"))
+
+    def grants(self) -> list[dict[str, Any]]:
+        """Roles that let the executor act in this namespace right now."""
+        roles = self.cluster.list("roles", self.namespace)
+        return [role for role in roles if role["metadata"]["name"].startswith("iirp-grant-")]
+
+    def no_grants_left(self, within: float = 60) -> None:
+        """Wait until every grant is gone."""
+        eventually(lambda: not self.grants(), within=within, what="grants to be withdrawn")

@@ -1,0 +1,343 @@
+"""Who may say what: decisions, status fields and object creation, each enforced by the API server alone (S3, S4).
+
+The objects are synthetic and written under impersonation. The controllers rest meanwhile, so that none of them answers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.e2e.objects import (
+    CONTROLLERS,
+    DIGEST,
+    OTHER_DIGEST,
+    SYSTEM,
+    account,
+    action_policy,
+    allowed_soon,
+    approval,
+    binding,
+    incident,
+    must_create,
+    plan,
+    report,
+    role,
+)
+from tests.e2e.objects import create as create_object
+from tests.e2e.support import Cluster
+
+NAME = "web-leak-aaaaa-1"
+APPROVE = ("iirp.io/decision=approve", "iirp.io/reason=matches staging")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet(cluster: Cluster) -> Iterator[None]:
+    """The controllers rest while objects are written in their names."""
+    found = cluster.list("deployments", SYSTEM, "iirp.io/controller")
+    names = [f"deploy/{item['metadata']['name']}" for item in found]
+    if names:
+        cluster.ok("scale", "-n", SYSTEM, "--replicas=0", *names)
+        cluster.ok("wait", "pod", "-n", SYSTEM, "-l", "iirp.io/controller", "--for=delete", "--timeout=60s", timeout=70)
+    yield
+    if names:
+        cluster.ok("scale", "-n", SYSTEM, "--replicas=1", *names)
+        cluster.ok("rollout", "status", "-n", SYSTEM, *names, "--timeout=180s", timeout=200)
+
+
+@pytest.fixture
+def pending(cluster: Cluster, namespace: str) -> str:
+    """An Approval that waits; alice and bob may decide, eve may only edit, and a machine of ours tries as well."""
+    editors = role(
+        namespace, "editor", {"apiGroups": ["iirp.io"], "resources": ["approvals"], "verbs": ["get", "patch", "update"]}
+    )
+    cluster.apply(
+        editors,
+        binding(namespace, "approvers", "iirp-approver", "alice", "bob", account("execution"), account("incident")),
+        binding(namespace, "editors", "editor", "eve", "alice", kind="Role"),
+    )
+    must_create(cluster, approval(namespace), as_user=account("policy"))
+    allowed_soon(
+        lambda: cluster.kubectl(
+            "annotate", "approval", NAME, "-n", namespace, *APPROVE, "--dry-run=server", as_user="bob"
+        ),
+        "bob to be known as an approver",
+    )
+    return namespace
+
+
+def decide(cluster: Cluster, namespace: str, user: str, *annotations: str) -> Any:
+    """`kubectl annotate approval`, as people do it."""
+    return cluster.kubectl("annotate", "approval", NAME, "-n", namespace, *(annotations or APPROVE), as_user=user)
+
+
+def decisions(cluster: Cluster, namespace: str) -> list[dict[str, Any]]:
+    """The entries as stored."""
+    body = cluster.get("approval", NAME, namespace)
+    assert body is not None
+    assert not set(body["metadata"].get("annotations", {})) & {"iirp.io/decision", "iirp.io/reason"}
+    found: list[dict[str, Any]] = body["spec"].get("decisions", [])
+    return found
+
+
+def set_status(cluster: Cluster, kind: str, name: str, namespace: str, user: str | None, **status: Any) -> Any:
+    """Server-side apply to the status subresource, as the controllers do it."""
+    patch = json.dumps({"status": status})
+    return cluster.kubectl(
+        "patch", kind, name, "-n", namespace, "--subresource=status", "--type=merge", "-p", patch, as_user=user
+    )
+
+
+def test_annotation_becomes_an_entry_under_the_persons_own_name(cluster: Cluster, pending: str) -> None:
+    done = decide(cluster, pending, "alice")
+    assert done.returncode == 0, done.stderr
+    entry = {"by": "alice", "verdict": "approve", "reason": "matches staging", "planDigest": DIGEST}
+    assert decisions(cluster, pending) == [entry]
+
+
+def test_rejection_needs_no_reason(cluster: Cluster, pending: str) -> None:
+    assert decide(cluster, pending, "bob", "iirp.io/decision=reject").returncode == 0
+    assert [(d["by"], d["verdict"], d["reason"]) for d in decisions(cluster, pending)] == [("bob", "reject", "")]
+
+
+def test_two_people_at_once_are_both_recorded(cluster: Cluster, pending: str) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda user: decide(cluster, pending, user), ("alice", "bob")))
+    assert [done.returncode for done in results] == [0, 0], [done.stderr for done in results]
+    assert sorted(d["by"] for d in decisions(cluster, pending)) == ["alice", "bob"]
+
+
+def test_changing_ones_mind_is_recorded_and_repeating_oneself_refused(cluster: Cluster, pending: str) -> None:
+    assert decide(cluster, pending, "alice").returncode == 0
+    again = decide(cluster, pending, "alice")
+    assert "alice has already said approve" in again.stderr
+    assert decide(cluster, pending, "alice", "iirp.io/decision=reject").returncode == 0
+    assert [d["verdict"] for d in decisions(cluster, pending)] == ["approve", "reject"]
+
+
+REFUSED_DECISIONS = [
+    ("eve", APPROVE, "eve may not decide this approval: needs the verb approve on approvals.iirp.io in namespace {ns}"),
+    ("mallory", APPROVE, 'User "mallory" cannot'),
+    (account("execution"), APPROVE, "ServiceAccounts of the platform never may"),
+    (account("policy"), APPROVE, "cannot"),
+    (account("incident"), APPROVE, "may not decide this approval"),
+    ("alice", ("iirp.io/decision=yes",), "iirp.io/decision must be approve or reject, on an existing Approval; got 'yes'"),
+    ("alice", ("iirp.io/decision=",), "iirp.io/decision must be approve or reject"),
+    ("alice", ("iirp.io/decision=Approve",), "got 'Approve'"),
+    ("alice", ("iirp.io/reason=first the reason",), "set it together with iirp.io/decision"),
+    ("alice", ("iirp.io/decision=approve", "iirp.io/reason=" + "x" * 1025), "spec.decisions[0].reason: Too long"),
+]
+
+
+@pytest.mark.parametrize(("user", "annotations", "message"), REFUSED_DECISIONS)
+def test_refused_decision_says_why(
+    cluster: Cluster, pending: str, user: str, annotations: tuple[str, ...], message: str
+) -> None:
+    done = decide(cluster, pending, user, *annotations)
+    assert done.returncode != 0, done.stdout
+    assert message.format(ns=pending) in done.stderr
+    assert decisions(cluster, pending) == []
+
+
+def test_requester_never_decides_the_own_plan(cluster: Cluster, pending: str) -> None:
+    cluster.ok("delete", "approval", NAME, "-n", pending)
+    must_create(cluster, approval(pending, requestedBy="alice"), as_user=account("policy"))
+    done = decide(cluster, pending, "alice")
+    assert "alice may not decide this approval; they requested the plan themselves" in done.stderr
+    assert decide(cluster, pending, "bob").returncode == 0
+
+
+def entry(by: str = "alice", verdict: str = "approve", digest: str = DIGEST, reason: str = "forged") -> dict[str, str]:
+    """A decision as a forger would write it."""
+    return {"by": by, "verdict": verdict, "reason": reason, "planDigest": digest}
+
+
+FORGERIES = [
+    ("alice", [entry("bob")], "alice may not decide as bob"),
+    ("eve", [entry("eve")], "eve may not decide this approval: needs the verb approve"),
+    ("eve", [entry("alice")], "eve may not decide as alice"),
+    ("alice", [entry("alice"), entry("bob")], "one request may add one decision"),
+    ("alice", [entry("alice", digest=OTHER_DIGEST)], "the decision is about another plan"),
+    (None, [entry("alice")], "may not decide as alice"),
+    (account("execution"), [entry(account("execution"))], "ServiceAccounts of the platform never may"),
+    (account("approval"), [entry("alice")], "cannot patch"),
+]
+
+
+@pytest.mark.parametrize(("user", "forged", "message"), FORGERIES)
+@pytest.mark.parametrize("how", ["merge", "json", "apply"])
+def test_forged_entries_are_refused(
+    cluster: Cluster, pending: str, user: str | None, forged: list[dict[str, str]], message: str, how: str
+) -> None:
+    if how == "apply":
+        body = approval(pending, decisions=forged)
+        done = cluster.kubectl(
+            "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(body), as_user=user
+        )
+    else:
+        change: Any = {"spec": {"decisions": forged}}
+        if how == "json":
+            change = [{"op": "add", "path": "/spec/decisions", "value": forged}]
+        done = cluster.kubectl(
+            "patch", "approval", NAME, "-n", pending, f"--type={how}", "-p", json.dumps(change), as_user=user
+        )
+    assert done.returncode != 0, done.stdout
+    assert message in done.stderr
+    assert decisions(cluster, pending) == []
+
+
+TAMPERINGS = [
+    ([], "append-only"),
+    ([entry("alice", "approve"), entry("bob", "approve", reason="lgtm")], "append-only"),
+    ([entry("alice", "reject", reason="matches staging")], "append-only"),
+    ([entry("bob", "approve", reason="lgtm"), entry("alice", "approve", reason="matches staging")], "append-only"),
+    ([entry("bob", "approve", reason="lgtm")], "append-only"),
+]
+
+
+@pytest.mark.parametrize(("after", "message"), TAMPERINGS)
+@pytest.mark.parametrize("user", ["alice", None])
+def test_recorded_decisions_can_be_neither_edited_nor_removed(
+    cluster: Cluster, pending: str, user: str | None, after: list[dict[str, str]], message: str
+) -> None:
+    assert decide(cluster, pending, "alice").returncode == 0
+    assert decide(cluster, pending, "bob", "iirp.io/decision=approve", "iirp.io/reason=lgtm").returncode == 0
+    before = decisions(cluster, pending)
+    patch = json.dumps({"spec": {"decisions": after}})
+    done = cluster.kubectl("patch", "approval", NAME, "-n", pending, "--type=merge", "-p", patch, as_user=user)
+    assert message in done.stderr
+    assert decisions(cluster, pending) == before
+
+
+@pytest.mark.parametrize("field", ["planDigest", "requiredApprovals", "expiresAt", "requestedBy", "tier", "summary"])
+def test_what_is_asked_cannot_be_changed(cluster: Cluster, pending: str, field: str) -> None:
+    change = {
+        "planDigest": OTHER_DIGEST,
+        "requiredApprovals": 2,
+        "expiresAt": "2037-01-01T00:00:00Z",
+        "requestedBy": "x",
+        "tier": "AutoLowRisk",
+        "summary": "Restart deploy/other",
+    }[field]
+    patch = json.dumps({"spec": {field: change}})
+    done = cluster.kubectl("patch", "approval", NAME, "-n", pending, "--type=merge", "-p", patch)
+    assert f"spec.{field} is immutable" in done.stderr
+
+
+@pytest.mark.parametrize("state", ["Rejected", "Expired", "Void", "Used"])
+def test_nothing_is_decided_after_the_end(cluster: Cluster, pending: str, state: str) -> None:
+    done = set_status(cluster, "approval", NAME, pending, account("approval"), state=state)
+    assert done.returncode == 0, done.stderr
+    late = decide(cluster, pending, "alice")
+    assert f"this approval is {state}; nothing can be decided about it any more" in late.stderr
+
+
+def test_an_approved_plan_can_still_be_stopped(cluster: Cluster, pending: str) -> None:
+    assert set_status(cluster, "approval", NAME, pending, account("approval"), state="Approved").returncode == 0
+    assert decide(cluster, pending, "bob", "iirp.io/decision=reject").returncode == 0
+
+
+def test_approvals_come_from_the_policy_controller_and_start_empty(cluster: Cluster, namespace: str) -> None:
+    me = cluster.whoami()
+    assert f"{me} may not create Approvals" in create_object(cluster, approval(namespace)).stderr
+    filled = approval(namespace, decisions=[entry("alice")])
+    assert "starts without decisions" in create_object(cluster, filled, as_user=account("policy")).stderr
+    annotated = approval(namespace)
+    annotated["metadata"]["annotations"] = {"iirp.io/decision": "approve"}
+    assert "on an existing Approval" in create_object(cluster, annotated, as_user=account("policy")).stderr
+
+
+STATUS_WRITERS = {
+    ("incident", "state"): ("incident", "Detected"),
+    ("incident", "detection"): ("detection", {"active": True, "lastSeenAt": "2026-01-01T00:00:00Z", "severity": "low"}),
+    ("rcareport", "state"): ("rca", "Complete"),
+    ("actionplan", "state"): ("policy", "Proposed"),
+    ("actionplan", "execution"): (
+        "execution",
+        {"phase": "Intent", "reason": "Started", "startedAt": "2026-01-01T00:00:00Z"},
+    ),
+    ("actionplan", "verification"): (
+        "feedback",
+        {"reason": "Started", "window": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T00:01:00Z"}},
+    ),
+    ("approval", "state"): ("approval", "Pending"),
+}
+
+
+@pytest.mark.parametrize(("kind", "field"), list(STATUS_WRITERS))
+def test_each_status_field_has_one_writer(cluster: Cluster, namespace: str, kind: str, field: str) -> None:
+    body, creator = {
+        "incident": (incident(namespace), account("detection")),
+        "rcareport": (report(namespace), account("incident")),
+        "actionplan": (plan(namespace, account("incident")), account("incident")),
+        "approval": (approval(namespace), account("policy")),
+    }[kind]
+    must_create(cluster, body, as_user=creator)
+    name = body["metadata"]["name"]
+    owner, value = STATUS_WRITERS[kind, field]
+    for other in (*CONTROLLERS, None):
+        if other != owner:
+            user = account(other) if other else None
+            done = set_status(cluster, kind, name, namespace, user, **{field: value})
+            assert done.returncode != 0, f"{other} could write status.{field} of {kind}"
+            assert "may not write" in done.stderr or "cannot patch" in done.stderr
+    done = set_status(cluster, kind, name, namespace, account(owner), **{field: value})
+    assert done.returncode == 0, done.stderr
+
+
+def test_policies_are_made_by_people_and_judged_by_the_controller(cluster: Cluster, namespace: str) -> None:
+    must_create(cluster, action_policy(namespace))
+    try:
+        done = set_status(cluster, "actionpolicy", namespace, "default", None, valid=True)
+        assert "only the policy controller may" in done.stderr
+        assert set_status(cluster, "actionpolicy", namespace, "default", account("policy"), valid=True).returncode == 0
+    finally:
+        cluster.ok("delete", "actionpolicy", namespace)
+
+
+def test_incidents_come_from_detection_and_stay_in_their_namespace(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(
+        role(namespace, "maker", {"apiGroups": ["iirp.io"], "resources": ["incidents"], "verbs": ["create"]}),
+        binding(namespace, "maker", "maker", "carol", account("rca"), kind="Role"),
+    )
+    allowed_soon(
+        lambda: cluster.kubectl("auth", "can-i", "create", "incidents.iirp.io", "-n", namespace, as_user="carol"),
+        "carol to be allowed to create incidents by RBAC",
+    )
+    body = incident(namespace)
+    assert "carol may not create Incidents" in create_object(cluster, body, as_user="carol").stderr
+    assert "may not create Incidents" in create_object(cluster, body, as_user=account("rca")).stderr
+    elsewhere = incident(namespace, target={"kind": "Deployment", "name": "web", "namespace": "default"})
+    done = create_object(cluster, elsewhere, as_user=account("detection"))
+    assert "spec.target.namespace is 'default': an Incident lives in the namespace of what it is about" in done.stderr
+    assert create_object(cluster, body, as_user=account("detection")).returncode == 0
+
+
+def test_plans_say_truly_who_asks_and_act_in_their_own_namespace(cluster: Cluster, namespace: str) -> None:
+    me = cluster.whoami()
+    assert f"spec.requestedBy must be '{me}'" in create_object(cluster, plan(namespace, "alice")).stderr
+    elsewhere = [{"id": "a1", "type": "RestartDeployment", "target": {**_target("kube-system")}}]
+    assert f"must be {namespace}" in create_object(cluster, plan(namespace, me, actions=elsewhere)).stderr
+    assert create_object(cluster, plan(namespace, me)).returncode == 0
+
+
+def test_override_is_for_people(cluster: Cluster, namespace: str) -> None:
+    must_create(cluster, incident(namespace), as_user=account("detection"))
+    cluster.apply(binding(namespace, "operators", "iirp-operator", "carol", account("incident")))
+    change = ("patch", "incident", "web-leak-aaaaa", "-n", namespace, "--type=merge", "-p")
+    override = json.dumps({"spec": {"override": {"severity": "low", "closed": True, "note": "known"}}})
+    allowed_soon(lambda: cluster.kubectl(*change, override, as_user="carol"), "carol to override")
+    off = json.dumps({"spec": {"override": None}})
+    assert "may not set spec.override" in cluster.denied(*change, off, as_user=account("incident"))
+    other = json.dumps({"spec": {"severity": "low"}})
+    assert "spec.severity is immutable; people change spec.override only" in cluster.denied(*change, other)
+    label = json.dumps({"metadata": {"labels": {"iirp.io/fingerprint": "ffffffffffffffff"}}})
+    assert "part of the record" in cluster.denied(*change, label)
+
+
+def _target(namespace: str) -> dict[str, str]:
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": namespace, "name": "web", "uid": "u"}

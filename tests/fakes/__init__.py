@@ -1,0 +1,1 @@
+"""In-memory ports for unit tests. Nothing here is ever imported outside tests/."""
