@@ -1,1 +1,1 @@
-"""The external analysis server: metrics and logs in, candidates, root causes and verdicts out. It never mutates the cluster."""
+"""The external analysis server: metrics and logs in; candidates, causes, verdicts out. It never mutates the cluster."""

@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         config = load(options.config)
         app = create_app(config)
     except ConfigError as error:
-        print(f"analysis: {error}", file=sys.stderr)  # noqa: T201
+        print(f"analysis: {error}", file=sys.stderr)
         return 2
     logging.basicConfig(
         level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr

@@ -68,7 +68,9 @@ class StaticCaller(Section):
 class Auth(Section):
     """Who may call. Usernames per path stand in ``analysis.auth.access``."""
 
-    platform_namespace: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "iirp-system"
+    platform_namespace: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = (
+        "iirp-system"
+    )
     audience: Annotated[str, StringConstraints(min_length=1, max_length=253)] = "iirp-external"
     cache_seconds: float = Field(default=30, ge=0, le=300)
     cache_entries: int = Field(default=1024, ge=16, le=65536)

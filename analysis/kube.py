@@ -36,11 +36,15 @@ class ApiServerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where the API server is and how it is trusted. ``token`` is ours, never a person's."""
+    """Where the API server is and how it is trusted."""
 
     server: str
-    tls: ssl.SSLContext
+    own_tls: ssl.SSLContext
+    """With our client certificate, if we have one."""
+    plain_tls: ssl.SSLContext
+    """Without: for people. The API server looks at a client certificate before it looks at a token."""
     token: str
+    """Ours, never a person's."""
 
 
 class ApiServer:
@@ -50,7 +54,8 @@ class ApiServer:
         self._settings = settings
         self._stamp: tuple[tuple[str, float], ...] = ()
         self._connection: Connection | None = None
-        self._client: httpx.AsyncClient | None = None
+        self._own: httpx.AsyncClient | None = None
+        self._people: httpx.AsyncClient | None = None
 
     @property
     def address(self) -> str:
@@ -68,7 +73,10 @@ class ApiServer:
         Raises:
             ApiServerError: no connection, an error status, or an answer that is not JSON.
         """
-        client, connection = await self._open()
+        if token == "":
+            raise ApiServerError("no token", 401)
+        own, people, connection = await self._open()
+        client = own if token is None else people
         headers = {"Accept": "application/json"}
         bearer = connection.token if token is None else token
         if bearer:
@@ -82,24 +90,26 @@ class ApiServer:
 
     async def aclose(self) -> None:
         """Close idle connections."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        for client in (self._own, self._people):
+            if client is not None:
+                await client.aclose()
+        self._own = self._people = None
 
-    async def _open(self) -> tuple[httpx.AsyncClient, Connection]:
+    async def _open(self) -> tuple[httpx.AsyncClient, httpx.AsyncClient, Connection]:
         stamp = self._read_stamp()
-        if self._client is None or self._connection is None or stamp != self._stamp:
+        if self._own is None or self._people is None or self._connection is None or stamp != self._stamp:
             try:
                 connection = read_connection(self._settings)
-            except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, ssl.SSLError) as error:
+            except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
                 raise ApiServerError(f"cannot read the API server's address from {self.address}: {error}") from error
-            await self.aclose()
-            limits = httpx.Limits(max_connections=16)
-            self._client = httpx.AsyncClient(
-                verify=connection.tls, timeout=self._settings.timeout_seconds, limits=limits, trust_env=False
-            )
+            # the old clients may still be in use by other requests: they are left to finish and be collected
+            self._own, self._people = self._client(connection.own_tls), self._client(connection.plain_tls)
             self._connection, self._stamp = connection, stamp
-        return self._client, self._connection
+        return self._own, self._people, self._connection
+
+    def _client(self, tls: ssl.SSLContext) -> httpx.AsyncClient:
+        limits = httpx.Limits(max_connections=16)
+        return httpx.AsyncClient(verify=tls, timeout=self._settings.timeout_seconds, limits=limits, trust_env=False)
 
     def _read_stamp(self) -> tuple[tuple[str, float], ...]:
         files = (self._settings.kubeconfig, self._settings.ca_file, self._settings.token_file)
@@ -129,25 +139,28 @@ def read_connection(settings: Kubernetes) -> Connection:
         return _from_kubeconfig(settings.kubeconfig)
     ca = settings.ca_file.read_text(encoding="ascii") if settings.ca_file else None
     token = settings.token_file.read_text(encoding="ascii").strip() if settings.token_file else ""
-    return Connection(server=str(settings.server), tls=ssl.create_default_context(cadata=ca), token=token)
+    tls = ssl.create_default_context(cadata=ca)
+    return Connection(server=str(settings.server), own_tls=tls, plain_tls=tls, token=token)
 
 
 def _from_kubeconfig(path: Path) -> Connection:
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(document, dict):
-        raise ValueError(f"{path} is not a kubeconfig")
+        raise TypeError(f"{path} is not a kubeconfig")
     context = _named(document, "contexts", document["current-context"])["context"]
     cluster = _named(document, "clusters", context["cluster"])["cluster"]
     user = _named(document, "users", context["user"])["user"]
     ca = _material(cluster, "certificate-authority", path)
-    tls = ssl.create_default_context(cadata=ca.decode("ascii") if ca else None)
+    trust = ca.decode("ascii") if ca else None
+    own_tls = ssl.create_default_context(cadata=trust)
     certificate, key = _material(user, "client-certificate", path), _material(user, "client-key", path)
     if certificate and key:
-        _load_client_certificate(tls, certificate, key)
+        _load_client_certificate(own_tls, certificate, key)
     token = str(user.get("token") or "")
     if not token and user.get("tokenFile"):
         token = (path.parent / user["tokenFile"]).read_text(encoding="ascii").strip()
-    return Connection(server=str(cluster["server"]), tls=tls, token=token)
+    plain_tls = ssl.create_default_context(cadata=trust)
+    return Connection(server=str(cluster["server"]), own_tls=own_tls, plain_tls=plain_tls, token=token)
 
 
 def _named(document: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
@@ -164,7 +177,7 @@ def _material(entry: dict[str, Any], key: str, path: Path) -> bytes:
         except binascii.Error as error:
             raise ValueError(f"{key}-data in {path} is not base64") from error
     if file := entry.get(key):
-        return (path.parent / file).read_bytes()
+        return (path.parent / str(file)).read_bytes()
     return b""
 
 

@@ -115,6 +115,7 @@ def render(folder: Path, settings: Path | None, name: str, hosts: tuple[str, ...
     """Write compose.yaml and all configuration files into FOLDER, for a machine with Docker."""
     with _errors():
         from external.compose import write_project
+
         from external.settings import Settings, load
 
         wanted = load(settings.read_text(), str(settings)) if settings else Settings()

@@ -20,10 +20,10 @@ def grant(namespaces: tuple[str, ...], platform_namespace: str, output: str) -> 
 
     Without them the executor can touch nothing there. Commit the output, or pipe it to `kubectl apply -f -`.
     """
-    import json  # noqa: PLC0415  `iirp --help` stays fast
+    import json
 
-    from crds.definition import to_yaml  # noqa: PLC0415
-    from rbac.grant import namespace_bindings  # noqa: PLC0415
+    from crds.definition import to_yaml
+    from rbac.grant import namespace_bindings
 
     for name in (*namespaces, platform_namespace):
         if not _LABEL.fullmatch(name):

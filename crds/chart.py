@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-KEEP = '    helm.sh/resource-policy: keep\n'
+KEEP = "    helm.sh/resource-policy: keep\n"
 EXAMPLE = "namespaces: [shop]"
 """How the policies under ``config/policies`` name their namespaces; the chart puts the value's list there."""
 
@@ -12,8 +12,8 @@ EXAMPLE = "namespaces: [shop]"
 def crd_template(text: str) -> str:
     """A CRD as a template.
 
-    Helm installs what is in a chart's ``crds`` folder once and never upgrades it, so CRDs are templates, behind a value; ``keep``
-    leaves them, and with them every object, in place when the release goes.
+    Helm installs what is in a chart's ``crds`` folder once and never upgrades it, so CRDs are templates, behind a value;
+    ``keep`` leaves them, and with them every object, in place when the release goes.
     """
     head, name, rest = text.partition("metadata:\n")
     body = head + name + "  annotations:\n" + KEEP + rest
@@ -40,6 +40,6 @@ def policy_template(path: Path) -> str:
     )
     body = (head + metadata + hook + rest).replace(EXAMPLE, "namespaces: {{ $namespaces }}")
     return (
-        "{{- $namespaces := include \"iirp.policyNamespaces\" . }}\n"
-        "{{- if ne $namespaces \"[]\" }}\n" + body + "{{- end }}\n"
+        '{{- $namespaces := include "iirp.policyNamespaces" . }}\n'
+        '{{- if ne $namespaces "[]" }}\n' + body + "{{- end }}\n"
     )

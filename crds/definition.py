@@ -8,7 +8,7 @@ import yaml
 
 from crds import GROUP, VERSION
 from crds.schema import Schema, rule, structural
-from crds.v1alpha1.base import Column, Resource
+from crds.v1alpha1.base import ApiModel, Column, Resource
 
 CATEGORY = "iirp"
 NAME_RULE = (
@@ -60,10 +60,6 @@ def _version(kind: type[Resource]) -> dict[str, Any]:
 
 def object_schema(kind: type[Resource]) -> Schema:
     """Schema of the whole object: ``spec`` is required, ``status`` is its subresource."""
-    fields = kind.model_fields
-    spec, status = fields["spec"].annotation, fields["status"].annotation
-    if spec is None or status is None:
-        raise TypeError(f"{kind.__name__} needs the fields spec and status")
     return {
         "description": " ".join((kind.__doc__ or "").replace("``", "").split()),
         "type": "object",
@@ -72,11 +68,18 @@ def object_schema(kind: type[Resource]) -> Schema:
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            "spec": structural(spec),
-            "status": structural(status),
+            "spec": structural(_part(kind, "spec")),
+            "status": structural(_part(kind, "status")),
         },
         "x-kubernetes-validations": [rule(*pair) for pair in (NAME_RULE, *kind.definition.rules)],
     }
+
+
+def _part(kind: type[Resource], name: str) -> type[ApiModel]:
+    model = kind.model_fields[name].annotation
+    if not (isinstance(model, type) and issubclass(model, ApiModel)):
+        raise TypeError(f"{kind.__name__}.{name} must be an ApiModel")
+    return model
 
 
 def _column(column: Column) -> dict[str, Any]:
@@ -91,11 +94,11 @@ def _column(column: Column) -> dict[str, Any]:
 class _Dumper(yaml.SafeDumper):
     """Block sequences indented below their key, no aliases: what people write by hand."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         """Indent sequences too."""
         super().increase_indent(flow, False)
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         """Repeat instead of pointing back."""
         return True
 

@@ -1,7 +1,7 @@
 """Write every generated file, or say which ones differ: ``python -m crds.generate [--check]``.
 
-Sources: the pydantic types in ``crds/v1alpha1``, the YAML in ``rbac/`` and ``config/policies``. Targets: ``crds/yaml``, the
-chart's templates of all three, and the reference pages under ``docs/reference``.
+Sources: the pydantic types in ``crds/v1alpha1``, the YAML in ``rbac/`` and ``config/policies``. Targets: ``crds/yaml``,
+the chart's templates of all three, and the reference pages under ``docs/reference``.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ _HEAD = f"""\
 <!-- Generated from crds/v1alpha1 by `python -m crds.generate`; do not edit. -->
 # API reference: {API_VERSION}
 
-`kubectl explain KIND.FIELD` shows the same. `*` marks required fields. Lists and strings have the maxima given, so that no
-object exceeds 100 kB. Times are RFC 3339 in UTC. There are no floats: measured values are decimal strings with a unit.
+`kubectl explain KIND.FIELD` shows the same. `*` marks required fields. Lists and strings have the maxima given, so that
+no object exceeds 100 kB. Times are RFC 3339 in UTC. There are no floats: measured values are decimal strings with a unit.
 """
 
 

@@ -1,7 +1,7 @@
 """From a pydantic model to the structural OpenAPI v3 schema that a CustomResourceDefinition wants.
 
-Kubernetes accepts a subset of JSON Schema: no ``$ref``, no ``title``, one ``type`` everywhere, no unions with null. What
-pydantic leaves out is added here: int64 formats, list types, and the CEL rules of each class.
+Kubernetes accepts a subset of JSON Schema: no ``$ref``, no ``title``, one ``type`` everywhere, no unions with null.
+What pydantic leaves out is added here: int64 formats, list types, and the CEL rules of each class.
 """
 
 from __future__ import annotations
@@ -112,9 +112,7 @@ def _convert_object(node: Schema, result: Schema, definitions: Schema, path: str
     properties = node.get("properties")
     if not properties:
         raise UnsupportedSchemaError(f"{path}: an object needs named properties")
-    result["properties"] = {
-        name: _convert(value, definitions, f"{path}.{name}") for name, value in properties.items()
-    }
+    result["properties"] = {name: _convert(value, definitions, f"{path}.{name}") for name, value in properties.items()}
     if isinstance(result.get("default"), dict):
         result["default"] = {}  # each property brings its own default
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -32,6 +34,8 @@ from images.catalogue import IMAGES
 from images.layers import project_root
 
 __all__ = ["PLATFORM_NAMESPACE", "PROGRAMS", "RELEASE", "Platform", "down", "image_values", "missing_programs", "up"]
+
+T = TypeVar("T")
 
 RELEASE = "iirp"
 PLATFORM_NAMESPACE = "iirp-system"
@@ -78,27 +82,26 @@ def up(name: str, *, progress: Progress | None = None, values: Sequence[Path] = 
     log and what to do.
     """
     provider = select.create(name)
-    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="images") as pool:
-        programs = Background(Toolchain(), PROGRAMS).start()
-        images = _start_images(pool, programs)
-        provider.up()
-        progress = progress or Progress(STEPS)
-        kubectl = Kubectl(provider.kubeconfig())
-        plane = ExternalPlane(name, kubeconfig=provider.kubeconfig())
-        with progress.step("external side"):
-            for program in ("prometheus", "loki"):
-                _wait(programs, program, progress)
-            plane.up(addresses=[_host_address(provider)])
-        with progress.step("images"):
-            built = {image: future.result() for image, future in images.items()}
-            _load(provider, kubectl, built)
-        with progress.step("chart"):
-            Shop(kubectl).namespace()
-            _wait(programs, "helm", progress)
-            _install(kubectl, plane, built, values)
-            plane.connect()
-        with progress.step("platform ready"):
-            wait_ready(kubectl, PLATFORM_NAMESPACE, _READY_TIMEOUT)
+    programs = Background(Toolchain(), PROGRAMS).start()
+    images = _start_images(programs)
+    provider.up()
+    progress = progress or Progress(STEPS)
+    kubectl = Kubectl(provider.kubeconfig())
+    plane = ExternalPlane(name, kubeconfig=provider.kubeconfig())
+    with progress.step("external side"):
+        for program in ("prometheus", "loki"):
+            _wait(programs, program, progress)
+        plane.up(addresses=[_host_address(provider)])
+    with progress.step("images"):
+        built = {image: future.result() for image, future in images.items()}
+        _load(provider, kubectl, built)
+    with progress.step("chart"):
+        Shop(kubectl).namespace()
+        _wait(programs, "helm", progress)
+        _install(kubectl, plane, built, values)
+        plane.connect()
+    with progress.step("platform ready"):
+        wait_ready(kubectl, PLATFORM_NAMESPACE, _READY_TIMEOUT)
     urls = plane.urls
     return Platform(
         name=name,
@@ -145,7 +148,7 @@ def image_values(built: Mapping[str, Built]) -> dict[str, Any]:
     }
 
 
-def _start_images(pool: ThreadPoolExecutor, programs: Background) -> dict[str, Future[Built]]:
+def _start_images(programs: Background) -> dict[str, Future[Built]]:
     """Python images at once, for they wait for the network; the others when their program is built."""
     builder = Builder()
 
@@ -153,8 +156,24 @@ def _start_images(pool: ThreadPoolExecutor, programs: Background) -> dict[str, F
         programs.wait({"node-exporter": "node_exporter"}.get(name, name))
         return builder.build(IMAGES[name])
 
-    python = {name: pool.submit(builder.build, image) for name, image in IMAGES.items() if name not in _STATIC}
-    return {**python, **{name: pool.submit(static, name) for name in _STATIC}}
+    def work(name: str) -> Callable[[], Built]:
+        return partial(static, name) if name in _STATIC else partial(builder.build, IMAGES[name])
+
+    return {name: _later(work(name)) for name in IMAGES}
+
+
+def _later(work: Callable[[], T]) -> Future[T]:
+    """Runs in a thread that does not keep the command alive when something else has failed."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # it is raised again where the result is asked for
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="image", daemon=True).start()
+    return future
 
 
 def _load(provider: Provider, kubectl: Kubectl, built: Mapping[str, Built]) -> None:

@@ -35,10 +35,13 @@ class ProcessSpec:
     cwd: str | None = None
     namespaces_of: int | None = None
     cgroups: Sequence[str] = ()
+    files: Sequence[Path] = ()
+    """Files that the process reads when it starts: when one changes, the running process is out of date."""
 
     def digest(self) -> str:
         """Identifies the command: a running process with another digest must be restarted, not adopted."""
-        parts = [list(self.argv), sorted(self.env.items()), self.cwd, self.namespaces_of]
+        contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.files]
+        parts = [list(self.argv), sorted(self.env.items()), self.cwd, self.namespaces_of, contents]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

@@ -19,7 +19,7 @@ __all__ = ["BLOCKS", "ClusterRecord", "Store", "block", "check_name", "choose_in
 # 10.64.0.0/16 … 10.127.0.0/16: one block per embedded cluster.
 BLOCKS = 64
 _FIRST_OCTET = 64
-_NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?$")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Store:
 
 def check_name(name: str) -> str:
     """The name, when it fits a file name, a host name and a cgroup; raises ClusterError otherwise."""
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise ClusterError(f"{name!r} is no cluster name: 1 to 30 lower-case letters, digits and inner hyphens")
     return name
 

@@ -1,7 +1,7 @@
 """Builds the cluster's programs from Go modules once, and finds them afterwards.
 
 Binaries live under `<cache>/bin/<program>-<hash of its inputs, flags and Go version>/`. An interrupted build resumes
-through Go's own build cache; two builders at once are kept apart by a lock file, and the second one finds the result.
+through Go's own build cache; builds take turns by a lock file, and who waited finds the result.
 Programs under `KUBEBUILDER_ASSETS` (the envtest convention) are used as they are.
 """
 
@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -45,23 +45,27 @@ class Target:
     tags: str = ""
     ldflags: str = ""
     aliases: tuple[str, ...] = ()
+    packages: int = 0
+    """How many packages it has, for the progress display; what is cached already is not compiled again."""
 
 
+_PROMETHEUS = "github.com/prometheus/prometheus/cmd"
 _PROMETHEUS_TAGS = "remove_all_sd enable_kubernetes_sd"
 _TARGETS = (
-    Target("pause", "tools", "./pause"),
+    Target("pause", "tools", "./pause", packages=60),
     Target(
-        "kube", "tools", "./kube",
+        "kube", "tools", "./kube", packages=2565,
         ldflags=f"-X {_KUBE_PACKAGE}.gitVersion=v1.36.3 -X {_KUBE_PACKAGE}.gitMajor=1 -X {_KUBE_PACKAGE}.gitMinor=36",
         aliases=("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"),
     ),
-    Target("coredns", "tools", "./coredns"),
-    Target("prometheus", "tools", "github.com/prometheus/prometheus/cmd/prometheus", tags=_PROMETHEUS_TAGS),
-    Target("loki", "tools", "github.com/grafana/loki/v3/cmd/loki"),
-    Target("helm", "tools", "helm.sh/helm/v4/cmd/helm"),
-    Target("promtool", "tools", "github.com/prometheus/prometheus/cmd/promtool", tags=_PROMETHEUS_TAGS),
-    Target("otelcol", "otelcol", "."),
-    Target("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+    Target("coredns", "tools", "./coredns", packages=790),
+    Target("prometheus", "tools", f"{_PROMETHEUS}/prometheus", tags=_PROMETHEUS_TAGS, packages=1241),
+    Target("loki", "tools", "github.com/grafana/loki/v3/cmd/loki", packages=2157),
+    Target("helm", "tools", "helm.sh/helm/v4/cmd/helm", packages=1033),
+    Target("promtool", "tools", f"{_PROMETHEUS}/promtool", tags=_PROMETHEUS_TAGS, packages=1091),
+    Target("node_exporter", "tools", "github.com/prometheus/node_exporter", packages=358),
+    Target("otelcol", "otelcol", ".", packages=1223),
+    Target("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", packages=975),
 )  # fmt: skip
 TARGETS: Mapping[str, Target] = {target.name: target for target in _TARGETS}
 _BY_ALIAS = {alias: target.name for target in _TARGETS for alias in target.aliases}
@@ -85,16 +89,20 @@ class Toolchain:
         found = shutil.which(program)
         return Path(found) if found else None
 
-    def ensure(self, program: str) -> Path:
-        """The executable, built if need be. Raises StepFailed with the build's log, or ClusterError without a Go."""
+    def ensure(self, program: str, note: Callable[[str], None] = lambda _: None) -> Path:
+        """The executable, built if need be; `note` hears how far the build is.
+
+        Raises StepFailed with the build's log, or ClusterError without a Go.
+        """
         if (path := self.find(program)) is not None:
             return path
         target = TARGETS.get(_BY_ALIAS.get(program, program))
         if target is None:
             raise ClusterError(f"{program} is neither on the PATH nor something that is built here")
-        with _locked(self._folder(target) / f".{target.name}.lock"):
-            if self.find(program) is None:  # another builder may have been faster
-                self._build(target)
+        # One build at a time, over all callers: two would compile what they share twice, on the same few cores.
+        with _locked(self._cache / "bin" / ".build.lock", lambda: note("waiting for another build")):
+            if self.find(program) is None:  # the other one may have built this
+                self._build(target, note)
         if (path := self.find(program)) is None:
             raise ClusterError(f"the build of {program} left no executable in {self._folder(target)}")
         return path
@@ -106,27 +114,24 @@ class Toolchain:
     def _folder(self, target: Target) -> Path:
         return self._cache / "bin" / f"{target.name}-{inputs_hash(target, _SOURCES / target.module)}"
 
-    def _build(self, target: Target) -> None:
+    def _build(self, target: Target, note: Callable[[str], None]) -> None:
         folder = self._folder(target)
         unfinished = folder / f".{target.name}.unfinished"
-        command = [
-            "go", "build", *_FLAGS, "-tags", target.tags, "-ldflags", f"-s -w {target.ldflags}".strip(),
-            "-o", str(unfinished), target.package,
-        ]  # fmt: skip
+        ldflags = f"-s -w {target.ldflags}".strip()
+        command = ["go", "build", "-v", *_FLAGS, "-tags", target.tags, "-ldflags", ldflags, "-o", str(unfinished)]
+        folder.mkdir(parents=True, exist_ok=True)
         begun = time.monotonic()
         with self.log(target).open("w") as log:
             # A lazier garbage collector: the compiler is bound by it on two cores, and memory is there.
             env = {**os.environ, "CGO_ENABLED": "0", "GOGC": "400", "GOWORK": "off"}
-            done = subprocess.run(
-                command,
-                cwd=_SOURCES / target.module,
-                env=env,
-                stdout=log,
-                stderr=log,
-                timeout=_BUILD_TIMEOUT,
-                check=False,
-            )
-        if done.returncode != 0:
+            where = _SOURCES / target.module
+            process = subprocess.Popen([*command, target.package], cwd=where, env=env, stdout=log, stderr=log)
+        try:
+            code = self._follow(process, target, note)
+        finally:
+            process.kill()  # an interrupted caller leaves no compiler behind; harmless after the end
+            process.wait()
+        if code != 0:
             raise StepFailed(f"building {target.name} failed", self.log(target))
         for alias in target.aliases:
             link = folder / alias
@@ -134,6 +139,17 @@ class Toolchain:
             link.symlink_to(target.name)
         unfinished.replace(folder / target.name)
         logger.info("built %s in %.0f s", target.name, time.monotonic() - begun)
+
+    def _follow(self, process: subprocess.Popen[bytes], target: Target, note: Callable[[str], None]) -> int:
+        deadline = time.monotonic() + _BUILD_TIMEOUT
+        while time.monotonic() < deadline:
+            try:
+                return process.wait(timeout=1.0)
+            except subprocess.TimeoutExpired:
+                lines = self.log(target).read_text(errors="replace").splitlines()
+                compiled = sum(not line.startswith("go: ") for line in lines)
+                note(f"building {target.name}, {compiled} of at most {target.packages} packages compiled")
+        raise StepFailed(f"building {target.name} took longer than {_BUILD_TIMEOUT:.0f} s", self.log(target))
 
 
 class Background:
@@ -174,7 +190,8 @@ class Background:
 
 def inputs_hash(target: Target, module: Path) -> str:
     """Twelve hex digits over what goes into a program: its module's versions, its own sources, flags, compiler."""
-    digest = hashlib.sha256(f"{go_version()}\0{_FLAGS}\0{target!r}\0".encode())
+    inputs = (go_version(), _FLAGS, target.name, target.package, target.tags, target.ldflags, target.aliases)
+    digest = hashlib.sha256(repr(inputs).encode())
     sources = sorted((module / target.package).glob("*.go")) if target.package.startswith(".") else []
     for path in (module / "go.mod", module / "go.sum", *sources):
         digest.update(f"{path.name}\0".encode() + path.read_bytes())
@@ -194,8 +211,12 @@ def go_version() -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # released by the kernel, however this process ends
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(file, fcntl.LOCK_EX)  # released by the kernel, however its holder ends
         yield

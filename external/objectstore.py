@@ -168,7 +168,7 @@ def _lifecycle(settings: ObjectStore, endpoint: str, s3: S3Client) -> str:
         raise ObjectStoreError(
             "UnsafeLifecycle",
             f"bucket {settings.bucket!r} at {endpoint} has lifecycle rules that would delete or move Loki's objects "
-            f"behind its back and so corrupt it: {'; '.join(unsafe)}. Remove them; Loki's compactor applies the retention "
+            f"behind its back and so corrupt it: {'; '.join(unsafe)}. Remove them: the compactor applies the retention "
             "(logs.retentionDays)",
         )
     if any(rule.get("AbortIncompleteMultipartUpload") and rule.get("Status") == "Enabled" for rule in rules):

@@ -1,1 +1,1 @@
-"""What each identity may do: one file of roles per ServiceAccount, the admission policies, and how they become chart templates."""
+"""What each identity may do: roles per ServiceAccount, admission policies, and how they become chart templates."""

@@ -1,7 +1,7 @@
 """Chart templates from the files of this folder.
 
-Two things change on the way: the platform's namespace becomes the release's, and each ClusterRole gets the bindings that its
-annotations and the values ask for.
+Two things change on the way: the platform's namespace becomes the release's, and each ClusterRole gets the bindings
+that its annotations and the values ask for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads the YAML of this folder. Roles say by annotation where they are bound, and to whom; bindings follow from that."""
+"""Reads the YAML of this folder. Roles say by annotation where they are bound, and to whom; bindings follow."""
 
 from __future__ import annotations
 

@@ -14,9 +14,10 @@ _HEAD = """\
 # Who may do what
 
 One file per identity under `rbac/`; the chart's templates are generated from it. There are no wildcards, no Secrets, no
-`cluster-admin`. RBAC says which kinds an identity may touch; the admission policies below narrow that to single fields and
-single actions, on the API server. *Opted-in* namespaces are those in the value `execution.namespaces` (none by default), or
-where the output of `iirp grant NAMESPACE` was applied. *Watched* namespaces are all, or those in the value `watchNamespaces`.
+`cluster-admin`. RBAC says which kinds an identity may touch; the admission policies below narrow that to single fields
+and single actions, on the API server. *Opted-in* namespaces are those in the value `execution.namespaces` (none by
+default), or where the output of `iirp grant NAMESPACE` was applied. *Watched* namespaces are all, or those in the value
+`watchNamespaces`.
 """
 _PLACES = {
     Scope.CLUSTER: "cluster",
@@ -51,7 +52,8 @@ def _people() -> Iterable[str]:
             if document["kind"] in ("ClusterRole", "Role") and grantable(document) is None:
                 for verbs, resources in _rules(document):
                     yield f"| {document['metadata']['name']} | {verbs} | {resources} | {_given_to(document)} |"
-    yield "\n`kubectl create rolebinding oncall --clusterrole iirp-approver --group oncall -n shop` lets a group approve in `shop`.\n"
+    yield "\nThis lets the group `oncall` decide in `shop`:\n"
+    yield "```\nkubectl create rolebinding oncall --clusterrole iirp-approver --group oncall -n shop\n```\n"
 
 
 def _admission() -> Iterable[str]:

@@ -1,7 +1,7 @@
 """Who may do what: ``GET /auth`` for the gateway, and the same check again on our own routes.
 
-The gateway forwards the caller's ``Authorization`` header; the routes check it themselves. No header that names an identity
-is read anywhere, so forging one is useless, with or without the gateway in front.
+The gateway forwards the caller's ``Authorization`` header; the routes check it themselves. No header that names an
+identity is read anywhere, so forging one is useless, with or without the gateway in front.
 """
 
 from __future__ import annotations

@@ -38,7 +38,9 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         where = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
-        return problem_response(Problem(title="The request does not match the contract", status=422, detail=where[:1000]))
+        return problem_response(
+            Problem(title="The request does not match the contract", status=422, detail=where[:1000])
+        )
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:

@@ -1,1 +1,1 @@
-"""Who may call which path: one table, identities by TokenReview or shared secret, never by a header that a caller can write."""
+"""Who may call which path: one table; identities by TokenReview or shared secret, never by a header."""

@@ -25,7 +25,7 @@ from analysis.kube import ApiServer, ApiServerError
 MAX_TOKEN_CHARS = 8192
 MIN_SECRET_CHARS = 24
 REFUSED_SECONDS = 5.0
-"""How long a refusal is remembered: long enough to spare the API server, short enough for a token that becomes valid."""
+"""How long a refusal is remembered: it spares the API server, and a token that becomes valid does not wait long."""
 MAX_REVIEWS = 8
 """TokenReviews on their way at once."""
 

@@ -31,10 +31,11 @@ def evaluate_growth(rule: GrowthRule, observed: Observed) -> Evaluation | None:
     restarted = np.array([_restarted(labels, observed) for labels in data.block.labels], dtype=np.bool_)
     firing = grows(rule, found, until, data.limit, recent, restarted, observed.now, ease=1.0)
     staying = grows(rule, found, until, data.limit, recent, restarted, observed.now, ease=rule.clear_factor)
-    findings = []
-    for rows in by_workload(data.block, firing | staying, observed):
-        findings.append(_growth_finding(rule, data, found, until, rows, bool(firing[rows].any()), observed))
-    return Evaluation(tuple(findings), data.fresh)
+    findings = tuple(
+        _growth_finding(rule, data, found, until, rows, bool(firing[rows].any()), observed)
+        for rows in by_workload(data.block, firing | staying, observed)
+    )
+    return Evaluation(findings, data.fresh)
 
 
 def grows(
@@ -133,9 +134,10 @@ def _growth_evidence(rule: GrowthRule, block: Block, found: Growth, row: int) ->
     labels = block.labels[row]
     where = selector(rule.metric, *(equal(name, labels[name]) for name in ("namespace", "pod", "container")))
     rate = float(found.slope.value[row])
+    rose = f"{mib(float(found.base[row]))} to {mib(float(found.last[row]))}"
     return MetricEvidence(
         query=f"deriv({where}[{duration(float(found.span[row]))}])",
-        summary=f"{labels['pod']}: {mib_per_minute(rate)}, {mib(float(found.base[row]))} to {mib(float(found.last[row]))}",
+        summary=f"{labels['pod']}: {mib_per_minute(rate)}, {rose}",
         value=as_measure(rate),
         unit="bytes/s",
     )

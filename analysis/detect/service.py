@@ -1,4 +1,4 @@
-"""``/v1/detect``: reads what the rules need, evaluates them, keeps the hysteresis. The only impure file of this room."""
+"""``/v1/detect``: reads what the rules need, evaluates them, keeps the hysteresis. The one impure file here."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class Detector:
         start = moment(now.timestamp() - lasting)
         samples = await self._prometheus.range(query, start, now, step)
         block = grid(samples, now.timestamp() + step / 2, lasting + step, step)
-        times = block.start + step * (np.arange(block.values.shape[1]) + 0.5)
+        times = np.arange(block.values.shape[1], dtype=np.float64) * step + (block.start + step / 2)
         return Rates(samples.labels, times, block.values.astype(np.float64))
 
     def _freshness(self, samples: list[Samples], now: float) -> SourceHealth:

@@ -29,7 +29,9 @@ def in_namespaces(observed: Observed) -> Matcher:
 def of_workload(target: TargetRef, observed: Observed) -> tuple[Matcher, Matcher]:
     """Matchers for the pods of one workload."""
     pods = [
-        name for (space, name), pod in observed.pods.items() if space == target.namespace and _same(pod.workload, target)
+        name
+        for (space, name), pod in observed.pods.items()
+        if space == target.namespace and _same(pod.workload, target)
     ]
     return among("namespace", [target.namespace]), among("pod", pods)
 
@@ -128,7 +130,9 @@ def histogram_quantile(quantile: float, bounds: Float64, rates: Float64, min_rat
 
 
 def _workloads(observed: Observed) -> list[TargetRef]:
-    unique = {(pod.workload.namespace, pod.workload.kind, pod.workload.name): pod.workload for pod in observed.pods.values()}
+    unique = {
+        (pod.workload.namespace, pod.workload.kind, pod.workload.name): pod.workload for pod in observed.pods.values()
+    }
     return [unique[key] for key in sorted(unique)]
 
 
@@ -173,7 +177,7 @@ def _lasting(values: Float64, threshold: float) -> Bool:
 
 
 def _fresh(rates: Rates) -> frozenset[PodKey]:
-    recent = np.isfinite(rates.values[:, -1:]).any(axis=1)
+    recent = np.isfinite(rates.values[:, -1:]).sum(axis=1) > 0
     return frozenset(
         (labels.get("namespace", ""), labels.get("pod", ""))
         for labels, is_recent in zip(rates.labels, recent, strict=True)
@@ -191,7 +195,11 @@ def _finding(
     evidence: MetricEvidence,
 ) -> Finding:
     pods = tuple(
-        sorted(name for (space, name), pod in observed.pods.items() if space == target.namespace and _same(pod.workload, target))
+        sorted(
+            name
+            for (space, name), pod in observed.pods.items()
+            if space == target.namespace and _same(pod.workload, target)
+        )
     )
     return Finding(
         type=rule.type,

@@ -42,7 +42,9 @@ def _finding(rule: SignalRule, signals: list[ApiSignal]) -> Finding:
         firing=True,
         severity=rule.severity,
         confidence_percent=98,
-        summary=line(f"{rule.summary}{where}, {count} restarts on {len(pods)} pods, last at {clock(newest.at)} UTC{detail}"),
+        summary=line(
+            f"{rule.summary}{where}, {count} restarts on {len(pods)} pods, last at {clock(newest.at)} UTC{detail}"
+        ),
         onset=ordered[0].at.timestamp(),
         seen_at=newest.at.timestamp(),
         pods=pods,

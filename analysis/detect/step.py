@@ -90,7 +90,10 @@ def _step_finding(rule: StepRule, data: Containers, step: Step, rows: list[int],
     pods = tuple(sorted({data.block.labels[row]["pod"] for row in rows}))
     share = float(step.after[worst] / data.limit[worst])
     where = selector(
-        rule.metric, equal("namespace", labels["namespace"]), among("pod", pods), equal("container", labels["container"])
+        rule.metric,
+        equal("namespace", labels["namespace"]),
+        among("pod", pods),
+        equal("container", labels["container"]),
     )
     rose = f"{mib(float(step.before[worst]))} to {mib(float(step.after[worst]))}"
     return Finding(
@@ -103,7 +106,5 @@ def _step_finding(rule: StepRule, data: Containers, step: Step, rows: list[int],
         onset=min(float(step.at[row]) for row in rows),
         seen_at=max(float(step.last_at[row]) for row in rows),
         pods=pods,
-        metrics=(
-            MetricEvidence(query=where, summary=rose, value=as_measure(float(step.after[worst])), unit="bytes"),
-        ),
+        metrics=(MetricEvidence(query=where, summary=rose, value=as_measure(float(step.after[worst])), unit="bytes"),),
     )

@@ -1,1 +1,1 @@
-"""An OpenAI-compatible model adds wording and hypotheses to a report. It has no tools, and its words are checked data."""
+"""An OpenAI-compatible model adds wording and hypotheses to a report. It has no tools; its words are checked."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import jinja2
 import openai
 from pydantic import ValidationError
@@ -40,9 +40,9 @@ class Narrator:
         self._client = openai.AsyncOpenAI(
             base_url=settings.base_url,
             api_key=api_key or "none",
-            timeout=httpx.Timeout(settings.timeout_seconds, connect=5.0),
+            timeout=settings.timeout_seconds,
             max_retries=0,
-            http_client=httpx.AsyncClient(trust_env=False, timeout=settings.timeout_seconds),
+            http_client=openai.DefaultAsyncHttpxClient(trust_env=False),
         )
         templates = jinja2.Environment(  # noqa: S701 - a prompt is text, not HTML; values are neutralised one by one
             loader=jinja2.FileSystemLoader(Path(__file__).parent / "prompts"), undefined=jinja2.StrictUndefined
@@ -53,19 +53,19 @@ class Narrator:
         """Close idle connections."""
         await self._client.close()
 
-    async def enrich(self, report: RcaResponse, request: RcaRequest, seen: dict[str, Observation]) -> RcaResponse:
+    async def enrich(self, report: RcaResponse, request: RcaRequest, seen: Mapping[str, Observation]) -> RcaResponse:
         """The report with the model's additions; or as it was, with the reason why there are none."""
         name = f"{self._settings.model} {PROMPT_VERSION}"[:128]
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
                 text = await self._ask(self.prompt(report, request, seen))
             answer = parse(text)
-        except (ModelFailure, TimeoutError, openai.OpenAIError, httpx.HTTPError) as error:
+        except (ModelFailure, TimeoutError, openai.OpenAIError) as error:
             reason = self._reason(error)
             self._metrics.model_calls.labels("failed").inc()
             logger.warning("deterministic report only: %s", reason)
             return report.model_copy(update={"model": name, "degraded_reason": reason[:300]})
-        causes, dropped = ground(report.root_causes, answer, seen, report_window(request))
+        causes, dropped = ground(report.root_causes, answer, seen, request.window)
         self._metrics.model_calls.labels("used").inc()
         self._metrics.fabricated.inc(dropped)
         if dropped:
@@ -78,7 +78,7 @@ class Narrator:
             return f"{where}: no answer within {self._settings.timeout_seconds:g} s"
         if isinstance(error, openai.APIStatusError):
             return f"{where}: HTTP {error.status_code}"
-        if isinstance(error, openai.APIConnectionError | httpx.HTTPError):
+        if isinstance(error, openai.APIConnectionError):
             return f"{where}: cannot connect"
         return f"{where}: {error}"
 
@@ -96,7 +96,7 @@ class Narrator:
             raise ModelFailure("empty answer")
         return content
 
-    def prompt(self, report: RcaResponse, request: RcaRequest, seen: dict[str, Observation]) -> str:
+    def prompt(self, report: RcaResponse, request: RcaRequest, seen: Mapping[str, Observation]) -> str:
         """The prompt text. The fence cannot be guessed from the data: it is derived from all of it."""
         incident = request.incident
         values: dict[str, Any] = {
@@ -118,17 +118,15 @@ class Narrator:
                 for cause in report.root_causes
             ],
             "evidence": [
-                {"id": name, "answer": one.answer, "summary": neutral(one.summary)} for name, one in sorted(seen.items())
+                {"id": name, "answer": one.answer, "summary": neutral(one.summary)}
+                for name, one in sorted(seen.items())
             ],
-            "changes": [neutral(f"{change.at.isoformat()} {change.kind} {change.summary}") for change in request.changes[:20]],
-            "events": [neutral(f"{event.reason} x{event.count} {event.message}") for event in request.events[:20]],
+            "changes": [
+                neutral(f"{change.at.isoformat()} {change.kind} {change.summary}") for change in request.changes[:10]
+            ],
+            "events": [neutral(f"{event.reason} x{event.count} {event.message}") for event in request.events[:10]],
         }
         return self._template.render(values)[: self._settings.max_prompt_chars]
-
-
-def report_window(request: RcaRequest) -> Any:
-    """The window that cited evidence is shown with."""
-    return request.window
 
 
 def parse(text: str) -> Answer:

@@ -63,13 +63,15 @@ class Cause(_Entry):
     """One hypothesis."""
 
     kind: Word
+    name: str
+    """In words: ``memory leak``."""
     explains: Annotated[tuple[str, ...], Field(min_length=1)]
     """Incident types."""
     prior: float = Field(gt=0, lt=1)
     requires: str
     """Probe without which the cause makes no sense: a no refutes it."""
     weights: dict[str, float]
-    """Probe → log-odds of a yes; a no counts half of it against."""
+    """Probe → log-odds of a yes; a no counts a quarter of it against."""
     refuters: Annotated[tuple[RefuterSpec, ...], Field(min_length=1, max_length=3)]
     summary: str
     summary_with_rollout: str = ""

@@ -132,7 +132,9 @@ def new_log_lines(facts: Facts) -> Observation:
 
 def warning_events(facts: Facts) -> Observation:
     """Has Kubernetes itself warned about the workload?"""
-    warnings = sorted((one for one in facts.request.events if one.type == "Warning"), key=lambda one: (one.at, one.reason))
+    warnings = sorted(
+        (one for one in facts.request.events if one.type == "Warning"), key=lambda one: (one.at, one.reason)
+    )
     if not warnings:
         return Observation(False, "no warning events", kind=EvidenceKind.EVENT, result=[])
     last = warnings[-1]

@@ -48,7 +48,9 @@ def memory_facts(block: Block, limits: Block, target: TargetRef, onset: float, q
     """
     newest = row_max(limits.values.astype(np.float64))
     key = ("pod", "container")
-    by_container = {tuple(labels[name] for name in key): value for labels, value in zip(limits.labels, newest, strict=True)}
+    by_container = {
+        tuple(labels[name] for name in key): value for labels, value in zip(limits.labels, newest, strict=True)
+    }
     limit = np.array([by_container.get(tuple(labels[name] for name in key), 0.0) for labels in block.labels])
     mine = np.array([owns(target, labels["pod"]) for labels in block.labels], dtype=np.bool_)
     return Memory(

@@ -94,7 +94,9 @@ class Gatherer:
     async def _node_free(self, request: RcaRequest, window: Window) -> BeforeAfter:
         nodes = [pod.node for pod in request.pods if pod.node]
         where = [among("node", nodes)] if nodes else []
-        free, total = (selector(name, *where) for name in ("node_memory_MemAvailable_bytes", "node_memory_MemTotal_bytes"))
+        free, total = (
+            selector(name, *where) for name in ("node_memory_MemAvailable_bytes", "node_memory_MemTotal_bytes")
+        )
         return await self._compare(f"min({free} / {total})", request, window, lowest=True)
 
     async def _upstream(self, request: RcaRequest, window: Window) -> dict[str, BeforeAfter]:

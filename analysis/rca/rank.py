@@ -1,4 +1,4 @@
-"""From observations to ranked causes. Confidence is log-odds: the prior plus a weight for each answer; no model has a say."""
+"""From observations to ranked causes. Confidence is log-odds: prior plus a weight per answer; no model has a say."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ REFUTED_CONFIDENCE = 3
 BLIND_FACTOR = 0.4
 """Of the confidence when the probe that the cause rests on had no data."""
 CEILING = 97
+SURVIVED = 0.25
+"""Log-odds for each refuter that was run and did not refute."""
 
 Observations = Mapping[str, Observation]
 
@@ -43,7 +45,7 @@ def _root_cause(cause: Cause, facts: Facts, seen: Observations) -> RootCause:
     return RootCause(
         id=f"cause-{cause.kind.lower()}"[:32],
         kind=cause.kind,
-        summary=line(summary(cause, facts)),
+        summary=line(_refuted_summary(cause, refuters) if refuted else summary(cause, facts)),
         explanation=cause.explanation[:1024],
         target=facts.target,
         confidence_percent=REFUTED_CONFIDENCE if refuted else confidence(cause, seen),
@@ -53,13 +55,25 @@ def _root_cause(cause: Cause, facts: Facts, seen: Observations) -> RootCause:
     )
 
 
+def _refuted_summary(cause: Cause, refuters: list[Refuter]) -> str:
+    """What was ruled out, and by which observation."""
+    return f"refuted: {cause.name} ({next(one.result for one in refuters if one.refuted)})"
+
+
 def confidence(cause: Cause, seen: Observations) -> int:
-    """Percent. A yes adds its weight times its strength, a no takes half of it away, no answer changes nothing."""
+    """Percent. A yes adds its weight times its strength, a no takes a quarter of it away, no answer changes nothing.
+
+    Each refuter that was run and did not refute adds a little: a hypothesis is worth more once it could have failed.
+    """
     odds = math.log(cause.prior / (1 - cause.prior))
     for name, weight in cause.weights.items():
         observed = seen[name]
         if observed.answer is not None:
-            odds += weight * observed.strength if observed.answer else -weight / 2
+            odds += weight * observed.strength if observed.answer else -weight / 4
+    for refuter in cause.refuters:
+        answer = seen[refuter.probe].answer
+        if answer is not None and answer != (refuter.when == "yes"):
+            odds += SURVIVED
     share = 1 / (1 + math.exp(-odds))
     if seen[cause.requires].answer is None:
         share *= BLIND_FACTOR
@@ -101,12 +115,12 @@ def summary(cause: Cause, facts: Facts) -> str:
     latest = rollout or latest_rollout(facts)
     values = {
         "rate": rate or "steadily",
-        "since": f"{clock(moment(onset))} UTC",
+        "since": clock(moment(onset)),
         "revision": latest.revision if latest else "?",
         "change": latest.summary if latest else "none",
-        "traffic": percent(facts.traffic.change) if facts.traffic and math.isfinite(facts.traffic.change) else "unknown",
+        "traffic": percent(facts.traffic.change)
+        if facts.traffic and math.isfinite(facts.traffic.change)
+        else "unknown",
     }
     template = cause.summary_with_rollout if rollout and cause.summary_with_rollout else cause.summary
     return template.format_map(values)
-
-

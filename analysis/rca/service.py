@@ -35,7 +35,9 @@ class Explainer:
         """The report. Sources and models that fail are named in it; they never fail the request."""
         facts = await self._gatherer.gather(request)
         if facts.missing:
-            logger.warning("root cause of %s/%s without: %s", request.incident.namespace, request.incident.name, facts.missing)
+            logger.warning(
+                "root cause of %s/%s without: %s", request.incident.namespace, request.incident.name, facts.missing
+            )
         report, seen = await asyncio.to_thread(explain, self._causes, facts)
         if self._narrator is None:
             return report

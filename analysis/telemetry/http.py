@@ -40,7 +40,9 @@ class JsonSource:
         try:
             body = reply.json()
         except ValueError as error:
-            raise SourceUnreachable(self.name, self.address, "the answer is not JSON: is this the right URL?") from error
+            raise SourceUnreachable(
+                self.name, self.address, "the answer is not JSON: is this the right URL?"
+            ) from error
         if not isinstance(body, dict) or body.get("status") != "success":
             raise QueryRefused(self.name, self.address, "the answer is not a query result: is this the right URL?")
         return body.get("data")

@@ -66,8 +66,9 @@ class Prometheus:
 def decode_matrix(result: list[dict[str, Any]]) -> Samples:
     """Flatten Prometheus' JSON matrix into three parallel arrays."""
     labels = tuple(_labels(item["metric"]) for item in result)
-    lengths = np.array([len(item["values"]) for item in result], dtype=np.int64)
-    flat = list(chain.from_iterable(chain.from_iterable(item["values"] for item in result)))
+    values_of = [item.get("values", ()) for item in result]  # native histograms have none
+    lengths = np.array([len(values) for values in values_of], dtype=np.int64)
+    flat = list(chain.from_iterable(chain.from_iterable(values_of)))
     times = np.array(flat[0::2], dtype=np.float64)
     values = np.array(flat[1::2], dtype=np.float64)
     series: Int64 = np.repeat(np.arange(len(labels), dtype=np.int64), lengths)

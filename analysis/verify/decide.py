@@ -12,8 +12,8 @@ import numpy as np
 
 from analysis.contract import MeasuredChange, VerifyResponse
 from analysis.telemetry.query import duration
-from analysis.windows.block import BIRTH_GAP_SECONDS, Block, Bool, Float64
-from analysis.windows.robust import Features, features, pack
+from analysis.windows.block import BIRTH_GAP_SECONDS, Block, Bool, Float64, pack
+from analysis.windows.robust import Features, features
 from analysis.words import MIB, mib, mib_per_minute
 from crds.v1alpha1.incident import Verdict
 
@@ -28,6 +28,10 @@ STILL_SHARE = 0.5
 FLAT_BYTES_PER_SECOND = MIB / 60
 """1 MiB/min: below this nobody would call it growth."""
 NEAR_LIMIT_SHARE = 0.9
+EARLIEST_SHARE = 0.5
+"""Of the window: before that nothing is said, good or bad; processes that start are restless."""
+FELL_SHARE = 0.8
+"""A level below this share of what it was has fallen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,19 @@ class Reading:
     mine: Bool
     limit: Float64
     query: str
-    control_query: str
+    executed_at: float
+    """Unix seconds."""
     restarted: bool
     """A container of the workload has restarted since the action."""
-    complete: bool
-    """The window is over: this is the last time of asking."""
+    elapsed_share: float
+    """How much of the verification window has passed."""
+    final: bool
+    """This is the last time of asking."""
+
+    @property
+    def complete(self) -> bool:
+        """The window is over: what is good now has been good long enough."""
+        return self.final or self.elapsed_share >= 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +78,11 @@ def settled(block: Block) -> Block:
         keep = block.offsets >= born
     nothing = np.float32(np.nan)
     return Block(
-        block.labels, block.start, block.step, np.where(keep, block.offsets, nothing), np.where(keep, block.values, nothing)
+        block.labels,
+        block.start,
+        block.step,
+        np.where(keep, block.offsets, nothing),
+        np.where(keep, block.values, nothing),
     )
 
 
@@ -77,14 +93,18 @@ def enough(found: Features) -> Bool:
     return np.asarray((found.count >= MIN_SAMPLES) & spans, dtype=np.bool_)
 
 
-def summarise(block: Block, rows: Bool, *, worst: bool) -> Summary:
-    """Slope and level of a group: the worst container of the workload, the median of the siblings."""
+def summarise(block: Block, rows: Bool, end: float, *, worst: bool) -> Summary:
+    """Slope and level of a group: the worst container of the workload, the median of the siblings.
+
+    Args:
+        end: Unix seconds of the end of the window within the block.
+    """
     found = features(block)
     usable = rows & enough(found)
     if not usable.any():
         return Summary(float("nan"), float("nan"), float("nan"))
     reduce = np.max if worst else np.median
-    recent = features(block, 60.0)
+    recent = features(block.between(end - 60.0, end))
     late = recent.slope.value[usable & (recent.count >= MIN_SAMPLES)]
     return Summary(
         slope=float(reduce(found.slope.value[usable])),
@@ -95,48 +115,79 @@ def summarise(block: Block, rows: Bool, *, worst: bool) -> Summary:
 
 def judge(reading: Reading) -> VerifyResponse:
     """The verdict, or none yet while the window still runs."""
-    before_block, after_block = reading.before, reading.after
-    before = summarise(before_block, reading.mine, worst=True)
-    after = summarise(after_block, reading.mine, worst=True)
-    control_before = summarise(before_block, ~reading.mine, worst=False)
-    control_after = summarise(after_block, ~reading.mine, worst=False)
-    measured = _measurements(reading, before, after, control_before, control_after)
-    verdict, reason, message = _verdict(reading, before, after, control_before, control_after)
-    if verdict is None and reading.complete:
+    sides = _Sides(
+        before=summarise(reading.before, reading.mine, reading.executed_at, worst=True),
+        after=summarise(reading.after, reading.mine, reading.after.end, worst=True),
+        control_before=summarise(reading.before, ~reading.mine, reading.executed_at, worst=False),
+        control_after=summarise(reading.after, ~reading.mine, reading.after.end, worst=False),
+    )
+    verdict, reason, message = _verdict(reading, sides)
+    if verdict is None and reading.final:
         verdict = Verdict.INCONCLUSIVE
-    return VerifyResponse(verdict=verdict, reason=reason, message=message[:1024], measurements=measured)
+    return VerifyResponse(
+        verdict=verdict, reason=reason, message=message[:1024], measurements=_measurements(reading, sides)
+    )
 
 
-def _verdict(
-    reading: Reading, before: Summary, after: Summary, control_before: Summary, control_after: Summary
-) -> tuple[Verdict | None, str, str]:
+Ruling = tuple[Verdict | None, str, str]
+"""Verdict, reason, message."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    before: Summary
+    after: Summary
+    control_before: Summary
+    control_after: Summary
+
+    @property
+    def was_growing(self) -> bool:
+        return self.before.slope > FLAT_BYTES_PER_SECOND
+
+    @property
+    def gone_below(self) -> float:
+        return max(GONE_SHARE * self.before.slope, FLAT_BYTES_PER_SECOND)
+
+    def words(self) -> str:
+        control = self.control_after.slope
+        return (
+            f"slope {mib_per_minute(self.after.slope)} after {mib_per_minute(self.before.slope)} before, "
+            f"siblings {mib_per_minute(control) if np.isfinite(control) else 'unknown'}; "
+            f"working set {mib(self.after.level)} after {mib(self.before.level)}"
+        )
+
+
+def _verdict(reading: Reading, sides: _Sides) -> Ruling:
     if reading.restarted:
         return Verdict.INEFFECTIVE, "RestartedAgain", "a container restarted or was killed again after the action"
-    if not np.isfinite(after.slope):
+    if not np.isfinite(sides.after.slope):
         return None, "NoDataAfter", "not enough samples of the workload since the action"
-    if not np.isfinite(before.slope):
+    if not np.isfinite(sides.before.slope):
         return None, "NoDataBefore", "not enough samples of the workload before the action to compare with"
-    words = (
-        f"slope {mib_per_minute(after.slope)} after {mib_per_minute(before.slope)} before, "
-        f"siblings {mib_per_minute(control_after.slope) if np.isfinite(control_after.slope) else 'unknown'}; "
-        f"working set {mib(after.level)} after {mib(before.level)}"
-    )
-    was_growing = before.slope > FLAT_BYTES_PER_SECOND
-    threshold = max(GONE_SHARE * before.slope, FLAT_BYTES_PER_SECOND)
-    if after.slope > max(STILL_SHARE * before.slope, 2 * FLAT_BYTES_PER_SECOND):
-        return Verdict.INEFFECTIVE, "StillGrowing", words
-    if _near_limit(reading) and after.level >= before.level:
-        return Verdict.INEFFECTIVE, "StillNearLimit", words
-    if after.slope > threshold:
-        return None, "NotClear", words
-    if not reading.complete:
+    words = sides.words()
+    if not reading.complete and reading.elapsed_share < EARLIEST_SHARE:
         return None, "Observing", words
-    if was_growing and control_before.slope > STILL_SHARE * before.slope and control_after.slope <= threshold:
-        return Verdict.RECOVERED_ANYWAY, "SiblingsRecoveredToo", words
-    if was_growing and np.isfinite(before.last_slope) and before.last_slope < GONE_SHARE * before.slope:
-        return Verdict.RECOVERED_ANYWAY, "StoppedBeforeAction", words
-    if was_growing or after.level < 0.8 * before.level:
-        return Verdict.EFFECTIVE, "GrowthStopped" if was_growing else "LevelFell", words
+    if sides.after.slope > max(STILL_SHARE * sides.before.slope, 2 * FLAT_BYTES_PER_SECOND):
+        return Verdict.INEFFECTIVE, "StillGrowing", words
+    if _near_limit(reading) and sides.after.level >= sides.before.level:
+        return Verdict.INEFFECTIVE, "StillNearLimit", words
+    if sides.after.slope > sides.gone_below:
+        return None, "NotClear", words
+    return _recovery(sides, words) if reading.complete else (None, "Observing", words)
+
+
+def _recovery(sides: _Sides, words: str) -> Ruling:
+    """The fault is gone and the window is over: was it the action?"""
+    before = sides.before
+    if sides.was_growing:
+        siblings_grew = sides.control_before.slope > STILL_SHARE * before.slope
+        if siblings_grew and sides.control_after.slope <= sides.gone_below:
+            return Verdict.RECOVERED_ANYWAY, "SiblingsRecoveredToo", words
+        if before.last_slope < GONE_SHARE * before.slope:  # False without data: nothing is claimed then
+            return Verdict.RECOVERED_ANYWAY, "StoppedBeforeAction", words
+        return Verdict.EFFECTIVE, "GrowthStopped", words
+    if sides.after.level < FELL_SHARE * before.level:
+        return Verdict.EFFECTIVE, "LevelFell", words
     return None, "NoDifference", words
 
 
@@ -147,15 +198,15 @@ def _near_limit(reading: Reading) -> bool:
     return bool(near.any())
 
 
-def _measurements(
-    reading: Reading, before: Summary, after: Summary, control_before: Summary, control_after: Summary
-) -> tuple[MeasuredChange, ...]:
+def _measurements(reading: Reading, sides: _Sides) -> tuple[MeasuredChange, ...]:
+    before, after = sides.before, sides.after
+
     def control(value: float) -> float | None:
         return value if np.isfinite(value) else None
 
     if not (np.isfinite(before.slope) and np.isfinite(after.slope)):
         return ()
-    length = duration(max(60.0, reading.after.end - reading.after.start))
+    length = duration(max(60.0, reading.after.end - reading.executed_at))
     return (
         MeasuredChange(
             name="memory growth",
@@ -163,8 +214,8 @@ def _measurements(
             unit="bytes/s",
             before=before.slope,
             after=after.slope,
-            control_before=control(control_before.slope),
-            control_after=control(control_after.slope),
+            control_before=control(sides.control_before.slope),
+            control_after=control(sides.control_after.slope),
         ),
         MeasuredChange(
             name="working set",
@@ -172,7 +223,7 @@ def _measurements(
             unit="bytes",
             before=before.level,
             after=after.level,
-            control_before=control(control_before.level),
-            control_after=control(control_after.level),
+            control_before=control(sides.control_before.level),
+            control_after=control(sides.control_after.level),
         ),
     )

@@ -65,15 +65,19 @@ async def compare(prometheus: Prometheus, request: VerifyRequest, now: datetime,
     settle = min(60.0, max(0.0, (now.timestamp() - executed) / 2))
     before = samples.values[known & (samples.times < executed)]
     after = samples.values[known & (samples.times >= executed + settle)]
-    return judge(quantity, query, before.tolist(), after.tolist(), complete=complete)
+    return judge(quantity, query, before.tolist(), after.tolist(), complete=complete, final=request.final)
 
 
-def judge(quantity: Quantity, query: str, before: list[float], after: list[float], *, complete: bool) -> VerifyResponse:
+def judge(
+    quantity: Quantity, query: str, before: list[float], after: list[float], *, complete: bool, final: bool
+) -> VerifyResponse:
     """The verdict from the values before and after."""
     if len(before) < MIN_STEPS or len(after) < MIN_STEPS:
         side = "after" if len(before) >= MIN_STEPS else "before"
-        verdict = Verdict.INCONCLUSIVE if complete else None
-        return VerifyResponse(verdict=verdict, reason=f"NoData{side.title()}", message=f"too few samples {side} the action")
+        verdict = Verdict.INCONCLUSIVE if final else None
+        return VerifyResponse(
+            verdict=verdict, reason=f"NoData{side.title()}", message=f"too few samples {side} the action"
+        )
     old, new = float(np.median(before)), float(np.median(after))
     verdict, reason = _verdict(quantity, old, new, complete=complete)
     measured = MeasuredChange(name=quantity.name, query=query, unit=quantity.unit, before=old, after=new)

@@ -12,7 +12,7 @@ import numpy as np
 from analysis.contract import VerifyRequest, VerifyResponse
 from analysis.telemetry.errors import SourceError
 from analysis.telemetry.prometheus import Prometheus
-from analysis.telemetry.query import among, differs, duration, equal, selector
+from analysis.telemetry.query import differs, duration, equal, selector
 from analysis.verify.decide import Reading, judge, settled
 from analysis.verify.requests import compare, measured_by
 from analysis.windows.block import grid, regroup
@@ -42,11 +42,11 @@ class Verifier:
 
     async def verify(self, request: VerifyRequest) -> VerifyResponse:
         """The verdict, or None while the data do not suffice yet. A source that fails never makes a verdict."""
-        now = min(self._now(), request.window.end)
-        complete = request.final or self._now() >= request.window.end
+        now = self._now()
+        complete = request.final or now >= request.window.end
         try:
             if request.incident.type in MEMORY_TYPES:
-                return await asyncio.to_thread(judge, await self._memory(request, now, complete=complete))
+                return await asyncio.to_thread(judge, await self._memory(request, now))
             if request.incident.type in measured_by:
                 return await compare(self._prometheus, request, now, complete=complete)
         except SourceError as error:
@@ -57,7 +57,7 @@ class Verifier:
         message = f"there is no measurement for incidents of type {request.incident.type} yet"
         return VerifyResponse(verdict=verdict, reason="NotMeasurable", message=message)
 
-    async def _memory(self, request: VerifyRequest, now: datetime, *, complete: bool) -> Reading:
+    async def _memory(self, request: VerifyRequest, now: datetime) -> Reading:
         incident, executed = request.incident, request.executed_at
         target = incident.target
         start = min(max(incident.started_at, executed - MAX_BEFORE), executed - MIN_BEFORE)
@@ -78,18 +78,14 @@ class Verifier:
         by_name = {tuple(labels.values()): value for labels, value in zip(limit_block.labels, newest, strict=True)}
         limit = np.array([by_name.get(tuple(labels.values()), 0.0) for labels in whole.labels], dtype=np.float64)
         steady = settled(whole)
-        siblings = _others(whole.labels, incident.target.name)
         return Reading(
             before=steady.between(start.timestamp(), executed.timestamp()),
             after=steady.between(executed.timestamp(), now.timestamp() + STEP),
             mine=np.array([owns(target, labels["pod"]) for labels in whole.labels], dtype=np.bool_),
             limit=np.nan_to_num(limit),
             query=selector(MEMORY, *mine),
-            control_query=selector(MEMORY, equal("namespace", target.namespace), among("pod", siblings or [""])),
+            executed_at=executed.timestamp(),
             restarted=bool(restarts.values.size and restarts.values[0] > 0),
-            complete=complete,
+            elapsed_share=(now - executed) / max(request.window.end - executed, timedelta(seconds=1)),
+            final=request.final,
         )
-
-
-def _others(labels: tuple[dict[str, str], ...], name: str) -> list[str]:
-    return sorted({one["pod"] for one in labels if not one["pod"].startswith(f"{name}-")})[:8]

@@ -55,7 +55,7 @@ class Block:
     @property
     def end(self) -> float:
         """Unix seconds of the end of the grid."""
-        return self.start + self.step * self.values.shape[1]
+        return self.start + self.step * float(self.values.shape[1])
 
     def take(self, rows: Int64 | Bool) -> Block:
         """The block of some series only."""

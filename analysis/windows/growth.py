@@ -175,17 +175,15 @@ def _nothing(rows: int) -> Growth:
     none = np.full(rows, np.nan)
     zero = np.zeros(rows)
     slope = Slope(none, none, none, none)
-    return Growth(
-        zero, none, none, none, none, none, none, slope, none, none, none, zero, none, none, none
-    )
+    return Growth(zero, none, none, none, none, none, none, slope, none, none, none, zero, none, none, none)
 
 
 def asymptote(found: Growth) -> Float64:
     """Level at which the growth would end if it keeps slowing down as it did; infinite when it does not slow down.
 
-    With slopes ``s1`` and ``s2`` in two halves of length ``h`` and ``r = s2 / s1 < 1``, growth in the following spans of
-    length ``h`` is a geometric series: ``s2 * h * r / (1 - r)`` is still to come. A cache that fills up ends below the
-    limit; a leak does not slow down.
+    With slopes ``s1`` and ``s2`` in two halves of length ``h`` and ``r = s2 / s1 < 1``, growth in the following spans
+    of length ``h`` is a geometric series: ``s2 * h * r / (1 - r)`` is still to come. A cache that fills up ends below
+    the limit; a leak does not slow down.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.clip(np.where(found.early > 0, found.late / found.early, 1.0), 0.0, 1.0)

@@ -1,12 +1,11 @@
 """Robust statistics of rows: medians, spreads and slopes that a few wild samples do not move.
 
-All functions take ``x, y: float64[series, time]`` with NaN for gaps and return one number per series, NaN where the data
-do not suffice. No loop over series.
+All functions take ``x, y: float64[series, time]`` with NaN for gaps and return one number per series, NaN where the
+data do not suffice. No loop over series.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,12 +44,15 @@ class Features:
 
 
 def median(y: Float64) -> Float64:
-    """Row medians without numpy's warning for empty rows."""
+    """Row medians of what is there, NaN for empty rows. Sorts once; numpy's nanmedian is many times slower on rows."""
     if y.shape[1] == 0:
         return np.full(y.shape[0], np.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.asarray(np.nanmedian(y, axis=1), dtype=np.float64)
+    ordered = np.sort(y, axis=1)  # NaN last
+    count = np.isfinite(ordered).sum(axis=1)
+    middle = np.maximum(np.stack([count - 1, count]) // 2, 0)
+    middle = np.minimum(middle, np.maximum(count - 1, 0))
+    low, high = (np.take_along_axis(ordered, index[:, None], axis=1)[:, 0] for index in middle)
+    return np.asarray(np.where(count > 0, (low + high) / 2, np.nan), dtype=np.float64)
 
 
 def row_max(y: Float64) -> Float64:

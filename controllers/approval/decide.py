@@ -84,7 +84,7 @@ def _used(approval: Approval, plan: ActionPlan, execution: ExecutionStatus, quor
     written = {result.id for result in execution.actions if result.phase is not ActionPhase.INTENT}
     open_actions = tuple(action.id for action in plan.spec.actions if action.id not in written)
     live = execution.phase in RUNNING and now < approval.spec.expires_at
-    message = f"taken up by the executor: {execution.reason}"
+    message = f"{_approved_words(quorum, approval)[1]}; taken up by the executor"
     return Ruling(ApprovalState.USED, "Used", message, quorum, open_actions if live else ())
 
 
@@ -107,6 +107,8 @@ def _approved_words(quorum: Quorum, approval: Approval) -> tuple[str, str]:
     if quorum.required == 0:
         return "AllowedByPolicy", "policy lets this run without a person; a reject still stops it before it starts"
     who = ", ".join(quorum.approvers)
+    if not who:
+        return "Approved", "approved"
     return "Approved", f"approved by {who}{_reason_of(approval, quorum.approvers[-1])}"
 
 

@@ -85,7 +85,7 @@ class Owners:
         self._of: OrderedDict[str, TargetRef] = OrderedDict()
 
     def preload(self, namespaces: Iterable[str | None]) -> None:
-        """Learn all ReplicaSets by list, instead of one request for each. Without the right to list, one by one it is."""
+        """Learn all ReplicaSets by list instead of one request for each, where we may list them."""
         for namespace in namespaces:
             try:
                 listed = self._kube.list_raw(REPLICASETS, namespace)

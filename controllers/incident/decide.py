@@ -66,18 +66,19 @@ def decide(chain: Chain, now: datetime, requested_by: str) -> Decision:
     """``requested_by``: username that proposes plans; it never counts as an approver."""
     incident = chain.incident
     before = incident.status
-    episode = before.reopened + (1 if reopens(incident) else 0)
+    back = reopens(incident)
+    episode = before.reopened + (1 if back else 0)
     report = chain.report(episode)
     plan = chain.plan(report, episode)
     approval = chain.approval(plan)
-    where = progress(View(incident, report, plan, approval, now))
+    where = progress(View(incident, report, plan, now))
     conditions = merge(before.conditions, where.conditions, now, incident.metadata.generation)
     status = IncidentStatus(
         state=where.state,
         severity=_severity(incident),
         observed_generation=incident.metadata.generation,
         conditions=conditions,
-        timeline=timeline(chain, conditions),
+        timeline=timeline(chain, conditions, now if back else None),
         report_ref=report.ref() if report is not None else None,
         plan_ref=plan.ref() if plan is not None else None,
         approval_ref=LocalRef(name=approval.metadata.name, uid=approval.metadata.uid) if approval is not None else None,
@@ -160,7 +161,8 @@ def _notes(incident: Incident, conditions: list[Condition], episode: int) -> tup
         was = old.get(item.type)
         if item.type in QUIET or item.status is ConditionStatus.UNKNOWN:
             continue
-        if was is not None and (was.status, was.reason) == (item.status, item.reason):
+        same = was is not None and was.status is item.status
+        if same and was is not None and (item.status is ConditionStatus.TRUE or was.reason == item.reason):
             continue
         if item.status is ConditionStatus.FALSE and item.type in ("Resolved", "Escalated"):
             continue  # the normal course; the other conditions say where it stands
@@ -176,4 +178,9 @@ def _note(item: Condition, episode: int) -> Note:
     true = item.status is ConditionStatus.TRUE
     text = item.message if item.reason in (item.type, item.message) else f"{item.reason}: {item.message}"
     warning = item.type == "Escalated" if true else item.type != "Approved"
-    return Note(warning, item.type if true else item.reason, text, f"{episode}/{item.type}/{item.status.value}")
+    return Note(
+        warning,
+        item.type if true else item.reason,
+        text,
+        f"{episode}/{item.type}/{item.last_transition_time.isoformat()}",
+    )

@@ -6,13 +6,15 @@ from controllers.runtime.limits import fit
 from crds.v1alpha1.actionplan import ActionPlanSpec
 from crds.v1alpha1.actions import Action, ActionType
 from crds.v1alpha1.incident import Incident
-from crds.v1alpha1.rcareport import RCAReport, RecommendedAction, RootCause
+from crds.v1alpha1.rcareport import RCAReport, RecommendedAction, ReportState, RootCause
 
 UNKNOWN_CAUSE = "Unknown"
 
 
 def recommendation(report: RCAReport) -> RecommendedAction | None:
-    """The best action whose cause still stands; a refuted cause proposes nothing."""
+    """The best action whose cause still stands; a refuted cause, or a report without a cause, proposes nothing."""
+    if report.status.state not in (ReportState.COMPLETE, ReportState.DEGRADED):
+        return None
     refuted = {cause.id for cause in report.status.root_causes if cause.refuted}
     return next((item for item in report.status.recommended_actions if item.cause_id not in refuted), None)
 

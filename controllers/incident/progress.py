@@ -19,7 +19,6 @@ from datetime import datetime, timedelta
 from controllers.incident.chain import acted, diagnosed, in_flight
 from controllers.incident.plan import recommendation
 from crds.v1alpha1.actionplan import ActionPlan, PlanState
-from crds.v1alpha1.approval import Approval
 from crds.v1alpha1.base import ConditionStatus
 from crds.v1alpha1.conditions import Wanted
 from crds.v1alpha1.incident import Incident, IncidentState, Verdict
@@ -38,7 +37,6 @@ class View:
     incident: Incident
     report: RCAReport | None
     plan: ActionPlan | None
-    approval: Approval | None
     now: datetime
 
     @property
@@ -147,7 +145,7 @@ def _stopped(view: View) -> tuple[IncidentState, str, str] | None:
 def _underway(view: View) -> tuple[IncidentState, str, str]:
     if view.plan is not None:
         if view.plan.status.state is PlanState.AWAITING_APPROVAL:
-            return IncidentState.AWAITING_APPROVAL, "AwaitingApproval", _how_to_decide(view.approval)
+            return IncidentState.AWAITING_APPROVAL, "AwaitingApproval", _how_to_decide(view.plan)
         return IncidentState.PLANNED, "PlanCreated", view.plan.spec.summary
     if diagnosed(view.report):
         return IncidentState.DIAGNOSED, "Diagnosed", view.report.status.cause if view.report else ""
@@ -214,12 +212,11 @@ def _why_stopped(plan: ActionPlan) -> tuple[str, str]:
     return f"Plan{state}", f"plan {plan.metadata.name} {state.lower()}"
 
 
-def _how_to_decide(approval: Approval | None) -> str:
-    if approval is None:
+def _how_to_decide(plan: ActionPlan) -> str:
+    ref = plan.status.decision.approval_ref if plan.status.decision is not None else None
+    if ref is None:
         return "waiting for a decision"
-    return (
-        f"kubectl annotate approval {approval.metadata.name} -n {approval.metadata.namespace} iirp.io/decision=approve"
-    )
+    return f"kubectl annotate approval {ref.name} -n {plan.metadata.namespace} iirp.io/decision=approve"
 
 
 def _last_message(report: RCAReport) -> str:

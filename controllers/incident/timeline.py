@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from controllers.incident.chain import Chain, diagnosed
 from controllers.runtime.limits import ends, fit
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
-from crds.v1alpha1.approval import Approval
+from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ExecutionStatus
+from crds.v1alpha1.approval import Approval, ApprovalState
 from crds.v1alpha1.base import Condition, ConditionStatus
 from crds.v1alpha1.incident import Incident, IncidentStatus, Prediction, TimelineEntry, TimelineSource
 from crds.v1alpha1.rcareport import Evidence, EvidenceKind, RCAReport
@@ -21,21 +22,41 @@ KINDS = {
     EvidenceKind.STATUS: TimelineSource.EVENT,
 }
 ORDER = tuple(TimelineSource)
+OURSELVES = "iirp-incident"
 HEAD = 12
 """Entries from the beginning that are kept when there are too many."""
 FIRST_WORD = frozenset({TimelineSource.METRIC, TimelineSource.PREDICT})
 """Sources whose numbers move on while the fault lasts: the story keeps what was said first."""
 
 
-def timeline(chain: Chain, conditions: Iterable[Condition]) -> list[TimelineEntry]:
-    """All entries that the chain and our own conditions give, in the order of their times."""
-    told = {(item.source, item.actor): item for item in chain.incident.status.timeline if item.source in FIRST_WORD}
-    entries: dict[tuple[datetime, TimelineSource, str], TimelineEntry] = {}
+def timeline(chain: Chain, conditions: Iterable[Condition], reopened_at: datetime | None = None) -> list[TimelineEntry]:
+    """All entries that the chain and our own conditions give, in the order of their times.
+
+    ``reopened_at``: the incident comes back now; what was said of its earlier end stays in the story.
+    """
+    before = chain.incident.status.timeline
+    told = {(item.source, item.actor): item for item in before if item.source in FIRST_WORD}
+    entries = {_moment(item): item for item in before if item.actor == OURSELVES}
     for entry in _entries(chain, conditions):
         kept = told.get((entry.source, entry.actor), entry)
-        entries.setdefault((kept.at.replace(microsecond=0), kept.source, kept.message), kept)
-    ordered = sorted(entries.values(), key=lambda item: (item.at.replace(microsecond=0), ORDER.index(item.source)))
+        entries[_moment(kept)] = kept
+    if reopened_at is not None:
+        entry = _entry(reopened_at, TimelineSource.INCIDENT, OURSELVES, "reopened: the fault is seen again")
+        entries[_moment(entry)] = entry
+    ordered = sorted(entries.values(), key=_place)
     return ends(IncidentStatus, "timeline", ordered, HEAD)
+
+
+def _moment(entry: TimelineEntry) -> tuple[datetime, TimelineSource, str]:
+    """What makes two entries one: for our own lines the word before the colon, else the whole message."""
+    said = entry.message.partition(":")[0] if entry.actor == OURSELVES else entry.message
+    return entry.at.replace(microsecond=0), entry.source, said
+
+
+def _place(entry: TimelineEntry) -> tuple[datetime, int]:
+    """By second, as the API keeps times; within one, causes before effects, and our own conclusions last."""
+    rank = len(ORDER) if entry.actor == OURSELVES else ORDER.index(entry.source)
+    return entry.at.replace(microsecond=0), rank
 
 
 def _entries(chain: Chain, conditions: Iterable[Condition]) -> Iterator[TimelineEntry]:
@@ -49,12 +70,8 @@ def _entries(chain: Chain, conditions: Iterable[Condition]) -> Iterator[Timeline
             yield from _approval(approval)
     for condition in conditions:
         if condition.type in ("Resolved", "Escalated") and condition.status is ConditionStatus.TRUE:
-            text = (
-                f"{condition.type.lower()}: {condition.reason}" if condition.type == "Escalated" else condition.reason
-            )
-            yield _entry(
-                condition.last_transition_time, TimelineSource.INCIDENT, "iirp-incident", f"{text}. {condition.message}"
-            )
+            text = f"{condition.type.lower()}: {condition.reason}. {condition.message}"
+            yield _entry(condition.last_transition_time, TimelineSource.INCIDENT, OURSELVES, text)
 
 
 def _detected(incident: Incident) -> Iterator[TimelineEntry]:
@@ -74,8 +91,25 @@ def _detected(incident: Incident) -> Iterator[TimelineEntry]:
 
 def _prediction(prediction: Prediction) -> str:
     times = [f"{moment:%H:%M:%S}" for moment in (prediction.expected_at, prediction.earliest_at, prediction.latest_at)]
-    limit = f"{prediction.limit} {prediction.unit}".strip()
+    limit = humane(prediction.limit, prediction.unit)
     return f"{prediction.resource} limit {limit} expected at {times[0]} ({times[1]} to {times[2]})"
+
+
+def humane(value: str, unit: str) -> str:
+    """``268435456 bytes`` as ``256 MiB``; anything else as it is."""
+    try:
+        number = float(value)
+    except ValueError:
+        return f"{value} {unit}".strip()
+    if not math.isfinite(number):
+        return f"{value} {unit}".strip()
+    if unit not in ("bytes", "B", "byte"):
+        return f"{number:g} {unit}".strip()
+    for prefix in ("", "Ki", "Mi", "Gi", "Ti"):
+        if number < 1024 or prefix == "Ti":
+            return f"{number:.4g} {prefix}B"
+        number /= 1024
+    return ""
 
 
 def _report(report: RCAReport) -> Iterator[TimelineEntry]:
@@ -115,11 +149,20 @@ def _plan(plan: ActionPlan) -> Iterator[TimelineEntry]:
             execution.started_at, TimelineSource.ACTION, "iirp-execution", f"started: {plan.spec.summary}", reference
         )
         if execution.finished_at is not None and execution.phase not in (ActionPhase.INTENT, ActionPhase.WRITTEN):
-            text = f"{execution.phase.value.lower()} ({execution.reason}): {execution.message}"
-            yield _entry(execution.finished_at, TimelineSource.ACTION, "iirp-execution", text, reference)
+            yield _entry(
+                execution.finished_at, TimelineSource.ACTION, "iirp-execution", _outcome(plan, execution), reference
+            )
     if verification is not None and verification.verdict is not None and verification.completed_at is not None:
         text = f"{verification.verdict.value}: {verification.message}"
         yield _entry(verification.completed_at, TimelineSource.VERIFY, "iirp-feedback", text, reference)
+
+
+def _outcome(plan: ActionPlan, execution: ExecutionStatus) -> str:
+    seconds = ((execution.finished_at or execution.started_at) - execution.started_at).total_seconds()
+    said = execution.message.removeprefix("done: ")
+    if execution.phase is ActionPhase.SUCCEEDED:
+        return f"{plan.spec.summary}: finished in {seconds:.0f} s, {said}"
+    return f"{plan.spec.summary}: {execution.phase.value.lower()} ({execution.reason}) after {seconds:.0f} s, {said}"
 
 
 def _approval(approval: Approval) -> Iterator[TimelineEntry]:
@@ -127,7 +170,8 @@ def _approval(approval: Approval) -> Iterator[TimelineEntry]:
     if status.decided_at is None or status.state is None:
         return
     words = "; ".join(f'{item.by} {item.verdict.value} "{item.reason}"' for item in approval.spec.decisions)
-    text = f"{status.state.value.lower()} {status.approvals}: {words or status.message}"
+    state = ApprovalState.APPROVED if status.state is ApprovalState.USED else status.state
+    text = f"{state.value.lower()} {status.approvals}: {words or status.message}"
     actor = status.decided_by or "iirp-approval"
     yield _entry(status.decided_at, TimelineSource.APPROVAL, actor, text, f"approval/{approval.metadata.name}")
 

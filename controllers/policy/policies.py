@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from controllers.kube.errors import NotFound
 from controllers.kube.resources import resource_type
@@ -10,11 +10,17 @@ from controllers.policy.validity import PolicyEntry, read_policy
 from controllers.runtime.controller import Context
 from controllers.runtime.names import field_manager
 from controllers.runtime.outcome import Done, Key, Outcome
-from crds.v1alpha1.actionpolicy import ActionPolicy, ActionPolicySpec, ActionPolicyStatus
-from crds.v1alpha1.base import ObjectMeta
+from crds.v1alpha1.actionpolicy import ActionPolicy, ActionPolicyStatus
+from crds.v1alpha1.base import Definition, Resource
 from crds.v1alpha1.conditions import Wanted, merge
 
 MANAGER = field_manager("policy")
+
+
+class Readable(Resource):
+    """An ActionPolicy without its spec: what is left to write a status to when the spec does not parse."""
+
+    definition: ClassVar[Definition] = ActionPolicy.definition
 
 
 class PolicyReconciler:
@@ -35,10 +41,7 @@ class PolicyReconciler:
         conditions = merge(before.conditions, [_wanted(entry)], self._context.now(), generation)
         status = ActionPolicyStatus(valid=entry.valid, observed_generation=generation, conditions=conditions)
         if status != before:
-            # The spec may be unreadable; only the object's identity is needed to write its status.
-            shell = ActionPolicy.model_construct(
-                metadata=ObjectMeta.model_validate(body["metadata"]), spec=ActionPolicySpec.model_construct(rules=[])
-            )
+            shell = Readable.from_wire(body)
             wire: dict[str, Any] = status.to_wire()
             self._context.kube.apply_status(shell, wire, manager=MANAGER)
         return Done()

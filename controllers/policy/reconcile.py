@@ -31,7 +31,8 @@ ENDED = frozenset({IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentStat
 RECHECK = 10.0
 """Seconds between looks at an open plan: a stricter policy or a newer plan ends it."""
 OPEN = frozenset({None, ApprovalState.PENDING, ApprovalState.APPROVED})
-WARNINGS = frozenset({PlanState.DENIED, PlanState.FAILED, PlanState.EXPIRED, PlanState.INEFFECTIVE})
+TOLD = frozenset({PlanState.DENIED, PlanState.EXPIRED, PlanState.SUPERSEDED})
+"""States that become events here; the executor and feedback tell of the others themselves."""
 
 
 class PlanReconciler:
@@ -175,17 +176,12 @@ class PlanReconciler:
             return plan
         before = plan.status.state
         written = self._kube.apply_status(plan, status, manager=MANAGER)
-        if view.state is not before:
-            self._announce(written, view)
+        if view.state is not before and view.state in TOLD and plan.status.execution is None:
+            decided, approved, *_ = view.conditions
+            why = decided if view.state is PlanState.DENIED and approval is None else approved
+            note = f"{plan.spec.summary}: {why.message or why.reason}"
+            self._context.events.emit(plan, "Warning", f"Plan{view.state.value}", note)
         return written
-
-    def _announce(self, plan: ActionPlan, view: PlanView) -> None:
-        kind = "Warning" if view.state in WARNINGS else "Normal"
-        order = {"Superseded": 5, "Verified": 4, "Executed": 3, "Approved": 2, "Decided": 1}
-        told = [c for c in view.conditions if c.status is not None]
-        last = max(told, key=lambda c: order[c.type], default=None)
-        note = f"{plan.spec.summary}: {last.message or last.reason}" if last else plan.spec.summary
-        self._context.events.emit(plan, kind, f"Plan{view.state.value}", note)
 
 
 def _severity(incident: Incident | None) -> Severity:

@@ -144,4 +144,6 @@ def _verified(verification: VerificationStatus | None) -> Wanted:
         return Wanted("Verified", None, "Pending", "nothing to measure yet")
     if verification.verdict is None:
         return Wanted("Verified", None, verification.reason, verification.message)
-    return Wanted("Verified", verification.verdict is Verdict.EFFECTIVE, verification.reason, verification.message)
+    # Unknown, not False, where nothing can be said about the action (S11).
+    helped = {Verdict.EFFECTIVE: True, Verdict.INEFFECTIVE: False}.get(verification.verdict)
+    return Wanted("Verified", helped, verification.reason, verification.message)

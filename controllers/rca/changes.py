@@ -49,8 +49,11 @@ def _revisions(replica_sets: Iterable[Body]) -> Iterator[Revision]:
 
 
 def _rollouts(target: TargetRef, deployment: Body, revisions: Sequence[Revision]) -> Iterator[Change]:
+    born = parse_time(deployment["metadata"].get("creationTimestamp"))
     for position, revision in enumerate(revisions):
         previous = revisions[position - 1] if position else None
+        if previous is None and (born is None or revision.created - born > REUSED):
+            continue  # the oldest that is still kept: what it changed is not known any more
         last = position == len(revisions) - 1
         at = _rolled_out_at(deployment, revision, previous) if last else revision.created
         words = _words(revision, previous, rolled_back=at - revision.created > REUSED)
@@ -77,7 +80,7 @@ def _rolled_out_at(deployment: Body, revision: Revision, previous: Revision | No
 
 def _words(revision: Revision, previous: Revision | None, *, rolled_back: bool) -> str:
     if previous is None:
-        return "first revision that is still known"
+        return "created"
     changes = template_changes(previous.template, revision.template)
     text = ", ".join(changes) or "template changed in fields that are not compared"
     return f"rolled back to an earlier template: {text}" if rolled_back else text

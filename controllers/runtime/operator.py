@@ -65,16 +65,14 @@ def run(controller: Controller, context: Context) -> None:
 def watch(controller: Controller, context: Context, queue: WorkQueue[Key]) -> bool:
     """One run of kopf. True when it was asked to stop, False when it failed."""
     namespaces = context.settings.namespaces
-    cluster_scoped = any(not item.resource.namespaced for item in controller.watches)
-    clusterwide = not namespaces or cluster_scoped
     try:
         asyncio.run(
             kopf.operator(
                 registry=build_registry(controller, queue),
                 settings=build_settings(),
                 standalone=True,
-                clusterwide=clusterwide,
-                namespaces=[] if clusterwide else list(namespaces),
+                clusterwide=not namespaces,  # kopf watches cluster-scoped kinds as such either way
+                namespaces=list(namespaces),
             )
         )
     except KeyboardInterrupt:

@@ -1,5 +1,7 @@
 """ActionPlan: typed actions proposed for one incident, the decision about them, and what came of them."""
 
+# ruff: noqa: RUF012  pydantic copies defaults, and the models are frozen
+
 from __future__ import annotations
 
 from enum import StrEnum

@@ -1,5 +1,7 @@
 """ActionPolicy: what may run by itself, what a person must approve, and what never runs."""
 
+# ruff: noqa: RUF012  pydantic copies defaults, and the models are frozen
+
 from __future__ import annotations
 
 from enum import StrEnum

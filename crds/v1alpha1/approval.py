@@ -1,5 +1,7 @@
 """Approval: people's decisions about one plan, at one moment, for one live target."""
 
+# ruff: noqa: RUF012  pydantic copies defaults, and the models are frozen
+
 from __future__ import annotations
 
 from enum import StrEnum

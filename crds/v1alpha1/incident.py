@@ -1,5 +1,7 @@
 """Incident: one fault, whatever number of signals it raised."""
 
+# ruff: noqa: RUF012  pydantic copies defaults, and the models are frozen
+
 from __future__ import annotations
 
 from enum import StrEnum
@@ -27,7 +29,6 @@ from crds.v1alpha1.base import (
     Unit,
     Word,
 )
-
 
 _IMMUTABLE = "spec.{} is immutable; people change spec.override only"
 

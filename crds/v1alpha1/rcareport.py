@@ -1,5 +1,7 @@
 """RCAReport: ranked root causes of one incident, each with evidence that anyone can re-run."""
 
+# ruff: noqa: RUF012  pydantic copies defaults, and the models are frozen
+
 from __future__ import annotations
 
 from enum import StrEnum
@@ -124,7 +126,9 @@ class RCAReportSpec(ApiModel):
     window: Window
     """The time to look at."""
 
-    cel_rules: ClassVar[tuple[tuple[str, str], ...]] = (("self == oldSelf", "spec is immutable; create a new RCAReport"),)
+    cel_rules: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("self == oldSelf", "spec is immutable; create a new RCAReport"),
+    )
 
 
 class RCAReportStatus(ApiModel):

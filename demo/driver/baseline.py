@@ -17,7 +17,7 @@ _TIMEOUT = 10.0
 _INTERVAL = 2.0
 # Memory of each payments container, and the shop's own request counter, each with enough samples to see a slope.
 _METRICS = {
-    "container memory": f'count(count_over_time(container_memory_working_set_bytes{{namespace="{NAMESPACE}",pod=~"payments-.*",container="payments"}}[1m]) >= 5)',  # noqa: E501
+    "container memory": f'count(count_over_time(container_memory_working_set_bytes{{namespace="{NAMESPACE}",pod=~"payments-.*",container="payments"}}[1m]) >= 3)',  # noqa: E501
     "shop requests": f'count(count_over_time(http_requests_total{{namespace="{NAMESPACE}"}}[1m]) >= 3)',
 }
 _LOGS = f'sum(count_over_time({{k8s_namespace_name="{NAMESPACE}"}}[1m]))'

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["DemoFailed"]
 
 
-class DemoFailed(Exception):  # noqa: N818 the name of the outcome
+class DemoFailed(Exception):
     """A step did not come to its end. `step` says which, `next_step` what to look at or to run."""
 
     def __init__(self, step: str, message: str, next_step: str = "") -> None:

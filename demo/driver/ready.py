@@ -34,11 +34,11 @@ def wait_ready(kubectl: Kubectl, namespace: str, timeout: float) -> None:
         time.sleep(_INTERVAL)
     shown = kubectl.shown("describe", "pods", "-n", namespace)
     if pod is None:
-        raise DemoFailed("starting the platform", f"{', '.join(waiting)} not ready within {timeout:.0f} s", shown)
+        raise DemoFailed(f"starting {namespace}", f"{', '.join(waiting)} not ready within {timeout:.0f} s", shown)
     name, reason = pod
     done = kubectl.attempt("logs", name, "-n", namespace, "--all-containers", "--tail=8", "--prefix=false")
     lines = "".join(f"\n  | {printable(line)}" for line in done.stdout.splitlines()[-8:])
-    raise DemoFailed("starting the platform", f"pod {name}: {reason}{lines}", shown)
+    raise DemoFailed(f"starting {namespace}", f"pod {name}: {reason}{lines}", shown)
 
 
 def unready(items: Sequence[Wire]) -> list[str]:

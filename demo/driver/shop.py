@@ -10,6 +10,7 @@ import yaml
 
 from demo.driver.errors import DemoFailed
 from demo.driver.kubectl import Kubectl
+from demo.driver.ready import wait_ready
 
 __all__ = ["NAMESPACE", "Shop", "manifests", "with_image"]
 
@@ -17,7 +18,7 @@ NAMESPACE = "shop"
 _MANIFESTS = Path(__file__).resolve().parent.parent / "manifests"
 _PLACEHOLDER = "localhost/iirp/shop:demo"
 _ADMIN_PORT = 9090
-_READY_TIMEOUT = 120
+_READY_TIMEOUT = 120.0
 
 
 def manifests(folder: Path = _MANIFESTS) -> list[dict[str, Any]]:
@@ -54,11 +55,7 @@ class Shop:
 
     def wait(self) -> None:
         """Until every Deployment is available and its rollout over."""
-        for name in self.deployments():
-            self._kubectl.run(
-                "rollout", "status", f"deployment/{name}", "-n", NAMESPACE, f"--timeout={_READY_TIMEOUT}s",
-                timeout=_READY_TIMEOUT + 10,
-            )  # fmt: skip
+        wait_ready(self._kubectl, NAMESPACE, _READY_TIMEOUT)
 
     def deployments(self) -> list[str]:
         """Names, from the manifests."""

@@ -44,13 +44,13 @@ class Outcome:
     detected: float
     resolved: float
     killed: int
-    """Containers that the kernel killed for memory, from the fault to the end."""
+    """Containers that the kernel killed for memory after the leak was called: none, unless a person took their time."""
 
     @property
     def succeeded(self) -> bool:
-        """Resolved by an action that helped, with nothing killed on the way."""
+        """Resolved by an action that helped; that nothing was killed before the call has been seen to already."""
         status = self.chain.incident.status
-        return status.state == IncidentState.RESOLVED and status.verdict == Verdict.EFFECTIVE and not self.killed
+        return status.state == IncidentState.RESOLVED and status.verdict == Verdict.EFFECTIVE
 
 
 class Story:
@@ -108,7 +108,7 @@ class Story:
         approval = chain.approval
         assert approval is not None  # noqa: S101 the step before waited for it
         arguments = people.decision_arguments(approval.metadata.name, "approve")
-        self._tell.line("bob, who may look but not approve, tries:")
+        self._tell.line("bob, who may edit approvals but lacks the verb approve, tries:")
         self._tell.command(people.typed(arguments, "bob"))
         self._tell.output(people.refused(self._bob, approval.metadata.name))
         if self._approve == "ask":

@@ -14,6 +14,7 @@ from demo.driver.chain import Change, printable
 
 __all__ = ["Teller"]
 
+_LOG_WIDTH = 180
 _COLOURS = {
     "change": "magenta", "metric": "cyan", "predict": "yellow", "event": "blue", "log": "blue", "incident": "bold red",
     "rca": "green", "plan": "yellow", "policy": "yellow", "approval": "bold yellow", "action": "bold green",
@@ -25,7 +26,7 @@ class Teller:
     """Everything that is shown goes through here; text of the cluster is never read as markup."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.console = console or _console()
         self._begun = time.monotonic()
         self._fault: float | None = None
 
@@ -77,6 +78,12 @@ class Teller:
             message = printable(entry.message)
             table.add_row(Text(f"{entry.at:%H:%M:%S}", "dim"), Text(entry.source.value, style), Text(message))
         self.console.print(table, soft_wrap=False)
+
+
+def _console() -> Console:
+    """As wide as the terminal; a log file has no width, so nothing is broken into short lines there."""
+    console = Console(highlight=False, soft_wrap=True)
+    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=_LOG_WIDTH)
 
 
 def clock(seconds: float) -> str:

@@ -19,7 +19,7 @@ _PRODUCTS = {
 }
 
 
-class Refused(Exception):  # noqa: N818 it is an answer, not an error of ours
+class Refused(Exception):
     """A request that the service answers with a client error."""
 
     def __init__(self, code: int, message: str) -> None:

@@ -34,6 +34,7 @@ class Bringup:
         self._toolchain = toolchain
         self._background = Background(toolchain, ["coredns"])
         self._say: Callable[[str], None] = lambda _: None
+        self._note: Callable[[str], None] = lambda _: None
 
     def run(self, progress: Progress | None) -> None:
         """All steps in order; the first that fails raises."""
@@ -49,7 +50,7 @@ class Bringup:
             "node ready": self._ready,
         }
         progress = progress or Progress(list(steps))
-        self._say = progress.say
+        self._say, self._note = progress.say, progress.note
         for title, step in steps.items():
             with progress.step(title):
                 step()
@@ -63,10 +64,10 @@ class Bringup:
             )
 
     def _binaries(self) -> None:
-        for program, minutes in (("pause", ""), ("kubelet", ", about 4 minutes")):
-            if self._toolchain.find(program) is None:
-                self._say(f"building {program} from Go modules (once{minutes})")
-            self._toolchain.ensure(program)
+        if self._toolchain.find("kubelet") is None:
+            self._say("building Kubernetes from Go modules, once: about 4 minutes on 2 cores when nothing is cached")
+        for program in ("pause", "kubelet"):
+            self._toolchain.ensure(program, self._note)
         # What is needed only later compiles while etcd and the API server start.
         self._background.start()
 

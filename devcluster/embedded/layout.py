@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from devcluster.state import block
 
-__all__ = ["Layout", "cgroup_of"]
+__all__ = ["Layout", "cgroup_of", "identity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Layout:
     @property
     def cgroup(self) -> str:
         """Below every cgroup hierarchy; the kubelet's root, so that nothing of the cluster lies elsewhere."""
-        return cgroup_of(self.name)
+        return cgroup_of(self.folder)
 
     @property
     def pki(self) -> Path:
@@ -108,6 +109,14 @@ class Layout:
         return block(self.index)[offset]
 
 
-def cgroup_of(name: str) -> str:
-    """Known without a record, so that a cluster whose record is lost can be taken down."""
-    return f"/iirp/{name}"
+def identity(folder: Path) -> str:
+    """A cluster's name on the machine, where other people's clusters may be called the same: unique by its folder.
+
+    Known without a record, so that a cluster whose record is lost can be taken down.
+    """
+    return f"{folder.name}-{hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:6]}"
+
+
+def cgroup_of(folder: Path) -> str:
+    """The cgroup that holds everything of the cluster in that folder."""
+    return f"/iirp/{identity(folder)}"

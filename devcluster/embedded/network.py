@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import subprocess
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import Any
 
-from devcluster.embedded.layout import Layout
+from devcluster.embedded.layout import Layout, identity
 from devcluster.errors import ClusterError
+from devcluster.state import block
 
 __all__ = ["connect", "connected", "disconnect", "plan", "routed_networks"]
 
@@ -33,7 +35,7 @@ def plan(layout: Layout, pid: int) -> list[list[str]]:
     inside = ["nsenter", "--target", str(pid), "--net", "--", "ip"]
     return [
         ["ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", str(pid)],
-        ["ip", "link", "set", link, "alias", _alias(layout.name)],
+        ["ip", "link", "set", link, "alias", _alias(layout.folder)],
         ["ip", "addr", "add", host, "dev", link],
         ["ip", "link", "set", link, "up"],
         [*inside, "link", "set", "lo", "up"],
@@ -48,9 +50,15 @@ def plan(layout: Layout, pid: int) -> list[list[str]]:
 
 def connect(layout: Layout, pid: int) -> None:
     """Connects the node, after clearing what an earlier one may have left."""
-    disconnect(layout.name)
-    if any(link.get("ifname") == layout.link for link in _links()):  # left by a run that ended before it named its link
-        _run(["ip", "link", "delete", layout.link])
+    disconnect(layout.folder)
+    for link in _links():
+        if link.get("ifname") == layout.link:
+            if owner := link.get("ifalias"):
+                raise ClusterError(
+                    f"addresses {block(layout.index)} are in use by {owner}: take that one down, or "
+                    f"`iirp cluster down --name {layout.name}` and up again for other addresses"
+                )
+            _run(["ip", "link", "delete", layout.link])  # left by a run that ended before it named its link
     for command in plan(layout, pid):
         _run(command)
 
@@ -64,15 +72,15 @@ def connected(layout: Layout) -> bool:
     return {str(layout.pods), str(layout.services)} <= {route.get("dst") for route in routes}
 
 
-def disconnect(name: str) -> None:
-    """Removes the cluster's pair, known by its alias, if there is one."""
+def disconnect(folder: Path) -> None:
+    """Removes the pair of the cluster in that folder, known by its alias, if there is one."""
     for link in _links():
-        if link.get("ifalias") == _alias(name):
+        if link.get("ifalias") == _alias(folder):
             _run(["ip", "link", "delete", str(link["ifname"])])
 
 
-def _alias(name: str) -> str:
-    return f"iirp cluster {name}"
+def _alias(folder: Path) -> str:
+    return f"iirp cluster {identity(folder)}"
 
 
 def _links() -> list[dict[str, Any]]:

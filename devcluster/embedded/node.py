@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from devcluster.embedded import cgroups, network
@@ -11,7 +11,7 @@ from devcluster.embedded.layout import Layout, cgroup_of
 from devcluster.errors import StepFailed
 from devcluster.processes import ProcessRecord, ProcessSpec, ProcessTable, poll
 
-__all__ = ["Node", "release"]
+__all__ = ["Node", "configuration", "release"]
 
 _INIT = "node"
 _START_TIMEOUT = 20.0
@@ -28,18 +28,19 @@ class Node:
         """Makes or adopts the namespaces; the PID, as this machine sees it, of the process that holds them."""
         holder = self.holder()
         if holder is None or not network.connected(self._layout):
-            release(self._layout.name, self._table)
+            release(self._layout.folder, self._table)
             holder = self._create(pause, python)
             network.connect(self._layout, holder)
         return holder
 
-    def run(self, name: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> ProcessRecord:
-        """Starts or adopts a program inside the node."""
+    def run(self, name: str, argv: Sequence[str]) -> ProcessRecord:
+        """Starts or adopts a program inside the node; one whose configuration changed since is started anew."""
         holder = self.holder()
         if holder is None:
             raise StepFailed("the node's first process is gone", self._table.log(_INIT))
         joins = cgroups.create(self._layout.cgroup)
-        return self._table.ensure(ProcessSpec(name, argv, env or {}, namespaces_of=holder, cgroups=joins))
+        files = configuration(argv, self._layout.config)
+        return self._table.ensure(ProcessSpec(name, argv, namespaces_of=holder, cgroups=joins, files=files))
 
     def _create(self, pause: Path, python: str) -> int:
         joins = cgroups.create(self._layout.cgroup)
@@ -70,18 +71,24 @@ class Node:
         return int(children[0])
 
 
-def release(name: str, table: ProcessTable) -> None:
+def configuration(argv: Sequence[str], folder: Path) -> list[Path]:
+    """The files under `folder` that a command line names, as `FILE` or `--option=FILE`."""
+    values = [argument.partition("=")[2] or argument for argument in argv]
+    return [Path(value) for value in values if Path(value).is_relative_to(folder)]
+
+
+def release(folder: Path, table: ProcessTable) -> None:
     """Kills everything inside a node; with its last process go its mounts, links and iptables chains. Idempotent.
 
     Its cgroups go too, also before a restart: a kubelet waits seconds for each cgroup of a container that is no more.
     """
-    cgroup = cgroup_of(name)
+    cgroup = cgroup_of(folder)
     table.stop(_INIT, grace=0.0)
     if not cgroups.kill_all(cgroup):
-        raise StepFailed(f"processes {sorted(cgroups.members(cgroup))} of cluster {name} do not end")
+        raise StepFailed(f"processes {sorted(cgroups.members(cgroup))} of cluster {folder.name} do not end")
     for record in table.records():
         table.stop(record.name, grace=0.0)
-    network.disconnect(name)
+    network.disconnect(folder)
     if not poll(lambda: _removed(cgroup), 10.0):  # cgroups of the dead stay busy for a moment
         cgroups.remove(cgroup)
 

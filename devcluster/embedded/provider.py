@@ -45,7 +45,7 @@ class EmbeddedProvider:
         with self._store.locked(self._name):
             if os.geteuid() != 0:
                 raise ClusterError(f"taking cluster {self._name} down takes root, as bringing it up did")
-            release(self._name, self._table)
+            release(self._store.folder(self._name), self._table)
             if (folder := self._store.folder(self._name)).exists():
                 shutil.rmtree(folder)
 

@@ -5,6 +5,7 @@ package tools
 
 import (
 	_ "github.com/grafana/loki/v3/cmd/loki"
+	_ "github.com/prometheus/node_exporter"
 	_ "github.com/prometheus/prometheus/cmd/prometheus"
 	_ "github.com/prometheus/prometheus/cmd/promtool"
 	_ "helm.sh/helm/v4/cmd/helm"

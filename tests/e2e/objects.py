@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import yaml
 
+from rbac.grant import namespace_bindings
 from tests.e2e.support import Cluster, eventually
 
 SYSTEM = "iirp-system"
 API = "iirp.io/v1alpha1"
+LABEL = "iirp.io/controller"
 AT = "2026-01-01T00:00:00Z"
 LATER = "2036-01-01T00:00:00Z"
 UID = "11111111-2222-3333-4444-555555555555"
@@ -174,3 +178,30 @@ def allowed_soon(attempt: Callable[[], Any], what: str) -> None:
         eventually(probe, within=10, every=0.2, what=what)
     except AssertionError as error:
         raise AssertionError(f"{error}; API server: {last[0]}") from error
+
+
+@contextmanager
+def resting(cluster: Cluster, *controllers: str) -> Iterator[None]:
+    """These controllers do not run meanwhile: objects written in their names stay as written."""
+    found = {item["metadata"]["labels"]["iirp.io/controller"] for item in cluster.list("deployments", SYSTEM, LABEL)}
+    names = [f"deploy/iirp-{name}" for name in controllers if name in found]
+    if names:
+        selector = f"{LABEL} in ({', '.join(controllers)})"
+        cluster.ok("scale", "-n", SYSTEM, "--replicas=0", *names)
+        cluster.ok("wait", "pod", "-n", SYSTEM, "-l", selector, "--for=delete", "--timeout=60s", timeout=70)
+    try:
+        yield
+    finally:
+        if names:
+            cluster.ok("scale", "-n", SYSTEM, "--replicas=1", *names)
+            cluster.ok("rollout", "status", "-n", SYSTEM, *names, "--timeout=180s", timeout=200)
+
+
+@contextmanager
+def scratch_namespace(cluster: Cluster, name: str) -> Iterator[str]:
+    """A namespace that the tests of one module share, opted in to execution."""
+    name = f"e2e-{name}-{uuid.uuid4().hex[:5]}"
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    cluster.apply(*namespace_bindings(name, SYSTEM))
+    yield name
+    cluster.ok("delete", "namespace", name, "--wait=false")

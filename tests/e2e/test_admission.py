@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.objects import (
+    API,
     CONTROLLERS,
     DIGEST,
     OTHER_DIGEST,
-    SYSTEM,
     account,
     action_policy,
     allowed_soon,
@@ -26,7 +26,10 @@ from tests.e2e.objects import (
     must_create,
     plan,
     report,
+    resting,
     role,
+    scratch_namespace,
+    target,
 )
 from tests.e2e.objects import create as create_object
 from tests.e2e.support import Cluster
@@ -37,36 +40,35 @@ APPROVE = ("iirp.io/decision=approve", "iirp.io/reason=matches staging")
 
 @pytest.fixture(scope="module", autouse=True)
 def quiet(cluster: Cluster) -> Iterator[None]:
-    """The controllers rest while objects are written in their names."""
-    found = cluster.list("deployments", SYSTEM, "iirp.io/controller")
-    names = [f"deploy/{item['metadata']['name']}" for item in found]
-    if names:
-        cluster.ok("scale", "-n", SYSTEM, "--replicas=0", *names)
-        cluster.ok("wait", "pod", "-n", SYSTEM, "-l", "iirp.io/controller", "--for=delete", "--timeout=60s", timeout=70)
-    yield
-    if names:
-        cluster.ok("scale", "-n", SYSTEM, "--replicas=1", *names)
-        cluster.ok("rollout", "status", "-n", SYSTEM, *names, "--timeout=180s", timeout=200)
+    """The controllers that would answer rest while objects are written in their names."""
+    with resting(cluster, "incident", "rca", "policy", "approval"):
+        yield
 
 
 @pytest.fixture
 def pending(cluster: Cluster, namespace: str) -> str:
-    """An Approval that waits; alice and bob may decide, eve may only edit, and a machine of ours tries as well."""
-    editors = role(
-        namespace, "editor", {"apiGroups": ["iirp.io"], "resources": ["approvals"], "verbs": ["get", "patch", "update"]}
-    )
+    """An Approval that waits, of the test's own."""
+    return _ask(cluster, namespace)
+
+
+@pytest.fixture(scope="module")
+def undecided(cluster: Cluster) -> Iterator[str]:
+    """An Approval that waits, for requests that must all be refused."""
+    with scratch_namespace(cluster, "undecided") as namespace:
+        yield _ask(cluster, namespace)
+
+
+def _ask(cluster: Cluster, namespace: str) -> str:
+    """alice and bob may decide, eve may only edit, and machines of ours try as well."""
+    verbs = {"apiGroups": ["iirp.io"], "resources": ["approvals"], "verbs": ["get", "patch", "update"]}
     cluster.apply(
-        editors,
+        role(namespace, "editor", verbs),
         binding(namespace, "approvers", "iirp-approver", "alice", "bob", account("execution"), account("incident")),
         binding(namespace, "editors", "editor", "eve", "alice", kind="Role"),
     )
     must_create(cluster, approval(namespace), as_user=account("policy"))
-    allowed_soon(
-        lambda: cluster.kubectl(
-            "annotate", "approval", NAME, "-n", namespace, *APPROVE, "--dry-run=server", as_user="bob"
-        ),
-        "bob to be known as an approver",
-    )
+    dry = ("annotate", "approval", NAME, "-n", namespace, *APPROVE, "--dry-run=server")
+    allowed_soon(lambda: cluster.kubectl(*dry, as_user="bob"), "bob to be known as an approver")
     return namespace
 
 
@@ -86,10 +88,10 @@ def decisions(cluster: Cluster, namespace: str) -> list[dict[str, Any]]:
 
 def set_status(cluster: Cluster, kind: str, name: str, namespace: str, user: str | None, **status: Any) -> Any:
     """Server-side apply to the status subresource, as the controllers do it."""
-    patch = json.dumps({"status": status})
-    return cluster.kubectl(
-        "patch", kind, name, "-n", namespace, "--subresource=status", "--type=merge", "-p", patch, as_user=user
-    )
+    metadata = {"name": name} | ({"namespace": namespace} if kind != "ActionPolicy" else {})
+    body = {"apiVersion": API, "kind": kind, "metadata": metadata, "status": status}
+    apply = ("apply", "--server-side", "--force-conflicts", "--subresource=status", "-f", "-")
+    return cluster.kubectl(*apply, stdin=json.dumps(body), as_user=user)
 
 
 def test_annotation_becomes_an_entry_under_the_persons_own_name(cluster: Cluster, pending: str) -> None:
@@ -125,7 +127,11 @@ REFUSED_DECISIONS = [
     (account("execution"), APPROVE, "ServiceAccounts of the platform never may"),
     (account("policy"), APPROVE, "cannot"),
     (account("incident"), APPROVE, "may not decide this approval"),
-    ("alice", ("iirp.io/decision=yes",), "iirp.io/decision must be approve or reject, on an existing Approval; got 'yes'"),
+    (
+        "alice",
+        ("iirp.io/decision=yes",),
+        "iirp.io/decision must be approve or reject, on an existing Approval; got 'yes'",
+    ),
     ("alice", ("iirp.io/decision=",), "iirp.io/decision must be approve or reject"),
     ("alice", ("iirp.io/decision=Approve",), "got 'Approve'"),
     ("alice", ("iirp.io/reason=first the reason",), "set it together with iirp.io/decision"),
@@ -135,12 +141,12 @@ REFUSED_DECISIONS = [
 
 @pytest.mark.parametrize(("user", "annotations", "message"), REFUSED_DECISIONS)
 def test_refused_decision_says_why(
-    cluster: Cluster, pending: str, user: str, annotations: tuple[str, ...], message: str
+    cluster: Cluster, undecided: str, user: str, annotations: tuple[str, ...], message: str
 ) -> None:
-    done = decide(cluster, pending, user, *annotations)
+    done = decide(cluster, undecided, user, *annotations)
     assert done.returncode != 0, done.stdout
-    assert message.format(ns=pending) in done.stderr
-    assert decisions(cluster, pending) == []
+    assert message.format(ns=undecided) in done.stderr
+    assert decisions(cluster, undecided) == []
 
 
 def test_requester_never_decides_the_own_plan(cluster: Cluster, pending: str) -> None:
@@ -171,10 +177,10 @@ FORGERIES = [
 @pytest.mark.parametrize(("user", "forged", "message"), FORGERIES)
 @pytest.mark.parametrize("how", ["merge", "json", "apply"])
 def test_forged_entries_are_refused(
-    cluster: Cluster, pending: str, user: str | None, forged: list[dict[str, str]], message: str, how: str
+    cluster: Cluster, undecided: str, user: str | None, forged: list[dict[str, str]], message: str, how: str
 ) -> None:
     if how == "apply":
-        body = approval(pending, decisions=forged)
+        body = approval(undecided, decisions=forged)
         done = cluster.kubectl(
             "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(body), as_user=user
         )
@@ -183,11 +189,11 @@ def test_forged_entries_are_refused(
         if how == "json":
             change = [{"op": "add", "path": "/spec/decisions", "value": forged}]
         done = cluster.kubectl(
-            "patch", "approval", NAME, "-n", pending, f"--type={how}", "-p", json.dumps(change), as_user=user
+            "patch", "approval", NAME, "-n", undecided, f"--type={how}", "-p", json.dumps(change), as_user=user
         )
     assert done.returncode != 0, done.stdout
     assert message in done.stderr
-    assert decisions(cluster, pending) == []
+    assert decisions(cluster, undecided) == []
 
 
 TAMPERINGS = [
@@ -214,7 +220,7 @@ def test_recorded_decisions_can_be_neither_edited_nor_removed(
 
 
 @pytest.mark.parametrize("field", ["planDigest", "requiredApprovals", "expiresAt", "requestedBy", "tier", "summary"])
-def test_what_is_asked_cannot_be_changed(cluster: Cluster, pending: str, field: str) -> None:
+def test_what_is_asked_cannot_be_changed(cluster: Cluster, undecided: str, field: str) -> None:
     change = {
         "planDigest": OTHER_DIGEST,
         "requiredApprovals": 2,
@@ -224,20 +230,20 @@ def test_what_is_asked_cannot_be_changed(cluster: Cluster, pending: str, field: 
         "summary": "Restart deploy/other",
     }[field]
     patch = json.dumps({"spec": {field: change}})
-    done = cluster.kubectl("patch", "approval", NAME, "-n", pending, "--type=merge", "-p", patch)
+    done = cluster.kubectl("patch", "approval", NAME, "-n", undecided, "--type=merge", "-p", patch)
     assert f"spec.{field} is immutable" in done.stderr
 
 
 @pytest.mark.parametrize("state", ["Rejected", "Expired", "Void", "Used"])
 def test_nothing_is_decided_after_the_end(cluster: Cluster, pending: str, state: str) -> None:
-    done = set_status(cluster, "approval", NAME, pending, account("approval"), state=state)
+    done = set_status(cluster, "Approval", NAME, pending, account("approval"), state=state)
     assert done.returncode == 0, done.stderr
     late = decide(cluster, pending, "alice")
     assert f"this approval is {state}; nothing can be decided about it any more" in late.stderr
 
 
 def test_an_approved_plan_can_still_be_stopped(cluster: Cluster, pending: str) -> None:
-    assert set_status(cluster, "approval", NAME, pending, account("approval"), state="Approved").returncode == 0
+    assert set_status(cluster, "Approval", NAME, pending, account("approval"), state="Approved").returncode == 0
     assert decide(cluster, pending, "bob", "iirp.io/decision=reject").returncode == 0
 
 
@@ -252,29 +258,29 @@ def test_approvals_come_from_the_policy_controller_and_start_empty(cluster: Clus
 
 
 STATUS_WRITERS = {
-    ("incident", "state"): ("incident", "Detected"),
-    ("incident", "detection"): ("detection", {"active": True, "lastSeenAt": "2026-01-01T00:00:00Z", "severity": "low"}),
-    ("rcareport", "state"): ("rca", "Complete"),
-    ("actionplan", "state"): ("policy", "Proposed"),
-    ("actionplan", "execution"): (
+    ("Incident", "state"): ("incident", "Detected"),
+    ("Incident", "detection"): ("detection", {"active": True, "lastSeenAt": "2026-01-01T00:00:00Z", "severity": "low"}),
+    ("RCAReport", "state"): ("rca", "Complete"),
+    ("ActionPlan", "state"): ("policy", "Proposed"),
+    ("ActionPlan", "execution"): (
         "execution",
         {"phase": "Intent", "reason": "Started", "startedAt": "2026-01-01T00:00:00Z"},
     ),
-    ("actionplan", "verification"): (
+    ("ActionPlan", "verification"): (
         "feedback",
         {"reason": "Started", "window": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T00:01:00Z"}},
     ),
-    ("approval", "state"): ("approval", "Pending"),
+    ("Approval", "state"): ("approval", "Pending"),
 }
 
 
 @pytest.mark.parametrize(("kind", "field"), list(STATUS_WRITERS))
 def test_each_status_field_has_one_writer(cluster: Cluster, namespace: str, kind: str, field: str) -> None:
     body, creator = {
-        "incident": (incident(namespace), account("detection")),
-        "rcareport": (report(namespace), account("incident")),
-        "actionplan": (plan(namespace, account("incident")), account("incident")),
-        "approval": (approval(namespace), account("policy")),
+        "Incident": (incident(namespace), account("detection")),
+        "RCAReport": (report(namespace), account("incident")),
+        "ActionPlan": (plan(namespace, account("incident")), account("incident")),
+        "Approval": (approval(namespace), account("policy")),
     }[kind]
     must_create(cluster, body, as_user=creator)
     name = body["metadata"]["name"]
@@ -284,7 +290,7 @@ def test_each_status_field_has_one_writer(cluster: Cluster, namespace: str, kind
             user = account(other) if other else None
             done = set_status(cluster, kind, name, namespace, user, **{field: value})
             assert done.returncode != 0, f"{other} could write status.{field} of {kind}"
-            assert "may not write" in done.stderr or "cannot patch" in done.stderr
+            assert "may not write" in done.stderr or "cannot patch resource" in done.stderr
     done = set_status(cluster, kind, name, namespace, account(owner), **{field: value})
     assert done.returncode == 0, done.stderr
 
@@ -292,9 +298,9 @@ def test_each_status_field_has_one_writer(cluster: Cluster, namespace: str, kind
 def test_policies_are_made_by_people_and_judged_by_the_controller(cluster: Cluster, namespace: str) -> None:
     must_create(cluster, action_policy(namespace))
     try:
-        done = set_status(cluster, "actionpolicy", namespace, "default", None, valid=True)
+        done = set_status(cluster, "ActionPolicy", namespace, "", None, valid=True)
         assert "only the policy controller may" in done.stderr
-        assert set_status(cluster, "actionpolicy", namespace, "default", account("policy"), valid=True).returncode == 0
+        assert set_status(cluster, "ActionPolicy", namespace, "", account("policy"), valid=True).returncode == 0
     finally:
         cluster.ok("delete", "actionpolicy", namespace)
 
@@ -320,9 +326,21 @@ def test_incidents_come_from_detection_and_stay_in_their_namespace(cluster: Clus
 def test_plans_say_truly_who_asks_and_act_in_their_own_namespace(cluster: Cluster, namespace: str) -> None:
     me = cluster.whoami()
     assert f"spec.requestedBy must be '{me}'" in create_object(cluster, plan(namespace, "alice")).stderr
-    elsewhere = [{"id": "a1", "type": "RestartDeployment", "target": {**_target("kube-system")}}]
+    elsewhere = [{"id": "a1", "type": "RestartDeployment", "target": target("kube-system")}]
     assert f"must be {namespace}" in create_object(cluster, plan(namespace, me, actions=elsewhere)).stderr
     assert create_object(cluster, plan(namespace, me)).returncode == 0
+
+
+def test_executor_and_people_cannot_change_the_record(cluster: Cluster, namespace: str) -> None:
+    must_create(cluster, incident(namespace), as_user=account("detection"))
+    must_create(cluster, plan(namespace, account("incident")), as_user=account("incident"))
+    must_create(cluster, approval(namespace), as_user=account("policy"))
+    label = ("-n", namespace, "--type=merge", "-p", '{"metadata":{"labels":{"iirp.io/incident":"another"}}}')
+    for kind, name in (("incident", NAME[:-2]), ("actionplan", NAME), ("approval", NAME)):
+        for user in (account("execution"), "alice"):
+            assert "is forbidden: User" in cluster.denied("patch", kind, name, *label, as_user=user)
+            assert "is forbidden: User" in cluster.denied("delete", kind, name, "-n", namespace, as_user=user)
+        assert "part of the record" in cluster.denied("patch", kind, name, *label)
 
 
 def test_override_is_for_people(cluster: Cluster, namespace: str) -> None:
@@ -337,7 +355,3 @@ def test_override_is_for_people(cluster: Cluster, namespace: str) -> None:
     assert "spec.severity is immutable; people change spec.override only" in cluster.denied(*change, other)
     label = json.dumps({"metadata": {"labels": {"iirp.io/fingerprint": "ffffffffffffffff"}}})
     assert "part of the record" in cluster.denied(*change, label)
-
-
-def _target(namespace: str) -> dict[str, str]:
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": namespace, "name": "web", "uid": "u"}

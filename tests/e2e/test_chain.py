@@ -57,9 +57,9 @@ def test_rejected_plan_changes_nothing(story: Story, policy: Policy) -> None:
 
 
 def test_approval_expires_and_then_refuses(story: Story, policy: Policy) -> None:
-    policy(expiresAfter="8s")
+    policy(expiresAfter="1m")
     plan = story.plan()
-    story.state("approval", plan, "Expired", within=60)
+    story.state("approval", plan, "Expired", within=100)
     assert story.state("actionplan", plan, "Expired")["status"].get("execution") is None
 
     late = story.decide(plan, "approve")

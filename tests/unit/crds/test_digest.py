@@ -62,7 +62,9 @@ def test_action_ids_differ_between_plans_and_actions() -> None:
         (("status", "availableReplicas"), 0, False, False),
     ],
 )
-def test_what_of_the_live_target_counts(path: tuple[Any, ...], value: Any, voids_restart: bool, voids_scale: bool) -> None:
+def test_what_of_the_live_target_counts(
+    path: tuple[Any, ...], value: Any, voids_restart: bool, voids_scale: bool
+) -> None:
     changed = deployment()
     place: Any = changed
     for part in path[:-1]:
@@ -74,13 +76,13 @@ def test_what_of_the_live_target_counts(path: tuple[Any, ...], value: Any, voids
 
 def test_our_own_restart_does_not_void() -> None:
     """With and without other annotations, a restart leaves the digest as it was."""
-    for annotations in ({}, {"prometheus.io/scrape": "true"}):
+    for others in ({}, {"prometheus.io/scrape": "true"}):
         before = deployment()
-        if annotations:
-            before["spec"]["template"]["metadata"]["annotations"] = dict(annotations)
+        if others:
+            before["spec"]["template"]["metadata"]["annotations"] = dict(others)
         after = copy.deepcopy(before)
         marks = {ACTION_ID_ANNOTATION: "act-1", RESTARTED_AT_ANNOTATION: "2026-01-01T00:00:00Z"}
-        after["spec"]["template"]["metadata"]["annotations"] = annotations | marks
+        after["spec"]["template"]["metadata"]["annotations"] = others | marks
         assert target_digest(restart(), before) == target_digest(restart(), after)
 
 

@@ -94,8 +94,8 @@ def test_rolled_back_by_a_person_before_we_looked_is_not_done_again() -> None:
     stored = world.objects["deployments", NS, "payments"]
     owner = {"uid": stored["metadata"]["uid"]}
     template = stored["spec"]["template"]
-    body = {"metadata": {"name": "payments-2", "namespace": NS, "ownerReferences": [owner]}, "spec": {"template": template}}
-    world.add_raw(REPLICASETS, body)
+    metadata = {"name": "payments-2", "namespace": NS, "ownerReferences": [owner]}
+    world.add_raw(REPLICASETS, {"metadata": metadata, "spec": {"template": template}})
     stored["spec"]["template"] = {**template, "metadata": {"labels": {"app": "payments"}}}
     # The record of the write was lost with the process.
     execution = world.objects["actionplans", NS, plan.metadata.name]["status"]["execution"]
@@ -111,7 +111,8 @@ def test_two_executors_at_once_write_once() -> None:
     clock = Clock()
     world = World(clock)
     plan = ready_plan(world)
-    original, raced = world.patch_raw, []
+    original = world.patch_raw
+    raced: list[bool] = []
 
     def race(*args: object, **options: object) -> object:
         if not options.get("dry_run") and not raced:

@@ -137,7 +137,12 @@ def test_s3_s4_refused_at_dispatch(change: Change, reason: str) -> None:
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [(reject_late, "Rejected"), (change_image, "TargetChanged"), (delete_target, "TargetGone"), (expire, "ApprovalExpired")],
+    [
+        (reject_late, "Rejected"),
+        (change_image, "TargetChanged"),
+        (delete_target, "TargetGone"),
+        (expire, "ApprovalExpired"),
+    ],
 )
 def test_s4_refused_between_intent_and_write(change: Change, reason: str) -> None:
     world, clock = prepared()
@@ -236,7 +241,12 @@ def overwrite(world: World, clock: Clock) -> None:
 
 
 def stall(world: World, clock: Clock) -> None:
-    condition = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "no progress"}
+    condition = {
+        "type": "Progressing",
+        "status": "False",
+        "reason": "ProgressDeadlineExceeded",
+        "message": "no progress",
+    }
     stored(world)["status"]["conditions"] = [condition]
 
 
@@ -246,7 +256,12 @@ def time_out(world: World, clock: Clock) -> None:
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [(overwrite, "Overwritten"), (stall, "RolloutStalled"), (time_out, "RolloutTimeout"), (delete_target, "TargetGone")],
+    [
+        (overwrite, "Overwritten"),
+        (stall, "RolloutStalled"),
+        (time_out, "RolloutTimeout"),
+        (delete_target, "TargetGone"),
+    ],
 )
 def test_a_rollout_that_does_not_go_through_fails_the_plan(change: Change, reason: str) -> None:
     world, clock = prepared()
@@ -287,4 +302,7 @@ def test_intents_carry_the_action_ids_that_the_grants_spell() -> None:
     plan_uid = stored(world, "actionplans", PLAN)["metadata"]["uid"]
     run(world, clock)
     assert world.execution is not None
-    assert [r.action_id for r in world.execution.actions] == [action_id(plan_uid, scale(3)), action_id(plan_uid, restart())]
+    assert [r.action_id for r in world.execution.actions] == [
+        action_id(plan_uid, scale(3)),
+        action_id(plan_uid, restart()),
+    ]

@@ -1,0 +1,1 @@
+"""The page for people: read-only, with each person's own Kubernetes token, without scripts."""

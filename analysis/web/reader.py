@@ -1,0 +1,104 @@
+"""Reads the objects of the page from the API server, as the person who looks."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from analysis.kube import ApiServer, ApiServerError
+from crds import API_VERSION
+from crds.v1alpha1.actionplan import ActionPlan
+from crds.v1alpha1.approval import Approval
+from crds.v1alpha1.base import Resource
+from crds.v1alpha1.incident import Incident
+from crds.v1alpha1.rcareport import RCAReport
+
+INCIDENT_LABEL = "iirp.io/incident"
+LIMIT = 500
+_DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+R = TypeVar("R", bound=Resource)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One incident and what belongs to it, newest plan first."""
+
+    incident: Incident
+    reports: tuple[RCAReport, ...]
+    plans: tuple[ActionPlan, ...]
+    approvals: tuple[Approval, ...]
+
+
+def valid_name(text: str) -> bool:
+    """Whether a path segment can be the name of an object or a namespace."""
+    return _DNS_NAME.fullmatch(text) is not None
+
+
+class Reader:
+    """Lists and gets, nothing else."""
+
+    def __init__(self, api: ApiServer) -> None:
+        self._api = api
+
+    async def username(self, token: str) -> str:
+        """Who the API server says the owner of a token is.
+
+        Raises:
+            ApiServerError: the token is not valid (status 401), or there is no answer.
+        """
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        answer = await self._api.request("POST", path, token=token, body=body)
+        return str(((answer.get("status") or {}).get("userInfo") or {}).get("username") or "")
+
+    async def incidents(self, token: str, namespace: str = "") -> tuple[Incident, ...]:
+        """Incidents of a namespace or of all, newest first."""
+        where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+        found = await self._list(Incident, f"/apis/{API_VERSION}{where}/incidents?limit={LIMIT}", token)
+        return tuple(sorted(found, key=_created, reverse=True))
+
+    async def chain(self, token: str, namespace: str, name: str) -> Chain:
+        """One incident with its report, plans and approvals. Kinds that the person may not list are left out."""
+        base = f"/apis/{API_VERSION}/namespaces/{quote(namespace, safe='')}"
+        label = quote(f"{INCIDENT_LABEL}={name}", safe="")
+        body = await self._api.request("GET", f"{base}/incidents/{quote(name, safe='')}", token=token)
+        reports, plans, approvals = await asyncio.gather(
+            self._children(RCAReport, f"{base}/rcareports?labelSelector={label}&limit=20", token),
+            self._children(ActionPlan, f"{base}/actionplans?labelSelector={label}&limit=20", token),
+            self._children(Approval, f"{base}/approvals?labelSelector={label}&limit=20", token),
+        )
+        try:
+            incident = Incident.from_wire(body)
+        except ValidationError as error:
+            raise ApiServerError("this object is not a readable Incident") from error
+        return Chain(incident, reports, plans, approvals)
+
+    async def _children(self, kind: type[R], path: str, token: str) -> tuple[R, ...]:
+        try:
+            found = await self._list(kind, path, token)
+        except ApiServerError as error:
+            if error.status in {403, 404}:
+                return ()
+            raise
+        return tuple(sorted(found, key=_created, reverse=True))
+
+    async def _list(self, kind: type[R], path: str, token: str) -> list[R]:
+        answer = await self._api.request("GET", path, token=token)
+        found = []
+        for item in answer.get("items") or ():
+            try:
+                found.append(kind.from_wire(item))
+            except ValidationError:
+                continue  # an object of another version does not hide the others
+        return found
+
+
+def _created(item: Resource) -> tuple[Any, str]:
+    created = item.metadata.creation_timestamp
+    return (created.timestamp() if created else 0.0, item.metadata.name)

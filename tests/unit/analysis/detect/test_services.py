@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analysis.detect.finding import Observed, Rates
+from analysis.detect.rules import QuantileRule, RatioRule, RuleSet
+from analysis.detect.services import evaluate_quantile, evaluate_ratio, histogram_quantile, queries
+from tests.unit.analysis.detect.world import pods
+
+POD = "payments-7c9d8f6b5d-abcde"
+TIMES = np.arange(0.0, 100.0, 10.0)
+
+
+@pytest.fixture
+def ratio(rules: RuleSet) -> RatioRule:
+    return next(one for one in rules.rules if one.name == "error-rate" and isinstance(one, RatioRule))
+
+
+@pytest.fixture
+def quantile(rules: RuleSet) -> QuantileRule:
+    return next(one for one in rules.rules if isinstance(one, QuantileRule))
+
+
+def rates(values: dict[tuple[str, ...], np.ndarray]) -> Rates:
+    labels = tuple(
+        {"namespace": "shop", "pod": key[0], **({"le": key[1]} if len(key) > 1 else {})} for key in values
+    )
+    return Rates(labels, TIMES, np.array(list(values.values())).reshape(len(values), TIMES.size))
+
+
+def world(rule: RatioRule | QuantileRule, *data: Rates) -> Observed:
+    empty = Observed(now=100.0, pods=pods(POD))
+    return Observed(now=100.0, pods=empty.pods, rates=dict(zip(queries(rule, empty), data, strict=True)))
+
+
+FULL = np.full(TIMES.size, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("errors", "total", "firing"),
+    [
+        (FULL * 0.1, FULL, True),
+        (FULL * 0.01, FULL, None),
+        (FULL * 0.03, FULL, False),
+        (np.where(TIMES > 50, 1.0, 0.0), FULL, None),
+        (FULL * 0.01, FULL * 0.01, None),
+        (FULL * np.nan, FULL, None),
+    ],
+    ids=["all along", "little", "between the thresholds", "not long enough", "too few requests", "no error series"],
+)
+def test_share_of_errors(ratio: RatioRule, errors: np.ndarray, total: np.ndarray, firing: bool | None) -> None:
+    evaluation = evaluate_ratio(ratio, world(ratio, rates({(POD,): errors}), rates({(POD,): total})))
+    assert evaluation is not None
+    assert [one.firing for one in evaluation.findings] == ([] if firing is None else [firing])
+
+
+def test_unreadable_rates_are_no_answer(ratio: RatioRule) -> None:
+    assert evaluate_ratio(ratio, Observed(now=100.0, pods=pods(POD))) is None
+
+
+def test_quantile_interpolates_like_prometheus() -> None:
+    bounds = np.array([0.1, 0.5, 1.0, np.inf])
+    cumulative = np.array([[[10.0], [60.0], [90.0], [100.0]]])
+    value = histogram_quantile(0.5, bounds, cumulative, min_rate=1.0)
+    assert value[0, 0] == pytest.approx(0.1 + 0.4 * (50 - 10) / 50)
+    assert histogram_quantile(0.99, bounds, cumulative, min_rate=1.0)[0, 0] == 1.0
+    assert np.isnan(histogram_quantile(0.5, bounds, cumulative, min_rate=1000.0)[0, 0])
+
+
+@pytest.mark.parametrize(("slow", "count"), [(0.9, 1), (0.0, 0)])
+def test_slow_requests(quantile: QuantileRule, slow: float, count: int) -> None:
+    data = rates({(POD, "0.5"): FULL * (1 - slow), (POD, "5"): FULL, (POD, "+Inf"): FULL})
+    evaluation = evaluate_quantile(quantile, world(quantile, data))
+    assert evaluation is not None
+    assert len(evaluation.findings) == count

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analysis.windows.growth import asymptote, measure, time_to
+from tests.unit.analysis.shapes import MIB, START, block, flat, leak, sampled, step, warm_up
+
+
+def found(shape, **options):
+    return measure(block({("a", "app"): sampled(shape, **options)}), warm_up=60.0)
+
+
+@pytest.mark.parametrize("since", [300.0, 600.0, 780.0, 840.0, 860.0])
+def test_onset_and_slope_of_a_leak(since: float) -> None:
+    growth = found(leak(since))
+    assert growth.onset[0] - START == pytest.approx(since, abs=6.0)
+    assert growth.slope.value[0] * 60 / MIB == pytest.approx(48.0, rel=0.06)
+    assert growth.base[0] / MIB == pytest.approx(42.0, abs=0.5)
+
+
+def test_a_slow_leak_is_measured_over_all_of_it() -> None:
+    growth = found(leak(200.0, per_minute=3.0))
+    assert growth.slope.value[0] * 60 / MIB == pytest.approx(3.0, rel=0.05)
+    assert growth.span[0] == pytest.approx(700.0, abs=25.0)
+
+
+def test_a_new_process_is_measured_from_its_start_not_before() -> None:
+    growth = found(lambda t: np.where(t < 500, 200.0, 40.0 + (t - 500) * 0.5))
+    assert growth.onset[0] - START == pytest.approx(560.0, abs=15.0)
+    assert growth.baseline_span[0] == 0.0
+    assert growth.earlier_peak[0] / MIB == pytest.approx(200.0, abs=1.0)
+    assert not growth.own_peak[0] / MIB > 80.0
+
+
+def test_a_jump_is_one_big_step() -> None:
+    growth = found(step(880.0, 40.0, 140.0))
+    assert growth.biggest_step[0] > 0.9 * growth.growth[0]
+
+
+def test_growth_that_slows_down_has_an_end() -> None:
+    slowing = found(warm_up(600.0, 120.0, 90.0), first=600.0)
+    assert asymptote(slowing)[0] / MIB == pytest.approx(120.0, rel=0.1)
+    assert np.isinf(asymptote(found(leak(700.0)))[0])
+
+
+def test_time_to_limit_has_an_interval_around_it() -> None:
+    growth = found(leak(600.0))
+    until = time_to(np.array([512.0 * MIB]), growth.last, growth.slope)
+    assert until.expected[0] == pytest.approx((512 - growth.last[0] / MIB) / 0.8, rel=0.05)
+    assert until.earliest[0] <= until.expected[0] <= until.latest[0]
+
+
+def test_without_growth_the_limit_is_never_reached() -> None:
+    growth = found(flat())
+    assert np.isinf(time_to(np.array([256.0 * MIB]), growth.last, growth.slope).latest[0])
+
+
+@pytest.mark.parametrize("samples", [0, 1, 3])
+def test_too_few_samples_say_nothing(samples: int) -> None:
+    times, values = sampled(leak(0.0))
+    growth = measure(block({("a", "app"): (times[:samples], values[:samples])}), warm_up=0.0)
+    assert np.isnan(growth.onset[0])
+    assert growth.samples[0] == 0

@@ -1,0 +1,201 @@
+"""Whole rounds against an in-memory API server and a scripted analysis server."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from analysis.contract import Candidate, DetectRequest, DetectResponse, SourceHealth
+from controllers.detection.handlers import build
+from controllers.detection.reconcile import TICK, Budget, Detection
+from controllers.kube.resources import PODS, REPLICASETS
+from controllers.runtime.analysis import AnalysisUnavailable, TopologyUnknown
+from controllers.runtime.controller import Context
+from controllers.runtime.errors import Terminal
+from controllers.runtime.metrics import Metrics
+from controllers.runtime.outcome import Requeue
+from controllers.runtime.settings import Settings
+from crds.v1alpha1.incident import Incident
+from tests.fakes.analysis import FakeAnalysis
+from tests.fakes.kube import START, FakeKube, FakeRecorder
+from tests.unit.controllers.detection.pods import pod, replica_set
+from tests.unit.controllers.detection.test_decide import candidate
+
+
+class World:
+    """One detection controller and all around it."""
+
+    def __init__(self, **settings: float) -> None:
+        self.now = START
+        self.kube = FakeKube(lambda: self.now)
+        self.kube.add_raw(REPLICASETS, replica_set())
+        self.kube.add_raw(PODS, pod())
+        self.analysis = FakeAnalysis()
+        self.analysis.on_detect = self.answer
+        self.events = FakeRecorder()
+        self.metrics = Metrics("detection")
+        self.candidates: list[Candidate] = []
+        self.healthy = True
+        self.down = False
+        self.known: set[str] = set()
+        context = Context(
+            settings=Settings.model_validate({"hold": 30, **settings}),
+            kube=self.kube,
+            events=self.events,
+            metrics=self.metrics,
+            analysis=self.analysis,
+            now=self.clock,
+        )
+        self.context = context
+        self.detection = Detection(context, self.analysis)
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def answer(self, request: DetectRequest) -> DetectResponse:
+        if self.down:
+            raise AnalysisUnavailable("AnalysisUnreachable", "https://gw:8443/v1/detect: refused; look there")
+        if request.topology is not None:
+            self.known.add(request.topology_digest)
+        if request.topology_digest not in self.known:
+            raise TopologyUnknown("TopologyUnknown")
+        seen = [item.model_copy(update={"last_seen": self.now}) for item in self.candidates]
+        source = SourceHealth(name="prometheus", address="http://prom:9090", ok=self.healthy, message="timeout")
+        return DetectResponse(evaluated_at=self.now, candidates=tuple(seen), sources=(source,))
+
+    def round(self, seconds: float = 5) -> None:
+        self.now += timedelta(seconds=seconds)
+        assert self.detection.reconcile(TICK) == Requeue(5)
+
+    def incidents(self) -> list[Incident]:
+        return self.kube.list_all(Incident)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_fault_opens_one_incident_however_often_it_is_seen(world: World) -> None:
+    world.candidates = [candidate()]
+    for _ in range(5):
+        world.round()
+    (incident,) = world.incidents()
+    assert incident.status.detection is not None
+    assert incident.status.detection.active
+    assert incident.metadata.labels["iirp.io/fingerprint"] == incident.spec.fingerprint
+    assert world.events.reasons == ["Detected"]
+
+
+def test_a_quiet_round_writes_nothing(world: World) -> None:
+    world.candidates = [candidate()]
+    world.round()
+    writes = len(world.kube.writes)
+    world.round(1)
+    assert len(world.kube.writes) == writes
+
+
+def test_a_restarted_controller_makes_no_second_incident(world: World) -> None:
+    world.candidates = [candidate()]
+    world.round()
+    world.detection = Detection(world.context, world.analysis)
+    world.round()
+    assert len(world.incidents()) == 1
+
+
+def test_the_topology_is_sent_once_again_on_change_and_when_the_server_has_forgotten_it(world: World) -> None:
+    def sent() -> list[bool]:
+        found = [isinstance(item, DetectRequest) and item.topology is not None for item in world.analysis.requests]
+        world.analysis.requests.clear()
+        return found
+
+    world.round()
+    world.round()
+    assert sent() == [True, False]
+    world.detection.pods.observe("ADDED", pod("payments-5f-2"))
+    world.round()
+    assert sent() == [True]
+    world.known.clear()
+    world.round()
+    assert sent() == [False, True]
+
+
+def test_a_fault_that_is_gone_for_the_hold_time_is_over(world: World) -> None:
+    world.candidates = [candidate()]
+    world.round()
+    world.candidates = []
+    for _ in range(7):
+        world.round()
+    (incident,) = world.incidents()
+    assert incident.status.detection is not None
+    assert not incident.status.detection.active
+    assert world.events.reasons == ["Detected", "SignalsGone"]
+
+
+def test_an_outage_of_the_analysis_server_ends_nothing_and_is_told_once(world: World) -> None:
+    world.candidates = [candidate()]
+    world.round()
+    world.candidates, world.down = [], True
+    for _ in range(20):
+        world.now += timedelta(seconds=5)
+        with pytest.raises(AnalysisUnavailable):
+            world.detection.reconcile(TICK)
+    world.down = False
+    world.round()
+    (incident,) = world.incidents()
+    assert incident.status.detection is not None
+    assert incident.status.detection.active, "nobody has seen it end"
+    assert world.events.reasons == ["Detected", "DetectionBlind", "DetectionRestored"]
+
+
+def test_a_source_that_is_down_is_a_metric_and_an_event_with_its_address(world: World) -> None:
+    world.candidates = [candidate()]
+    world.round()
+    world.healthy = False
+    world.round()
+    world.round()
+    up = world.metrics.registry.get_sample_value(
+        "iirp_external_source_up", {"controller": "detection", "source": "prometheus"}
+    )
+    assert up == 0
+    assert world.events.reasons == ["Detected", "DetectionBlind"]
+    assert "http://prom:9090" in world.events.events[-1][3]
+
+
+def test_a_storm_is_written_within_the_budget_and_completed_later() -> None:
+    world = World(max_writes_per_minute=10)
+    target = candidate().target
+    world.candidates = [
+        candidate(fingerprint=f"{n:016x}", target=target.model_copy(update={"name": f"w-{n}"})) for n in range(25)
+    ]
+    world.round()
+    assert len(world.incidents()) == 10
+    deferred = world.metrics.registry.get_sample_value(
+        "iirp_incident_writes_deferred_total", {"controller": "detection"}
+    )
+    assert deferred == 15
+    for _ in range(4):
+        world.round(60)
+    assert len(world.incidents()) == 25
+
+
+def test_the_budget_counts_a_sliding_minute() -> None:
+    budget = Budget(2)
+    assert [budget.take(START + timedelta(seconds=s)) for s in (0, 30, 59, 60, 89, 90)] == [
+        True, True, False, True, False, True,
+    ]  # fmt: skip
+
+
+def test_without_an_analysis_server_it_does_not_start(world: World) -> None:
+    context = Context(settings=Settings(), kube=world.kube, events=world.events, metrics=Metrics("x"))
+    with pytest.raises(Terminal, match="IIRP_ANALYSIS_URL"):
+        build(context)
+
+
+def test_pods_feed_the_topology_and_no_key(world: World) -> None:
+    controller = build(world.context)
+    (watch,) = controller.watches
+    assert list(watch.keys(pod())) == []
+    assert watch.observer is not None
+    assert list(controller.resync()) == [TICK]

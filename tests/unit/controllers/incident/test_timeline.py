@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from controllers.incident.chain import Chain, chain_of
+from controllers.incident.timeline import humane, timeline
+from crds.v1alpha1.actionplan import ActionPhase, PlanState
+from crds.v1alpha1.conditions import Wanted, merge
+from crds.v1alpha1.incident import (
+    IncidentStatus,
+    MetricEvidence,
+    Prediction,
+    Signal,
+    TimelineEntry,
+    TimelineSource,
+    Verdict,
+)
+from tests.unit.controllers.incident.builders import TARGET, at, detection, incident, plan, report
+
+
+def signal(summary: str) -> Signal:
+    return Signal(
+        type="MemoryLeak",
+        rule="memory-leak",
+        target=TARGET,
+        first_seen_at=at(-60),
+        last_seen_at=at(0),
+        metrics=[MetricEvidence(query="slope(x)", summary=summary, value="3.1", unit="MiB/min")],
+    )
+
+
+def predicted(minutes: int) -> Prediction:
+    expected = at(60 * minutes)
+    return Prediction(
+        resource="memory",
+        limit="268435456",
+        unit="bytes",
+        expected_at=expected,
+        earliest_at=expected - timedelta(minutes=1),
+        latest_at=expected + timedelta(minutes=1),
+    )
+
+
+def whole_chain(summary: str = "grows 3.1 MiB/min", minutes: int = 5, told: list[TimelineEntry] | None = None) -> Chain:
+    seen = detection(signals=[signal(summary)], prediction=predicted(minutes))
+    found = incident(status=IncidentStatus(detection=seen, timeline=told or []))
+    acted = plan(PlanState.VERIFIED, executed=ActionPhase.SUCCEEDED, verdict=Verdict.EFFECTIVE)
+    return chain_of(found, [report()], [acted], [])
+
+
+def test_the_story_is_told_in_order_with_the_source_of_each_line() -> None:
+    conditions = merge([], [Wanted("Resolved", True, "Effective", "slope 0.0")], at(100))  # the second of the verdict
+    entries = timeline(whole_chain(), conditions)
+    assert [item.source.value for item in entries] == [
+        "change", "metric", "predict", "incident", "rca", "plan", "action", "action", "verify", "incident",
+    ]  # fmt: skip
+    assert [item.at for item in entries] == sorted(item.at for item in entries)
+    words = " | ".join(item.message for item in entries)
+    assert "image v1.8 -> v1.9" in words
+    assert "memory limit 256 MiB expected at 03:09:05 (03:08:05 to 03:10:05)" in words
+    assert "opened: MemoryLeak, severity high" in words
+    assert "memory grows since revision 7 (84 %)" in words
+    assert entries[-1].message == "resolved: Effective. slope 0.0"
+    assert "Restart deploy/payments: finished in 20 s, 2/2 ready" in words
+    assert entries[4].reference == "rcareport/payments-leak-abcde"
+
+
+def test_numbers_that_move_on_are_told_as_they_were_first() -> None:
+    first = timeline(whole_chain(), [])
+    assert timeline(whole_chain("grows 9.9 MiB/min", minutes=2, told=first), []) == first
+
+
+def test_the_earlier_end_stays_in_the_story_when_it_reopens() -> None:
+    conditions = merge([], [Wanted("Resolved", True, "Effective", "slope 0.0")], at(130))
+    ended = timeline(whole_chain(), conditions)
+    again = timeline(whole_chain(told=ended), [], reopened_at=at(300))
+    assert [item.message for item in again if item.actor == "iirp-incident"] == [
+        "resolved: Effective. slope 0.0",
+        "reopened: the fault is seen again",
+    ]
+    assert timeline(whole_chain(told=again), []) == again
+
+
+def test_a_storm_keeps_the_beginning_and_the_end() -> None:
+    told = [
+        TimelineEntry(at=at(200 + n), source=TimelineSource.INCIDENT, actor="iirp-incident", message=f"{n}: x")
+        for n in range(48)
+    ]
+    entries = timeline(whole_chain(told=told), [])
+    assert len(entries) == 48
+    assert entries[0].source is TimelineSource.CHANGE
+    assert entries[-1].message == "47: x"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        ("268435456", "bytes", "256 MiB"),
+        ("512", "bytes", "512 B"),
+        ("3.1", "MiB/min", "3.1 MiB/min"),
+        ("NaN", "bytes", "NaN bytes"),
+        ("1.5e3", "", "1500"),
+    ],
+)
+def test_values_are_written_for_people(value: str, unit: str, text: str) -> None:
+    assert humane(value, unit) == text

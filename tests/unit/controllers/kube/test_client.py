@@ -1,0 +1,135 @@
+"""Requests as they leave, without a network: paths, queries, timeouts, paging, errors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import urllib3
+from kubernetes import client as kubernetes_client
+
+from controllers.kube.client import KubeClient, connect
+from controllers.kube.errors import NotFound, Unavailable
+from controllers.kube.resources import DEPLOYMENTS, PODS, resource_type
+from controllers.runtime.errors import Terminal
+from crds.v1alpha1.incident import Incident
+from tests.unit.controllers.incident.builders import incident
+
+
+class Response:
+    def __init__(self, status: int, body: Any) -> None:
+        self.status = status
+        self._body = json.dumps(body).encode()
+
+    def read(self) -> bytes:
+        return self._body
+
+
+class Transport(kubernetes_client.ApiClient):
+    """Answers from a list and keeps the calls."""
+
+    def __init__(self, *answers: Response | Exception) -> None:
+        super().__init__(kubernetes_client.Configuration(host="https://api:6443", api_key={"BearerToken": "Bearer t"}))
+        self.answers = list(answers)
+        self.calls: list[dict[str, Any]] = []
+
+    def call_api(self, method: str, url: str, header_params: Any = None, body: Any = None, **options: Any) -> Any:
+        self.calls.append({"method": method, "url": url, "headers": header_params, "body": body, **options})
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def wire(name: str) -> dict[str, Any]:
+    body = incident(name=name)
+    return {"metadata": {"name": name, "namespace": "shop", "uid": "u"}, "spec": body.spec.to_wire()}
+
+
+def test_status_is_applied_by_field_manager_to_exactly_this_object() -> None:
+    transport = Transport(Response(200, wire("a")))
+    KubeClient(transport).apply_status(incident(name="a"), {"state": "Detected"}, manager="iirp-incident")
+    call = transport.calls[0]
+    assert call["method"] == "PATCH"
+    assert call["url"].startswith("https://api:6443/apis/iirp.io/v1alpha1/namespaces/shop/incidents/a/status?")
+    assert "fieldManager=iirp-incident" in call["url"]
+    assert "force=true" in call["url"]
+    assert call["headers"]["Content-Type"] == "application/apply-patch+yaml"
+    assert call["headers"]["authorization"] == "Bearer t"
+    assert call["body"]["metadata"]["uid"] == "uid-a"
+    assert call["body"]["status"] == {"state": "Detected"}
+
+
+def test_every_request_has_timeouts() -> None:
+    transport = Transport(Response(200, {"items": []}))
+    KubeClient(transport).list_raw(PODS)
+    assert transport.calls[0]["_request_timeout"] == (5.0, 30.0)
+
+
+def test_lists_are_paged() -> None:
+    transport = Transport(
+        Response(200, {"items": [{"n": 1}], "metadata": {"continue": "more/=="}}), Response(200, {"items": [{"n": 2}]})
+    )
+    assert KubeClient(transport).list_raw(PODS, "shop", labels="a=b") == [{"n": 1}, {"n": 2}]
+    assert "/api/v1/namespaces/shop/pods?limit=500&labelSelector=a%3Db" in transport.calls[0]["url"]
+    assert "continue=more%2F%3D%3D" in transport.calls[1]["url"]
+
+
+def test_one_object_of_another_version_does_not_hide_the_others() -> None:
+    broken = wire("b") | {"spec": {"type": "?"}}
+    transport = Transport(Response(200, {"items": [broken, wire("a")]}))
+    assert [item.metadata.name for item in KubeClient(transport).list_all(Incident)] == ["a"]
+
+
+def test_a_single_one_that_does_not_fit_is_named() -> None:
+    transport = Transport(Response(200, wire("b") | {"spec": {"type": "?"}}))
+    with pytest.raises(Terminal, match="Incident shop/b does not fit the API types"):
+        KubeClient(transport).get(Incident, "shop", "b")
+
+
+def test_find_and_delete_take_absence_as_an_answer() -> None:
+    gone = Response(404, {"reason": "NotFound", "message": "no"})
+    client = KubeClient(Transport(gone, gone))
+    assert client.find(Incident, "shop", "a") is None
+    assert client.delete_raw(DEPLOYMENTS, "shop", "a") is False
+
+
+def test_delete_sends_its_preconditions() -> None:
+    transport = Transport(Response(200, {}))
+    assert KubeClient(transport).delete_raw(DEPLOYMENTS, "shop", "a", uid="u")
+    assert transport.calls[0]["body"]["preconditions"] == {"uid": "u"}
+    assert transport.calls[0]["body"]["propagationPolicy"] == "Background"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [urllib3.exceptions.NewConnectionError(None, "refused"), TimeoutError("slow"), ConnectionResetError()],  # type: ignore[arg-type]
+)
+def test_an_outage_names_the_address(error: Exception) -> None:
+    with pytest.raises(Unavailable, match="https://api:6443 does not answer"):
+        KubeClient(Transport(error)).get_raw(PODS, "shop", "a")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Response(200, {"resources": [{"name": "incidents"}]}), True),
+        (Response(200, {"resources": [{"name": "others"}]}), False),
+        (Response(404, {"reason": "NotFound"}), False),
+    ],
+)
+def test_served(answer: Response, expected: bool) -> None:
+    assert KubeClient(Transport(answer)).served(resource_type(Incident)) is expected
+
+
+def test_not_found_is_raised_by_get() -> None:
+    with pytest.raises(NotFound):
+        KubeClient(Transport(Response(404, {"reason": "NotFound"}))).get(Incident, "shop", "a")
+
+
+def test_without_credentials_the_message_says_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    with pytest.raises(Terminal, match="KUBECONFIG"):
+        connect()
