@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -68,13 +69,15 @@ def status(name: str, output: str) -> None:
     with _errors():
         from external.plane import as_dict
 
-        parts = _plane(name).status()
+        plane = _plane(name)
+        parts = plane.status()
         if output == "json":
             click.echo(json.dumps([as_dict(part) for part in parts], indent=2))
         else:
             for part in parts:
                 click.echo(f"{part.name:<11} {part.state:<9} {part.pid or '-':>8}  {part.address}")
         missing = [part.name for part in parts if part.state not in {"Ready", "External"}]
+        _tell_expiry(plane.credential_expiry(), name)
     if missing:
         click.echo(f"not ready: {', '.join(missing)}; see: iirp external logs PART --name {name}", err=True)
         raise click.exceptions.Exit(1)
@@ -107,6 +110,29 @@ def connect(name: str, kubeconfig: Path | None, days: int) -> None:
 
 
 @external.command()
+@click.option(
+    "--settings", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="With objectStore."
+)
+@_NAME
+@_KUBECONFIG
+def bucket(settings: Path, name: str, kubeconfig: Path | None) -> None:
+    """Create the bucket of an object store and try it out, without starting anything."""
+    with _errors():
+        from external import credentials, objectstore
+        from external.errors import ExternalError
+        from external.settings import load
+
+        store = load(settings.read_text(), str(settings)).object_store
+        if store.embedded:
+            raise ExternalError(f"{settings} names no objectStore.endpoint; the built-in store is made by: external up")
+        plane = _plane(name, kubeconfig)
+        keys = credentials.store_keys(store, plane.layout, plane.kubeconfig)
+        made = objectstore.prepare(store, store.endpoint, objectstore.client(store.endpoint, store.region, keys))
+        state = "created" if made.created else "there"
+        click.echo(f"bucket {made.name} at {made.endpoint}: {state}, usable; lifecycle rule {made.lifecycle}", err=True)
+
+
+@external.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--settings", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", default="dev", show_default=True)
@@ -115,7 +141,6 @@ def render(folder: Path, settings: Path | None, name: str, hosts: tuple[str, ...
     """Write compose.yaml and all configuration files into FOLDER, for a machine with Docker."""
     with _errors():
         from external.compose import write_project
-
         from external.settings import Settings, load
 
         wanted = load(settings.read_text(), str(settings)) if settings else Settings()
@@ -154,6 +179,18 @@ def _try_connect(plane: ExternalPlane) -> None:
         click.echo(
             f"no TokenReview credential yet ({error}); after installing the chart: iirp external connect", err=True
         )
+
+
+def _tell_expiry(expiry: datetime.datetime | None, name: str) -> None:
+    """Without the credential every request from the cluster is answered 503; worth a word in time."""
+    if expiry is None:
+        click.echo(
+            f"no TokenReview credential; after installing the chart: iirp external connect --name {name}", err=True
+        )
+        return
+    left = expiry - datetime.datetime.now(datetime.UTC)
+    advice = f"; renew it now: iirp external connect --name {name}" if left < datetime.timedelta(days=7) else ""
+    click.echo(f"TokenReview credential valid until {expiry:%Y-%m-%d %H:%M}Z{advice}", err=True)
 
 
 def _timed() -> Callable[[str], None]:

@@ -12,8 +12,8 @@ EXAMPLE = "namespaces: [shop]"
 def crd_template(text: str) -> str:
     """A CRD as a template.
 
-    Helm installs what is in a chart's ``crds`` folder once and never upgrades it, so CRDs are templates, behind a value;
-    ``keep`` leaves them, and with them every object, in place when the release goes.
+    Helm installs what is in a chart's ``crds`` folder once and never upgrades it, so CRDs are templates, behind a
+    value; ``keep`` leaves them, and with them every object, in place when the release goes.
     """
     head, name, rest = text.partition("metadata:\n")
     body = head + name + "  annotations:\n" + KEEP + rest

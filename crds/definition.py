@@ -11,6 +11,7 @@ from crds.schema import Schema, rule, structural
 from crds.v1alpha1.base import ApiModel, Column, Resource
 
 CATEGORY = "iirp"
+"""`kubectl get iirp -n shop` is the story of one namespace; cluster-scoped policies would repeat in every one."""
 NAME_RULE = (
     "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 63",
     "metadata.name must be an RFC 1123 label: at most 63 lower-case letters, digits and '-'",
@@ -37,7 +38,7 @@ def custom_resource_definition(kind: type[Resource]) -> dict[str, Any]:
                 "plural": definition.plural,
                 "singular": definition.kind.lower(),
                 "shortNames": [definition.short],
-                "categories": [CATEGORY],
+                **({"categories": [CATEGORY]} if definition.namespaced else {}),
             },
             "versions": [_version(kind)],
         },

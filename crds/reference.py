@@ -15,7 +15,8 @@ _HEAD = f"""\
 # API reference: {API_VERSION}
 
 `kubectl explain KIND.FIELD` shows the same. `*` marks required fields. Lists and strings have the maxima given, so that
-no object exceeds 100 kB. Times are RFC 3339 in UTC. There are no floats: measured values are decimal strings with a unit.
+no object exceeds 100 kB. Times are RFC 3339 in UTC. There are no floats: measured values are decimal strings with a
+unit.
 """
 
 
@@ -28,7 +29,8 @@ def _kind(kind: type[Resource]) -> Iterable[str]:
     definition, schema = kind.definition, object_schema(kind)
     yield f"## {definition.kind}\n"
     yield schema["description"] + "\n"
-    yield f"{_scope(definition)}, plural `{definition.plural}`, short `{definition.short}`, category `iirp`.\n"
+    category = ", category `iirp`" if definition.namespaced else ""
+    yield f"{_scope(definition)}, plural `{definition.plural}`, short `{definition.short}`{category}.\n"
     if definition.selectable:
         yield "Field selectors: " + ", ".join(f"`{path[1:]}`" for path in definition.selectable) + ".\n"
     for part in ("spec", "status"):

@@ -23,6 +23,7 @@ from demo.driver.ready import wait_ready
 from demo.driver.shop import NAMESPACE as SHOP
 from demo.driver.shop import Shop
 from devcluster import select
+from devcluster.embedded.provider import EmbeddedProvider
 from devcluster.errors import ClusterError
 from devcluster.paths import state_dir
 from devcluster.progress import Progress
@@ -33,7 +34,17 @@ from images.build import Builder, Built
 from images.catalogue import IMAGES
 from images.layers import project_root
 
-__all__ = ["PLATFORM_NAMESPACE", "PROGRAMS", "RELEASE", "Platform", "down", "image_values", "missing_programs", "up"]
+__all__ = [
+    "PLATFORM_NAMESPACE",
+    "PROGRAMS",
+    "RELEASE",
+    "Platform",
+    "chart_values",
+    "down",
+    "missing_programs",
+    "node_logs",
+    "up",
+]
 
 T = TypeVar("T")
 
@@ -41,7 +52,7 @@ RELEASE = "iirp"
 PLATFORM_NAMESPACE = "iirp-system"
 PROGRAMS = ("pause", "kubelet", "coredns", "prometheus", "loki", "helm", "otelcol", "node_exporter")
 """Built from Go modules where they are not there yet, in the order of need."""
-STEPS = ("external side", "images", "chart", "platform ready")
+STEPS = ("images on the node", "external side", "chart", "platform ready")
 _STATIC = ("prometheus", "otelcol", "node-exporter")
 _HELM_TIMEOUT = 180.0
 _READY_TIMEOUT = 180.0
@@ -75,11 +86,18 @@ def missing_programs(toolchain: Toolchain | None = None) -> list[str]:
     return [program for program in PROGRAMS if tools.find(program) is None]
 
 
-def up(name: str, *, progress: Progress | None = None, values: Sequence[Path] = ()) -> Platform:
+def up(
+    name: str,
+    *,
+    progress: Progress | None = None,
+    values: Sequence[Path] = (),
+    meanwhile: Callable[[Kubectl, Mapping[str, Built]], None] | None = None,
+) -> Platform:
     """Brings everything up; `values` are further Helm values files, the last one wins.
 
-    Builds run beside the cluster's start. Raises ClusterError, ExternalError or DemoFailed, each naming the step, its
-    log and what to do.
+    `meanwhile` is called as soon as the images are on the node, while the rest of the platform starts. Builds run
+    beside the cluster's start. Raises ClusterError, ExternalError or DemoFailed, each naming the step, its log and
+    what to do.
     """
     provider = select.create(name)
     programs = Background(Toolchain(), PROGRAMS).start()
@@ -88,17 +106,19 @@ def up(name: str, *, progress: Progress | None = None, values: Sequence[Path] = 
     progress = progress or Progress(STEPS)
     kubectl = Kubectl(provider.kubeconfig())
     plane = ExternalPlane(name, kubeconfig=provider.kubeconfig())
-    with progress.step("external side"):
-        for program in ("prometheus", "loki"):
-            _wait(programs, program, progress)
-        plane.up(addresses=[_host_address(provider)])
-    with progress.step("images"):
+    external = _later(partial(_external, plane, provider, programs))
+    with progress.step("images on the node"):
+        _say_builds(programs, progress)
         built = {image: future.result() for image, future in images.items()}
         _load(provider, kubectl, built)
+    if meanwhile is not None:
+        meanwhile(kubectl, built)
+    with progress.step("external side"):
+        external.result()
     with progress.step("chart"):
         Shop(kubectl).namespace()
-        _wait(programs, "helm", progress)
-        _install(kubectl, plane, built, values)
+        programs.wait("helm")
+        _install(kubectl, plane, chart_values(built, node_logs(provider)), values)
         plane.connect()
     with progress.step("platform ready"):
         wait_ready(kubectl, PLATFORM_NAMESPACE, _READY_TIMEOUT)
@@ -135,8 +155,16 @@ def folder(name: str) -> Path:
     return state_dir() / "demo" / name
 
 
-def image_values(built: Mapping[str, Built]) -> dict[str, Any]:
-    """The chart values that name the images."""
+def node_logs(provider: Provider) -> list[str]:
+    """Log files of kubelet and container runtime on the node; empty where the journal has them."""
+    if not isinstance(provider, EmbeddedProvider):
+        return []
+    logs = provider.kubeconfig().parent / "logs"
+    return [str(logs / "kubelet.log"), str(logs / "containerd.log")]
+
+
+def chart_values(built: Mapping[str, Built], logs: Sequence[str]) -> dict[str, Any]:
+    """What the chart has to know of this cluster: the images by their content's tag, and the node's log files."""
 
     def reference(name: str) -> dict[str, str]:
         return {"repository": built[name].repository, "tag": built[name].tag}
@@ -144,7 +172,10 @@ def image_values(built: Mapping[str, Built]) -> dict[str, Any]:
     telemetry = {"prometheus": "prometheus", "otelcol": "otelcol", "nodeExporter": "node-exporter"}
     return {
         "image": reference("controllers"),
-        "telemetry": {"images": {key: reference(name) for key, name in telemetry.items()}},
+        "telemetry": {
+            "images": {key: reference(name) for key, name in telemetry.items()},
+            "logs": {"node": {"files": list(logs)}},
+        },
     }
 
 
@@ -187,10 +218,15 @@ def _load(provider: Provider, kubectl: Kubectl, built: Mapping[str, Built]) -> N
         provider.load_images([image.archive for image in wanted])
 
 
-def _wait(programs: Background, program: str, progress: Progress) -> None:
-    if program in programs.remaining():
-        progress.say(f"building {program} from Go modules, once (still to build: {', '.join(programs.remaining())})")
-    programs.wait(program)
+def _external(plane: ExternalPlane, provider: Provider, programs: Background) -> None:
+    for program in ("prometheus", "loki"):
+        programs.wait(program)
+    plane.up(addresses=[_host_address(provider)])
+
+
+def _say_builds(programs: Background, progress: Progress) -> None:
+    if remaining := programs.remaining():
+        progress.say(f"being built from Go modules, once: {', '.join(remaining)}")
 
 
 def _host_address(provider: Provider) -> str:
@@ -203,10 +239,10 @@ def _host_address(provider: Provider) -> str:
     return status.host_address
 
 
-def _install(kubectl: Kubectl, plane: ExternalPlane, built: Mapping[str, Built], values: Sequence[Path]) -> None:
-    own = folder(plane.layout.name) / "images.yaml"
+def _install(kubectl: Kubectl, plane: ExternalPlane, chart: Mapping[str, Any], values: Sequence[Path]) -> None:
+    own = folder(plane.layout.name) / "values.yaml"
     own.parent.mkdir(parents=True, exist_ok=True)
-    own.write_text(yaml.safe_dump(image_values(built), sort_keys=False))
+    own.write_text(yaml.safe_dump(dict(chart), sort_keys=False))
     files = [plane.values_file, Path(__file__).parent / "values.yaml", own, *values]
     command = [
         str(Toolchain().ensure("helm")), "upgrade", "--install", RELEASE, str(project_root() / "charts/iirp"),

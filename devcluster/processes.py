@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from devcluster.errors import StepFailed
@@ -111,6 +111,8 @@ class ProcessTable:
             "log": str(log),
             "namespaces_of": spec.namespaces_of,
             "cgroups": list(spec.cgroups),
+            "record": str(self._run / f"{spec.name}.json"),
+            "identity": {"name": spec.name, "boot": boot_id(), "digest": spec.digest()},
         }
         done = subprocess.run(
             # By file, not by -m: the same for an installed package, a zip and a checkout that is not on the path.
@@ -120,11 +122,7 @@ class ProcessTable:
         answer = json.loads(done.stdout) if done.stdout else {"error": done.stderr.strip()[-500:]}
         if "error" in answer:
             raise StepFailed(f"{spec.name} could not be started: {answer['error']}", log)
-        pid = int(answer["pid"])
-        ticks = start_ticks(pid)
-        record = ProcessRecord(spec.name, pid, -1 if ticks is None else ticks, boot_id(), spec.digest())
-        _write_atomic(self._run / f"{spec.name}.json", json.dumps(asdict(record)))
-        return record
+        return ProcessRecord(**answer)
 
     def stop(self, name: str, grace: float = 10.0) -> None:
         """Asks with SIGTERM, insists with SIGKILL after `grace` seconds, and forgets. Silent when it is not running."""
@@ -182,9 +180,3 @@ def _signal(record: ProcessRecord, number: int) -> None:
 
 def _gone(record: ProcessRecord, patience: float) -> bool:
     return poll(lambda: not record.alive(), patience, 0.05)
-
-
-def _write_atomic(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    temporary.replace(path)

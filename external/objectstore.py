@@ -191,10 +191,10 @@ def _code(error: Exception) -> str:
 def _explain(error: Exception, verb: str, settings: ObjectStore, endpoint: str) -> Exception:
     """An error that says what to do; what is not understood is passed on as it is."""
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-    from botocore.exceptions import EndpointConnectionError as Unreachable
+    from botocore.exceptions import ConnectionError as NotConnected
 
     where = f"bucket {settings.bucket!r} at {endpoint} (region {settings.region})"
-    if isinstance(error, Unreachable | HTTPClientError):
+    if isinstance(error, NotConnected | HTTPClientError):
         message = f"{endpoint} does not answer: {error}. Check objectStore.endpoint and the network"
         return ObjectStoreError("Unreachable", message)
     if isinstance(error, ClientError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import fcntl
 import hashlib
 import os
@@ -62,7 +63,7 @@ class ExternalPlane:
     def __init__(self, name: str, root: Path | None = None, kubeconfig: Path | None = None) -> None:
         self.layout = Layout.of(name, root)
         self.table = ProcessTable(self.layout.folder)
-        self._kubeconfig = kubeconfig
+        self.kubeconfig = kubeconfig
 
     @property
     def ca_file(self) -> Path:
@@ -151,10 +152,18 @@ class ExternalPlane:
 
         Returns when it expires; to be repeated before. Raises ExternalError when the ServiceAccount is not there.
         """
-        source = kubeconfig or self._kubeconfig
+        source = kubeconfig or self.kubeconfig
         if source is None:
             raise ExternalError("which cluster? give --kubeconfig")
         return credentials.write_kubeconfig(self.layout, source, days).isoformat()
+
+    def credential_expiry(self) -> datetime.datetime | None:
+        """When the TokenReview credential ends; None when there is none, or it is of another kind."""
+        try:
+            users = yaml.safe_load(self.layout.kubeconfig.read_text())["users"]
+            return credentials.token_expiry(users[0]["user"]["token"])
+        except (FileNotFoundError, KeyError, IndexError, TypeError, yaml.YAMLError, ExternalError):
+            return None
 
     def part(self, name: str) -> Part:
         """How a part is started now."""
@@ -164,7 +173,7 @@ class ExternalPlane:
 
     @cached_property
     def _keys(self) -> Keys:
-        return credentials.store_keys(self.settings.object_store, self.layout, self._kubeconfig)
+        return credentials.store_keys(self.settings.object_store, self.layout, self.kubeconfig)
 
     def _ports(self) -> Ports:
         if not (ports := self.layout.ports()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import ssl
 import sys
 import urllib.request
@@ -28,6 +27,7 @@ ORDER = ("s3", "prometheus", "loki", "analysis", "gateway")
 """In the order of starting; stopped in reverse."""
 
 _PROBE_TIMEOUT = 3.0
+_ANALYSIS_SOURCES = ("analysis", "crds", "config")
 # Seconds. Loki replays its write-ahead log before it is ready, which takes its time when that is large.
 _START_TIMEOUTS = {"s3": 60.0, "prometheus": 120.0, "loki": 180.0, "analysis": 90.0, "gateway": 20.0}
 
@@ -119,7 +119,7 @@ def _analysis(site: Site) -> ProcessSpec:
     source = Path(__file__).parent.parent
     argv = [sys.executable, "-m", "analysis", "--config", str(config)]
     env = {"PYTHONPATH": str(source), "PYTHONUNBUFFERED": "1"}
-    return _spec(site, "analysis", argv, f"{digest}-{_source_digest(source / 'analysis')}", env)
+    return _spec(site, "analysis", argv, f"{digest}-{_source_digest(source)}", env)
 
 
 def _gateway(site: Site) -> ProcessSpec:
@@ -182,7 +182,11 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _source_digest(folder: Path) -> str:
-    """Changes when the server's code does, so that `up` after an update restarts it."""
-    stamps = [(str(path.relative_to(folder)), path.stat().st_mtime_ns) for path in sorted(folder.rglob("*.py"))]
-    return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()[:8]
+def _source_digest(source: Path) -> str:
+    """Changes when the server's code, types, rules or templates do, so that `up` after an update restarts it."""
+    digest = hashlib.sha256()
+    for folder in _ANALYSIS_SOURCES:
+        for path in sorted((source / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(f"{path.relative_to(source)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:8]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analysis.api.problems import problem_response
@@ -36,13 +38,14 @@ class BodyLimit:
             return message
 
         async def noted(message: Message) -> None:
+            # frameworks turn an exception while reading into an answer of their own: it is replaced by ours
             nonlocal answered
-            answered = True
-            await send(message)
+            if seen <= self._max_bytes:
+                answered = True
+                await send(message)
 
-        try:
+        with suppress(_TooLarge):
             await self._app(scope, counted, noted)
-        except _TooLarge:
-            if not answered:
-                problem = Problem(title="The request is too large", status=413, detail=f"limit {self._max_bytes} bytes")
-                await problem_response(problem)(scope, receive, send)
+        if seen > self._max_bytes and not answered:
+            problem = Problem(title="The request is too large", status=413, detail=f"limit {self._max_bytes} bytes")
+            await problem_response(problem)(scope, receive, send)

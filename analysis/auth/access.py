@@ -58,8 +58,8 @@ def find_route(method: str, uri: str) -> Route | None:
     if path.endswith(("/.", "/..")):
         return None
     for route in ROUTES:
-        if route.path.fullmatch(path):
-            return route if method in route.methods else None
+        if method in route.methods and route.path.fullmatch(path):
+            return route
     return None
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.detect.finding import Observed, PodKey
+from analysis.detect.finding import ContainerKey, Observed, PodKey
+from analysis.detect.rules import GrowthRule, StepRule
 from analysis.windows.block import Block, Bool, Float64
 from analysis.windows.robust import row_max
 from crds.v1alpha1.base import TargetRef
@@ -21,23 +22,34 @@ class Containers:
 
     block: Block
     limit: Float64
+    started: Float64
+    """Unix seconds; NaN where it is not known."""
     fresh: frozenset[PodKey]
 
 
-def containers(metric: str, limit_metric: str, observed: Observed) -> Containers | None:
-    """Join a metric with its limit; None when either could not be read."""
-    block, limits = observed.blocks.get(metric), observed.blocks.get(limit_metric)
+def containers(rule: GrowthRule | StepRule, observed: Observed) -> Containers | None:
+    """Join a metric with its limit and the containers' starts; None when metric or limit could not be read."""
+    block, limits = observed.blocks.get(rule.metric), observed.blocks.get(rule.limit)
     if block is None or limits is None:
         return None
     known = np.array([pod_key(labels) in observed.pods for labels in block.labels], dtype=np.bool_)
     block = block.take(known)
-    newest = row_max(limits.values.astype(np.float64))
-    by_container = {_container(labels): value for labels, value in zip(limits.labels, newest, strict=True)}
-    limit = np.array([by_container.get(_container(labels), 0.0) for labels in block.labels], dtype=np.float64)
+    limit = _newest(limits, block)
+    nowhere = float("nan")
+    started = np.array(
+        [observed.started.get(container_key(labels), nowhere) for labels in block.labels], dtype=np.float64
+    )
     last = row_max(block.offsets.astype(np.float64)) + block.start
     recent = last >= observed.now - STALE_SECONDS
     fresh = frozenset(pod_key(labels) for labels, is_recent in zip(block.labels, recent, strict=True) if is_recent)
-    return Containers(block, np.nan_to_num(limit), fresh)
+    return Containers(block, np.nan_to_num(limit), started, fresh)
+
+
+def _newest(other: Block, block: Block) -> Float64:
+    """Highest value of another metric for each series of ``block``, NaN where there is none. ``float64[series]``."""
+    highest = row_max(other.values.astype(np.float64))
+    by_container = {container_key(labels): value for labels, value in zip(other.labels, highest, strict=True)}
+    return np.array([by_container.get(container_key(labels), np.nan) for labels in block.labels], dtype=np.float64)
 
 
 def pod_key(labels: dict[str, str]) -> PodKey:
@@ -45,7 +57,8 @@ def pod_key(labels: dict[str, str]) -> PodKey:
     return labels["namespace"], labels["pod"]
 
 
-def _container(labels: dict[str, str]) -> tuple[str, str, str]:
+def container_key(labels: dict[str, str]) -> ContainerKey:
+    """Namespace, pod and container name of a series."""
     return labels["namespace"], labels["pod"], labels["container"]
 
 

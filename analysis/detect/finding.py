@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from analysis.contract import ApiSignal, PodFact
@@ -12,6 +13,8 @@ from crds.v1alpha1.incident import MetricEvidence, Prediction
 
 PodKey = tuple[str, str]
 """Namespace and name."""
+ContainerKey = tuple[str, str, str]
+"""Namespace, pod and container name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Observed:
     rates: dict[str, Rates] = field(default_factory=dict)
     """By query."""
     signals: tuple[ApiSignal, ...] = ()
+    started: Mapping[ContainerKey, float] = field(default_factory=dict)
+    """When containers started, Unix seconds. Not in ``blocks``: float32 would round it to two minutes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,10 @@ MAX_METRICS = 2
 
 def evaluate_growth(rule: GrowthRule, observed: Observed) -> Evaluation | None:
     """Containers whose metric grows towards its limit, one finding per workload; None without data."""
-    data = containers(rule.metric, rule.limit, observed)
+    data = containers(rule, observed)
     if data is None:
         return None
-    found = measure(data.block, rule.warm_up)
+    found = measure(data.block, rule.warm_up, data.started)
     until = time_to(data.limit, found.last, found.slope)
     recent = features(data.block, rule.recent).slope
     restarted = np.array([_restarted(labels, observed) for labels in data.block.labels], dtype=np.bool_)

@@ -36,6 +36,8 @@ class _Rule(BaseModel):
 class _ContainerRule(_Rule):
     metric: MetricName
     limit: MetricName
+    started: MetricName | None = None
+    """When each container started (Unix seconds): tells a new container from one that only the agent saw late."""
     window: Duration
     warm_up: Duration
     """A container's first seconds, which are not looked at."""
@@ -78,6 +80,8 @@ class StepRule(_ContainerRule):
     """The rise happens in this time."""
     min_rise_share: Share
     """Of the limit."""
+    min_jump_share: Share
+    """Of the rise, that happens at once: a ramp is not a jump."""
     min_level_share: Share
     """Of the limit, after the rise."""
     stay_share: Share

@@ -11,15 +11,16 @@ from datetime import datetime
 import numpy as np
 
 from analysis.contract import Candidate, DetectRequest, DetectResponse, SourceHealth, Topology
+from analysis.detect.containers import container_key
 from analysis.detect.evaluate import evaluate_all
-from analysis.detect.finding import Observed, Rates
+from analysis.detect.finding import ContainerKey, Observed, Rates
 from analysis.detect.rules import GrowthRule, QuantileRule, RatioRule, RuleSet, StepRule
 from analysis.detect.services import in_namespaces, queries
 from analysis.detect.tracker import Tracks, advance, candidates
 from analysis.telemetry.errors import SourceError
 from analysis.telemetry.health import SourceProbe
 from analysis.telemetry.prometheus import Prometheus
-from analysis.telemetry.query import differs, selector
+from analysis.telemetry.query import Matcher, differs, selector
 from analysis.windows.block import Block, Samples, grid, regroup
 from analysis.words import moment
 
@@ -105,6 +106,7 @@ class Detector:
             rates = await asyncio.gather(
                 *(self._rates(query, lasting, step, now) for query, (lasting, step) in rates_wanted.items())
             )
+            started = await self._started(now, *scope)
         except SourceError as error:
             logger.warning("detection without metrics: %s", error)
             return empty, SourceHealth(name="prometheus", address=error.address, ok=False, message=error.why[:300])
@@ -118,6 +120,7 @@ class Detector:
             signals=empty.signals,
             blocks=blocks,
             rates=dict(zip(rates_wanted, rates, strict=True)),
+            started=started,
         )
         return observed, self._freshness(samples, empty.now)
 
@@ -133,6 +136,17 @@ class Detector:
                     lasting, step = rates.get(query, (0.0, rule.step))
                     rates[query] = (max(lasting, rule.lasting), min(step, rule.step))
         return blocks, rates
+
+    async def _started(self, now: datetime, *scope: Matcher) -> dict[ContainerKey, float]:
+        found: dict[ContainerKey, float] = {}
+        metrics = {
+            rule.started for rule in self.rules.rules if isinstance(rule, GrowthRule | StepRule) and rule.started
+        }
+        for metric in sorted(metrics):
+            query = f"max by (namespace, pod, container) ({selector(metric, *scope)})"
+            vector = await self._prometheus.instant(query, now)
+            found |= {container_key(labels): float(at) for labels, at in zip(vector.labels, vector.values, strict=True)}
+        return found
 
     async def _rates(self, query: str, lasting: float, step: float, now: datetime) -> Rates:
         start = moment(now.timestamp() - lasting)

@@ -23,6 +23,8 @@ class Step:
     """The largest rise within a few seconds. ``float64[series]`` each, times in Unix seconds."""
 
     at: Float64
+    jump: Float64
+    """The rise within those seconds; ``after - before`` compares all that was seen on both sides."""
     before: Float64
     after: Float64
     last: Float64
@@ -31,13 +33,14 @@ class Step:
     """Seconds of data before the rise."""
 
 
-def largest_step(block: Block, within: float, warm_up: float) -> Step:
+def largest_step(block: Block, within: float, warm_up: float, started: Float64) -> Step:
     """The largest rise between samples at most ``within`` seconds apart, with the medians on both sides."""
     x, y, count = pack(block)
     none = np.full(x.shape[0], np.nan)
     if x.shape[0] == 0 or x.shape[1] < 2:
-        return Step(none, none, none, none, none, none)
-    born = np.where(x[:, 0] > BIRTH_GAP_SECONDS, x[:, 0] + warm_up, 0.0)
+        return Step(none, none, none, none, none, none, none)
+    seen_late = np.where(x[:, 0] > BIRTH_GAP_SECONDS, x[:, 0] + warm_up, 0.0)
+    born = np.where(np.isfinite(started), np.maximum(started - block.start + warm_up, 0.0), seen_late)
     rises = np.full(x.shape, -np.inf)
     for lag in (1, 2):  # a jump may fall between two samples or across one
         apart = x[:, lag:] - x[:, :-lag]
@@ -53,6 +56,7 @@ def largest_step(block: Block, within: float, warm_up: float) -> Step:
     moment_of = np.take_along_axis(x, at, axis=1)[:, 0]
     return Step(
         at=np.where(found, moment_of + block.start, np.nan),
+        jump=np.take_along_axis(rises, at, axis=1)[:, 0],
         before=before,
         after=after,
         last=np.take_along_axis(y, last, axis=1)[:, 0],
@@ -63,11 +67,11 @@ def largest_step(block: Block, within: float, warm_up: float) -> Step:
 
 def evaluate_step(rule: StepRule, observed: Observed) -> Evaluation | None:
     """Containers whose metric has jumped and stays up, one finding per workload; None without data."""
-    data = containers(rule.metric, rule.limit, observed)
+    data = containers(rule, observed)
     if data is None:
         return None
-    window = data.block.between(data.block.end - rule.window, data.block.end)
-    step = largest_step(window, rule.within, rule.warm_up)
+    window = data.block.tail(rule.window)
+    step = largest_step(window, rule.within, rule.warm_up, data.started)
     with np.errstate(invalid="ignore"):
         rise = step.after - step.before
         firing = np.logical_and.reduce(
@@ -76,6 +80,7 @@ def evaluate_step(rule: StepRule, observed: Observed) -> Evaluation | None:
                 step.last_at >= observed.now - STALE_SECONDS,
                 step.history >= rule.baseline,
                 rise >= rule.min_rise_share * data.limit,
+                step.jump >= rule.min_jump_share * rise,
                 step.after >= rule.min_level_share * data.limit,
                 step.last >= step.before + rule.stay_share * rise,
             )

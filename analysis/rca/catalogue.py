@@ -29,6 +29,8 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "oom-killed": memory.oom_killed,
         "rollout-before-onset": context.rollout_before_onset,
         "traffic-grew": context.traffic_grew,
+        "traffic-explains-growth": context.traffic_explains_growth,
+        "memory-outgrows-traffic": context.memory_outgrows_traffic,
         "node-short-of-memory": context.node_short_of_memory,
         "upstream-slow": context.upstream_slow,
         "new-log-lines": context.new_log_lines,

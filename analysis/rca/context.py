@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 
 from analysis.contract import Change, ChangeKind
@@ -16,6 +17,8 @@ from crds.v1alpha1.rcareport import EvidenceKind
 ROLLOUT_BEFORE = timedelta(minutes=15)
 ROLLOUT_AFTER = timedelta(seconds=30)
 TRAFFIC_GROWTH = 0.3
+FOLLOWS_SHARE = 0.5
+"""Traffic explains memory when, since the onset, it rises at least by this share of the memory's own rise."""
 NODE_FREE_SHARE = 0.08
 
 
@@ -73,6 +76,28 @@ def traffic_grew(facts: Facts) -> Observation:
         query=traffic.query,
         result=[traffic.before, traffic.after],
     )
+
+
+def traffic_explains_growth(facts: Facts) -> Observation:
+    """Does the traffic rise together with the memory? A constant load does not explain memory that grows."""
+    grew = traffic_grew(facts)
+    row = worst(facts.memory) if facts.memory else None
+    if not grew.answer or facts.memory is None or row is None or facts.traffic is None:
+        return grew
+    growth = facts.memory.growth
+    last, base = float(growth.last[row]), float(growth.base[row])
+    memory_trend = last / ((last + base) / 2) - 1
+    explained = facts.traffic.trend >= FOLLOWS_SHARE * memory_trend
+    then = f"then {percent(facts.traffic.trend)} while memory {percent(memory_trend)}"
+    return replace(grew, answer=explained, summary=f"{grew.summary}, {then}")
+
+
+def memory_outgrows_traffic(facts: Facts) -> Observation:
+    """Does the memory go on growing while the traffic does not?"""
+    explained = traffic_explains_growth(facts)
+    if explained.answer is None or facts.memory is None or worst(facts.memory) is None:
+        return unknown("the memory does not grow") if explained.answer is not None else explained
+    return replace(explained, answer=not explained.answer)
 
 
 def node_short_of_memory(facts: Facts) -> Observation:

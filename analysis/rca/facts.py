@@ -16,18 +16,22 @@ from analysis.workloads import owns
 from crds.v1alpha1.base import TargetRef, Window
 
 WARM_UP_SECONDS = 20.0
+LIVE_SECONDS = 60.0
+"""A container whose newest sample is older than this at the end of the window was gone by then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
     """Working set of a namespace's containers over the incident's window.
 
-    ``mine: bool[series]`` marks the containers of the incident's workload; all others are siblings, the control.
+    ``mine: bool[series]`` marks the living containers of the incident's workload; siblings are the control.
     """
 
     block: Block
     limit: Float64
     mine: Bool
+    own: Bool
+    """Containers of the workload, dead ones included."""
     growth: Growth
     before: Features
     """Before the onset."""
@@ -52,12 +56,19 @@ def memory_facts(block: Block, limits: Block, target: TargetRef, onset: float, q
         tuple(labels[name] for name in key): value for labels, value in zip(limits.labels, newest, strict=True)
     }
     limit = np.array([by_container.get(tuple(labels[name] for name in key), 0.0) for labels in block.labels])
-    mine = np.array([owns(target, labels["pod"]) for labels in block.labels], dtype=np.bool_)
+    looked_at = block.between(block.start, onset) if ended else block
+    end = min(onset, block.end) if ended else block.end
+    newest_sample = row_max(looked_at.offsets.astype(np.float64)) + block.start
+    # pods of earlier rollouts are still in the window; what they did is not what happens now
+    with np.errstate(invalid="ignore"):
+        live = newest_sample >= end - LIVE_SECONDS
+    own = np.array([owns(target, labels["pod"]) for labels in block.labels], dtype=np.bool_)
     return Memory(
         block=block,
         limit=np.nan_to_num(limit.astype(np.float64)),
-        mine=mine,
-        growth=measure(block.between(block.start, onset) if ended else block, WARM_UP_SECONDS),
+        mine=own & live,
+        own=own,
+        growth=measure(looked_at, WARM_UP_SECONDS),
         before=features(block.between(block.start, onset)),
         after=features(block.between(onset, block.end)),
         query=query,
@@ -71,6 +82,8 @@ class BeforeAfter:
     before: float
     after: float
     query: str
+    trend: float = 0.0
+    """Relative change from the first to the second half of the time since the onset."""
 
     @property
     def change(self) -> float:

@@ -24,6 +24,8 @@ MEMORY = "container_memory_working_set_bytes"
 LIMIT = "container_spec_memory_limit_bytes"
 STEP = 5.0
 RANGE_STEP = 15.0
+BEFORE_SECONDS = 300.0
+"""How far before the onset a rate is compared with: longer ago is another time of day, or another life."""
 LOOK_BACK = timedelta(minutes=10)
 MAX_WINDOW = timedelta(hours=1)
 
@@ -130,7 +132,15 @@ def _split(samples: Samples, row: int, onset: float, query: str, *, lowest: bool
         values = samples.values[own & side]
         return float(reduce(values)) if values.size else float("nan")
 
-    return BeforeAfter(before=one(samples.times < onset), after=one(samples.times >= onset), query=query)
+    recent = samples.times >= onset - BEFORE_SECONDS
+    middle = (onset + float(samples.times.max(initial=onset))) / 2
+    early, late = one((samples.times >= onset) & (samples.times < middle)), one(samples.times >= middle)
+    return BeforeAfter(
+        before=one((samples.times < onset) & recent),
+        after=one(samples.times >= onset),
+        query=query,
+        trend=late / early - 1 if early > 0 else float("nan"),
+    )
 
 
 async def _try(reading: Awaitable[T], missing: dict[str, None]) -> T | None:

@@ -67,7 +67,7 @@ def siblings_flat(facts: Facts) -> Observation:
     memory = facts.memory
     if memory is None:
         return unknown(NO_MEMORY)
-    siblings = ~memory.mine & np.isfinite(memory.after.slope.value) & (memory.after.count >= 3)
+    siblings = ~memory.own & np.isfinite(memory.after.slope.value) & (memory.after.count >= 3)
     if not siblings.any():
         return unknown("no sibling workloads to compare with")
     own = _own_rate(memory)
@@ -93,7 +93,7 @@ def siblings_grow_too(facts: Facts) -> Observation:
     memory = facts.memory
     if flat.answer is None or memory is None:
         return flat
-    rates = memory.after.slope.value[~memory.mine & np.isfinite(memory.after.slope.value)]
+    rates = memory.after.slope.value[~memory.own & np.isfinite(memory.after.slope.value)]
     alike = float((rates >= 0.5 * _own_rate(memory)).mean())
     return Observation(alike >= 0.5, f"{alike:.0%} of the siblings grow alike", query=flat.query, result=flat.result)
 

@@ -57,7 +57,7 @@ def _root_cause(cause: Cause, facts: Facts, seen: Observations) -> RootCause:
 
 def _refuted_summary(cause: Cause, refuters: list[Refuter]) -> str:
     """What was ruled out, and by which observation."""
-    return f"refuted: {cause.name} ({next(one.result for one in refuters if one.refuted)})"
+    return f"{cause.name} ({next(one.result for one in refuters if one.refuted)})"
 
 
 def confidence(cause: Cause, seen: Observations) -> int:

@@ -63,6 +63,15 @@ class Block:
         labels = tuple(self.labels[row] for row in index)
         return Block(labels, self.start, self.step, self.offsets[index], self.values[index])
 
+    def tail(self, seconds: float) -> Block:
+        """The last ``seconds`` as a block of their own."""
+        columns = min(max(1, round(seconds / self.step)), self.values.shape[1])
+        cut = self.values.shape[1] - columns
+        shift = np.float32(cut * self.step)
+        return Block(
+            self.labels, self.start + float(shift), self.step, self.offsets[:, cut:] - shift, self.values[:, cut:]
+        )
+
     def between(self, start: float, end: float) -> Block:
         """The same grid with all samples outside of ``[start, end)`` (Unix seconds) blanked."""
         inside = (self.offsets >= start - self.start) & (self.offsets < end - self.start)

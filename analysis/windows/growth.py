@@ -53,17 +53,19 @@ class Growth:
     """The same within this life only."""
 
 
-def measure(block: Block, warm_up: float) -> Growth:
+def measure(block: Block, warm_up: float, started: Float64 | None = None) -> Growth:
     """Find onset, slope and shape of the growth that is on at the end of each series.
 
     Args:
         block: one window, typically 15 minutes.
-        warm_up: seconds after a series' (or a new life's) first sample that are not looked at.
+        warm_up: seconds after a process' start that are not looked at.
+        started: when each process started (Unix seconds, NaN unknown). Without it a process counts as new when its
+            first sample comes late in the window, or when the value falls to another life's.
     """
     x, y, count = pack(block)
     if x.shape[0] == 0 or x.shape[1] < MIN_LINE:
         return _nothing(x.shape[0])
-    born = _birth(x, y, count, born_in_window=x[:, :1] > BIRTH_GAP_SECONDS)
+    born = _birth(x, y, count, np.full(len(x), np.nan) if started is None else started - block.start)
     usable = np.isfinite(x) & (x >= born[:, None])
     old = np.isfinite(x) & ~usable
     after_warm_up = usable & (x >= (born + np.where(born > 0, warm_up, 0.0))[:, None])
@@ -71,17 +73,16 @@ def measure(block: Block, warm_up: float) -> Growth:
     return _describe(block, x, y, after_warm_up, old, hinge)
 
 
-def _birth(x: Float64, y: Float64, count: Int64, *, born_in_window: Bool) -> Float64:
+def _birth(x: Float64, y: Float64, count: Int64, started: Float64) -> Float64:
     """Offset at which the newest life of each series began; 0 when it is older than the window."""
+    seen_late = np.where(x[:, 0] > BIRTH_GAP_SECONDS, x[:, 0], 0.0)
+    told = np.where(np.isfinite(started), np.maximum(started, 0.0), seen_late)
     with np.errstate(invalid="ignore"):
         fell = y[:, 1:] < RESET_RATIO * y[:, :-1]
     positions = np.where(fell, np.arange(1, y.shape[1])[None, :], 0)
     last_reset = positions.max(axis=1, initial=0)
-    born = np.where(
-        last_reset > 0,
-        np.take_along_axis(x, last_reset[:, None], axis=1)[:, 0],
-        np.where(born_in_window[:, 0], x[:, 0], 0.0),
-    )
+    fallen = np.where(last_reset > 0, np.take_along_axis(x, last_reset[:, None], axis=1)[:, 0], 0.0)
+    born = np.maximum(told, fallen)
     return np.where(count > 0, born, 0.0)
 
 

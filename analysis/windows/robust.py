@@ -114,7 +114,7 @@ def _pick(ordered: Float64, rank: Float64, pairs: Float64) -> Float64:
 
 def features(block: Block, seconds: float | None = None) -> Features:
     """Level, spread and slope of the last ``seconds`` of a block (1 m, 5 m, 15 m), or of all of it."""
-    window = block if seconds is None else block.between(block.end - seconds, block.end)
+    window = block if seconds is None else block.tail(seconds)
     x, y, count = pack(window)
     last_index = np.maximum(count - 1, 0)[:, None]
     some = count > 0

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from analysis.contract import DetectRequest, DetectResponse, SourceHealth
 from controllers.detection.decide import Decision, Limits, NewIncident, Refresh, decide
 from controllers.detection.signals import api_signals
-from controllers.detection.topology import Owners, PodStore, build_topology
+from controllers.detection.topology import Owners, PodStore, build_topology, topology_digest
 from controllers.kube.errors import AlreadyExists, Conflict, NotFound
 from controllers.kube.events import NORMAL, WARNING
 from controllers.runtime.analysis import Analysis, TopologyUnknown
@@ -71,7 +71,7 @@ class Detection:
         self._report_sources(response.sources)
         incidents = [item for space in self._spaces for item in self._context.kube.list_all(Incident, space)]
         decision = decide(
-            response,
+            self._visible(response),
             incidents,
             self._absent_since,
             self._context.now(),
@@ -85,20 +85,33 @@ class Detection:
     def _ask(self) -> DetectResponse:
         if self.pods.relist(self._context.kube, self._spaces):
             self._owners.preload(self._spaces)
-        pods = self.pods.snapshot()
-        topology = build_topology(pods, self._owners.workload)
+        pods, workload = self.pods.snapshot(), self._owners.workload
+        digest = topology_digest(pods, workload)
+        changed = digest != self._known_digest
         request = DetectRequest(
             cluster=self._context.settings.cluster_name,
-            topology_digest=topology.digest,
-            topology=None if topology.digest == self._known_digest else topology,
-            signals=api_signals(pods, self._owners.workload, self._context.now()),
+            topology_digest=digest,
+            topology=build_topology(pods, workload, digest) if changed else None,
+            signals=api_signals(pods, workload, self._context.now()),
         )
         try:
             response = self._analysis.detect(request)
         except TopologyUnknown:
-            response = self._analysis.detect(request.model_copy(update={"topology": topology}))
-        self._known_digest = topology.digest
+            whole = request.model_copy(update={"topology": build_topology(pods, workload, digest)})
+            response = self._analysis.detect(whole)
+        self._known_digest = digest
         return response
+
+    def _visible(self, response: DetectResponse) -> DetectResponse:
+        """Only faults whose Incident we can see afterwards: without that, each round would open another one."""
+        watched = self._context.settings.namespaces
+        if not watched:
+            return response
+        home = self._context.settings.namespace
+        seen = tuple(item for item in response.candidates if (item.target.namespace or home) in watched)
+        if len(seen) < len(response.candidates):
+            log.debug("%d faults outside the watched namespaces left out", len(response.candidates) - len(seen))
+        return response.model_copy(update={"candidates": seen})
 
     def _write(self, decision: Decision) -> None:
         steps: list[NewIncident | Refresh] = [*decision.create, *decision.refresh]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import threading
 from collections import OrderedDict
@@ -124,19 +123,37 @@ class Owners:
             self._of.popitem(last=False)
 
 
-def build_topology(pods: Iterable[PodRecord], workload: Callable[[PodRecord], TargetRef]) -> Topology:
-    """The running pods with their workloads; equal pods give an equal digest, in whatever order they came."""
-    facts = tuple(
-        PodFact(
-            namespace=pod.namespace,
-            name=pod.name,
-            uid=pod.uid,
-            workload=workload(pod),
-            node=pod.node,
-            containers=pod.containers,
-        )
-        for pod in sorted(pods, key=lambda item: (item.namespace, item.name))
-        if not pod.terminal
+Workload = Callable[[PodRecord], TargetRef]
+
+
+def topology_digest(pods: Iterable[PodRecord], workload: Workload) -> str:
+    """Equal running pods give an equal digest; ``pods`` come ordered, as :meth:`PodStore.snapshot` gives them.
+
+    Computed in every round, so it hashes text instead of building the facts, which are sent only when it changes.
+    """
+    digest = hashlib.sha256()
+    for pod in pods:
+        if not pod.terminal:
+            owner = workload(pod)
+            fields = (pod.namespace, pod.name, pod.uid, owner.kind, owner.name, owner.uid, pod.node, *pod.containers)
+            digest.update("\0".join(fields).encode() + b"\n")
+    return f"sha256:{digest.hexdigest()}"
+
+
+def build_topology(pods: Iterable[PodRecord], workload: Workload, digest: str) -> Topology:
+    """The running pods with their workloads, as they are sent."""
+    return Topology(
+        digest=digest,
+        pods=tuple(
+            PodFact(
+                namespace=pod.namespace,
+                name=pod.name,
+                uid=pod.uid,
+                workload=workload(pod),
+                node=pod.node,
+                containers=pod.containers,
+            )
+            for pod in pods
+            if not pod.terminal
+        ),
     )
-    canonical = json.dumps([fact.model_dump(mode="json") for fact in facts], sort_keys=True, separators=(",", ":"))
-    return Topology(digest=f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}", pods=facts)

@@ -6,6 +6,9 @@ refuse is in fact refused. The second is a server-side dry run of a restart whos
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Callable
 from typing import Any
 
 from controllers.kube.api import Kube
@@ -21,6 +24,8 @@ from controllers.runtime.errors import Terminal, Waiting
 from controllers.runtime.names import field_manager
 from crds.v1alpha1.digest import ACTION_ID_ANNOTATION, RESTARTED_AT_ANNOTATION
 
+log = logging.getLogger(__name__)
+
 EXECUTOR_POLICY = "iirp-executor"
 VALIDATING = ("iirp-approvals", "iirp-actionplans", EXECUTOR_POLICY, "iirp-executor-stop", "iirp-grants")
 MUTATING = ("iirp-decisions",)
@@ -28,6 +33,7 @@ UNGRANTED = "act-0000000000000000"
 """No action hashes to this in practice, and the approval controller grants only what a plan names."""
 MANAGER = field_manager("execution")
 RETRY = 10.0
+POLL = 1.0
 GRANT_RETRY = 0.5
 HINT = "install the chart's admission policies (they come with it) before the executor"
 
@@ -46,6 +52,28 @@ def check_objects(kube: Kube) -> None:
     problems += [problem for name in MUTATING for problem in _mutating_problems(kube, name)]
     if problems:
         raise AdmissionNotEnforced("AdmissionNotEnforced", f"{'; '.join(problems)}: {HINT}")
+
+
+def await_objects(
+    kube: Kube,
+    patience: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """:func:`check_objects`, with patience: Helm starts Deployments a moment before it creates the policies.
+
+    Raises:
+        AdmissionNotEnforced: still so after ``patience`` seconds.
+    """
+    deadline = clock() + patience
+    while True:
+        try:
+            return check_objects(kube)
+        except AdmissionNotEnforced as error:
+            if clock() >= deadline:
+                raise
+            log.warning("waiting: %s", error, extra={"reason": error.reason})
+        sleep(POLL)
 
 
 def check_effect(kube: Kube, namespace: str, deployment: str) -> None:

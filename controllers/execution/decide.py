@@ -104,7 +104,7 @@ def _begin(observed: Observed, now: datetime) -> Step:
         return Nothing()
     refusal = _refusal(observed, approval, now) or _superseded(observed) or _changed(observed, approval)
     if refusal:
-        return Record(_never_begun(*refusal, now))
+        return Record(never_begun(*refusal, now))
     if waiting := _hold(observed):
         return waiting
     results = [_intent(observed, action, now) for action in observed.plan.spec.actions]
@@ -256,7 +256,8 @@ def _succeeded(execution: ExecutionStatus, result: ActionResult, live: Live, now
     return _replace(execution, done, ActionPhase.SUCCEEDED, "RolledOut", f"done: {live.summary}", now)
 
 
-def _never_begun(reason: str, message: str, now: datetime) -> ExecutionStatus:
+def never_begun(reason: str, message: str, now: datetime) -> ExecutionStatus:
+    """Refused before any intent: no action has a result."""
     return _status(ActionPhase.REFUSED, reason, message, [], now, now)
 
 

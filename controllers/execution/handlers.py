@@ -9,14 +9,17 @@ from controllers.runtime.controller import Context, Controller, Watch, list_keys
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.approval import Approval
 
+PATIENCE = 20.0
+"""Seconds that an installation in progress is given to create the admission policies."""
+
 
 def build(context: Context) -> Controller:
     """Keys are ActionPlans; an Approval has its plan's name.
 
     Raises:
-        Terminal: the admission policies of the chart are missing or do not deny.
+        AdmissionNotEnforced: the admission policies of the chart are missing or do not deny.
     """
-    admission.check_objects(context.kube)
+    admission.await_objects(context.kube, PATIENCE)
     return Controller(
         name="execution",
         reconcile=ExecutionReconciler(context).reconcile,

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from controllers.execution import admission
 from controllers.execution.admission import AdmissionNotEnforced
-from controllers.execution.decide import Begin, Nothing, Record, Wait, Write, decide, refused, written
+from controllers.execution.decide import Begin, Nothing, Record, Wait, Write, decide, never_begun, refused, written
 from controllers.execution.gather import may_concern_us, observe
 from controllers.execution.target import patch_of
 from controllers.kube.errors import Conflict, Forbidden, Invalid
@@ -92,8 +92,7 @@ class ExecutionReconciler:
             self._tell_waiting(plan, waiting.reason, waiting.message)
             raise waiting from error
         except Invalid as error:
-            ended = {"phase": ActionPhase.REFUSED, "reason": "DryRunRejected", "finished_at": now, "actions": []}
-            self._record(plan, status.model_copy(update={**ended, "message": error.message[:500]}))
+            self._record(plan, never_begun("DryRunRejected", error.message, now))
             return
         self._record(plan, status)
 

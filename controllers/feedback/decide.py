@@ -1,7 +1,8 @@
 """What to do next about an executed plan's verification. Pure.
 
-Missing data is never good data (S11): without an answer until the end of the window, and the grace after it, the
-verdict is ``Inconclusive``, with the reason why nothing was known.
+Missing data is never good data (S11): without a usable answer until the end of the window and the grace after it, the
+verdict is ``Inconclusive``, with the reason why nothing was known. The grace also covers samples on their way: from the
+end of the window on the server judges as soon as its data suffice, and only the last question asks it to give up.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
 
 @dataclass(frozen=True)
 class Timing:
-    """How long to look, and how long after that to keep asking an analysis server that does not answer."""
+    """How long to look, and how long after that to keep asking where no verdict could be reached."""
 
     window: timedelta
     grace: timedelta
@@ -36,20 +37,12 @@ class Nothing:
 
 @dataclass(frozen=True)
 class Ask:
-    """Ask the analysis server; ``last`` when an answer without a verdict has to end it."""
+    """Ask the analysis server; a ``final`` request ends it, whatever comes back."""
 
     request: VerifyRequest
-    last: bool
 
 
-@dataclass(frozen=True)
-class GiveUp:
-    """Nobody answered in time."""
-
-    status: VerificationStatus
-
-
-Step = Nothing | Ask | GiveUp
+Step = Nothing | Ask
 
 
 def decide(plan: ActionPlan, incident: Incident, timing: Timing, now: datetime) -> Step:
@@ -62,35 +55,21 @@ def decide(plan: ActionPlan, incident: Incident, timing: Timing, now: datetime) 
     window = verification.window if verification is not None else None
     # A window that was begun stays as it was announced, whatever the configuration says now.
     window = window or Window(start=execution.finished_at, end=execution.finished_at + timing.window)
-    if now > window.end + timing.grace:
-        waited = f"no usable answer from the analysis server until {window.end + timing.grace:%H:%M:%SZ}"
-        last = verification.message if verification is not None else ""
-        message = clip(VerificationStatus, "message", f"{waited}; {last}" if last else waited)
-        return GiveUp(
-            VerificationStatus(
-                verdict=Verdict.INCONCLUSIVE,
-                reason="AnalysisUnreachable",
-                message=message,
-                window=window,
-                completed_at=now,
-            )
-        )
-    over = now >= window.end
     request = VerifyRequest(
         incident=facts(incident),
         actions=tuple(plan.spec.actions),
         executed_at=execution.finished_at,
         window=window,
-        final=over,
+        final=now >= window.end + timing.grace,
     )
-    return Ask(request, last=over)
+    return Ask(request)
 
 
 def answered(step: Ask, answer: VerifyResponse, now: datetime) -> VerificationStatus:
     """The answer as status. A final question that is not judged is ``Inconclusive``."""
     # Data of somebody else: what is no CamelCase word would be refused by the API server, and the verdict lost with it.
     verdict, reason = answer.verdict, answer.reason if _WORD.fullmatch(answer.reason) else "Answered"
-    if verdict is None and step.last:
+    if verdict is None and step.request.final:
         verdict, reason = Verdict.INCONCLUSIVE, "NoVerdict"
     return VerificationStatus(
         verdict=verdict,
@@ -102,14 +81,16 @@ def answered(step: Ask, answer: VerifyResponse, now: datetime) -> VerificationSt
     )
 
 
-def unanswered(plan: ActionPlan, step: Ask, reason: str, message: str) -> VerificationStatus:
-    """Still measuring, and why there is nothing to show: visible at once, not only at the end."""
-    before = plan.status.verification
+def unanswered(plan: ActionPlan, step: Ask, reason: str, message: str, now: datetime) -> VerificationStatus:
+    """Why there is nothing to show: visible at once. After the last question it is ``Inconclusive``."""
+    before, final = plan.status.verification, step.request.final
     return VerificationStatus(
+        verdict=Verdict.INCONCLUSIVE if final else None,
         reason=reason,
         message=clip(VerificationStatus, "message", message),
         window=step.request.window,
         measurements=before.measurements if before is not None else [],
+        completed_at=now if final else None,
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from controllers.feedback.decide import Ask, GiveUp, Nothing, Timing, answered, decide, unanswered
+from controllers.feedback.decide import Ask, Nothing, Timing, answered, decide, unanswered
 from controllers.runtime.analysis import Analysis
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import Retryable, Terminal
@@ -47,22 +47,19 @@ class FeedbackReconciler:
         match step:
             case Nothing():
                 return Done()
-            case GiveUp(status=status):
-                self._write(plan, status)
-                return Done()
             case Ask():
-                status = self._ask(plan, step)
+                status = self._ask(plan, step, now)
                 self._write(plan, status)
                 return Done() if status.verdict is not None else Requeue(self._interval)
 
-    def _ask(self, plan: ActionPlan, step: Ask) -> VerificationStatus:
+    def _ask(self, plan: ActionPlan, step: Ask, now: datetime) -> VerificationStatus:
         """An unreachable or refusing server is a reason in the status; asking goes on until the grace is over."""
         try:
             answer = self._analysis.verify(step.request)
         except (Retryable, Terminal) as error:
             self._context.metrics.failed(error.reason)
-            return unanswered(plan, step, error.reason, error.message)
-        return answered(step, answer, self._context.now().replace(microsecond=0))
+            return unanswered(plan, step, error.reason, error.message, now)
+        return answered(step, answer, now)
 
     def _write(self, plan: ActionPlan, status: VerificationStatus) -> None:
         if status == plan.status.verification:

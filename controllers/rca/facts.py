@@ -40,7 +40,7 @@ class Facts:
 
     def read(self, what: str, reader: Callable[[], Raw]) -> Raw:
         """Run ``reader``; a refusal or an absence is recorded, an outage is raised (the queue tries again)."""
-        return next(iter(self.read_list(what, lambda: [reader()])))
+        return next(iter(self.read_list(what, lambda: [reader()])), {})
 
     def read_list(self, what: str, reader: Callable[[], list[Raw]]) -> list[Raw]:
         """Like :meth:`read`, for lists."""
@@ -57,18 +57,12 @@ def gather(kube: Kube, target: TargetRef, window: Window) -> Facts:
     workload = _workload(kube, target, facts)
     selector = _selector(workload)
     bodies = _pods(kube, target, selector, facts)
-    names = {target.name, *(body["metadata"]["name"] for body in bodies)}
-    if target.kind == "Deployment" and workload:
-        sets = facts.read_list("replicasets", lambda: kube.list_raw(REPLICASETS, target.namespace, labels=selector))
-        own = [
-            body
-            for body in sets
-            if (owner := controller_of(body)) is not None and owner.uid == workload["metadata"]["uid"]
-        ]
-        own_names = {body["metadata"]["name"] for body in own}
-        bodies = [body for body in bodies if (owner := controller_of(body)) is None or owner.name in own_names]
-        names |= own_names
-        facts.changes = changes_of(target, workload, own, window)
+    sets = _replica_sets(kube, target, workload, selector, facts)
+    if sets:
+        own = {body["metadata"]["name"] for body in sets}
+        bodies = [body for body in bodies if (owner := controller_of(body)) is not None and owner.name in own]
+        facts.changes = changes_of(target, workload, sets, window)
+    names = {target.name, *(body["metadata"]["name"] for body in (*bodies, *sets))}
     facts.replicas = (workload.get("spec") or {}).get("replicas")
     facts.pods = tuple(pod_state(pod_record(body)) for body in bodies[:MAX_PODS])
     listed = facts.read_list("events", lambda: kube.list_raw(CORE_EVENTS, target.namespace or "default"))
@@ -122,6 +116,15 @@ def _workload(kube: Kube, target: TargetRef, facts: Facts) -> dict[str, Any]:
         facts.missing.append(f"{target.short()}: it was deleted and created anew since")
         return {}
     return body
+
+
+def _replica_sets(kube: Kube, target: TargetRef, workload: Raw, selector: str, facts: Facts) -> list[Raw]:
+    """Those of the Deployment itself: another one may have the same labels."""
+    if target.kind != "Deployment" or not workload:
+        return []
+    found = facts.read_list("replicasets", lambda: kube.list_raw(REPLICASETS, target.namespace, labels=selector))
+    uid = workload["metadata"]["uid"]
+    return [body for body in found if (owner := controller_of(body)) is not None and owner.uid == uid]
 
 
 def _selector(workload: Mapping[str, Any]) -> str:

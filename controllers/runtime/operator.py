@@ -57,6 +57,7 @@ def run(controller: Controller, context: Context) -> None:
         while not watch(controller, context, queue):
             log.error("watching ended unexpectedly; starting again in %.0f s", RESTART_DELAY)
             time.sleep(RESTART_DELAY)
+            wait_for_apis(context, controller)
     finally:
         pool.stop()
         log.info("stopped")

@@ -67,12 +67,9 @@ class PolicyRule(ApiModel):
     """How long a decision may be waited for, and used."""
     limits: PolicyLimits = PolicyLimits()
 
-    cel_rules: ClassVar[tuple[tuple[str, str], ...]] = (
-        (
-            "!has(self.expiresAfter) || (duration(self.expiresAfter) >= duration('1s')"
-            " && duration(self.expiresAfter) <= duration('24h'))",
-            "expiresAfter must be between 1s and 24h",
-        ),
+    cel_rules: ClassVar[tuple[tuple[str, str], ...]] = tuple(
+        (f"duration(self.expiresAfter) {bound}", "expiresAfter must be between 1s and 24h")
+        for bound in (">= duration('1s')", "<= duration('24h')")
     )
 
 

@@ -171,8 +171,9 @@ class RCAReport(Resource):
         short="rcar",
         columns=(
             Column(name="State", path=".status.state"),
-            Column(name="Cause", path=".status.cause"),
+            Column(name="Cause", path=".status.rootCauses[0].kind"),
             Column(name="Conf", path=".status.confidencePercent", type="integer"),
+            Column(name="Summary", path=".status.cause", wide=True),
             Column(name="Method", path=".status.method", wide=True),
             Column(name="Model", path=".status.model", wide=True),
             Column(name="Age", path=".metadata.creationTimestamp", type="date"),

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from demo import platform
 from demo.driver import people
-from demo.driver.baseline import wait_for_baseline
+from demo.driver.baseline import needs, wait_for_baseline
 from demo.driver.chain import printable
 from demo.driver.errors import DemoFailed
+from demo.driver.kubectl import Kubectl
 from demo.driver.shop import NAMESPACE, Shop
 from demo.driver.story import Outcome, Scenario, Story
 from demo.driver.tell import Teller, clock
 from demo.platform import Platform
+from images.build import Built
 
 __all__ = ["run"]
 
-_BASELINE_TIMEOUT = 120.0
+_BASELINE_TIMEOUT = 180.0
 
 
 def run(name: str, approve: str, teller: Teller, values: Sequence[Path] = ()) -> bool:
@@ -28,21 +30,29 @@ def run(name: str, approve: str, teller: Teller, values: Sequence[Path] = ()) ->
             f"first run on this machine: {', '.join(missing)} are built from source, about 10 minutes on 2 cores"
         )
     teller.heading("A cluster, and the platform on it" + ("" if missing else "  (about 1½ minutes)"))
-    stage = platform.up(name, values=values)
+    stage = platform.up(name, values=values, meanwhile=_open_shop)
     shop = Shop(stage.kubectl)
     alice, bob = (people.as_user(stage.provider, stage.kubeconfig, user) for user in ("alice", "bob"))
     story = Story(stage.kubectl, alice, bob, teller, approve)
-    teller.heading("A shop: frontend → checkout → payments, and a catalogue  (about half a minute)")
-    shop.deploy(stage.images["shop"].reference)
+    teller.heading("A shop: frontend → checkout → payments, and a catalogue  (about a minute)")
     shop.wait()
     story.prepare()
     teller.output(stage.kubectl.run("get", "pods", "-n", NAMESPACE))
     pods = len(shop.pods("payments"))
-    wait_for_baseline(stage.external.urls.prometheus, stage.external.urls.loki, pods, _BASELINE_TIMEOUT, teller.line)
+    urls = stage.external.urls
+    teller.line("its normal state is being learned: a change needs a before")
+    wait_for_baseline(needs(urls.prometheus, urls.loki, pods), _BASELINE_TIMEOUT, teller.line)
     teller.heading("The incident  (about 2½ minutes)")
     outcome = story.run(Scenario())
     _ending(stage, outcome, teller)
     return outcome.succeeded
+
+
+def _open_shop(kubectl: Kubectl, images: Mapping[str, Built]) -> None:
+    """As early as possible: the longer the shop has run, the better its normal state is known."""
+    shop = Shop(kubectl)
+    shop.namespace()
+    shop.deploy(images["shop"].reference)
 
 
 def _ending(stage: Platform, outcome: Outcome, teller: Teller) -> None:

@@ -80,8 +80,11 @@ class Bringup:
         credentials.create(layout)
         layout.audit_log.parent.mkdir(parents=True, exist_ok=True)
         for path, content in config.files(layout, runtime.snapshotter(layout), debian.CNI_BIN).items():
-            (layout.config / path).parent.mkdir(parents=True, exist_ok=True)
-            (layout.config / path).write_text(content)
+            file = layout.config / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            # kube-proxy watches its file, and ends when somebody writes to it, be it the same content.
+            if not file.exists() or file.read_text() != content:
+                file.write_text(content)
 
     def _namespaces(self) -> None:
         self._node().start(self._toolchain.ensure("pause"), sys.executable)
@@ -101,7 +104,14 @@ class Bringup:
         self._start("kube-controller-manager", "kube-scheduler")
 
     def _agents(self) -> None:
-        self._start("kubelet", "kube-proxy")
+        layout = self._layout()
+        client = KubeClient(layout)
+        self._start("kubelet")
+        self._table.wait_ready("kubelet", lambda: client.node_address(layout.node) is not None, _START_TIMEOUT)
+        # Not before: a proxy that has seen the node without its address ends when it learns of it, to be restarted.
+        self._start("kube-proxy")
+        health = f"http://{layout.node_ip}:10256/healthz"
+        self._table.wait_ready("kube-proxy", lambda: answers(health), _START_TIMEOUT)
 
     def _dns(self) -> None:
         layout = self._layout()
@@ -118,6 +128,8 @@ class Bringup:
         # Pods are refused until their namespace has its ServiceAccount.
         account = "/api/v1/namespaces/default/serviceaccounts/default"
         self._table.wait_ready("kube-controller-manager", lambda: client.exists(account), _START_TIMEOUT)
+        for name in COMPONENTS:  # one that started and ended later must not go unnoticed
+            self._table.wait_ready(name, lambda: True, 0.0)
 
     def _start(self, *names: str) -> None:
         layout = self._layout()

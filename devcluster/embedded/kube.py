@@ -47,6 +47,15 @@ class KubeClient:
             return False
         return is_ready(node.json()) and uids(bound.json()) <= uids(known.json())
 
+    def node_address(self, name: str) -> str | None:
+        """The node's internal address, None while it is not registered with one."""
+        try:
+            node = self._session.get(f"{self._server}/api/v1/nodes/{name}", timeout=_TIMEOUT)
+        except requests.RequestException:
+            return None
+        addresses = node.json().get("status", {}).get("addresses", []) if node.status_code == 200 else []
+        return next((str(entry["address"]) for entry in addresses if entry["type"] == "InternalIP"), None)
+
     def exists(self, path: str) -> bool:
         """Whether there is an object at the path."""
         return self._session.get(f"{self._server}{path}", timeout=_TIMEOUT).status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -188,7 +189,7 @@ def resting(cluster: Cluster, *controllers: str) -> Iterator[None]:
     if names:
         selector = f"{LABEL} in ({', '.join(controllers)})"
         cluster.ok("scale", "-n", SYSTEM, "--replicas=0", *names)
-        cluster.ok("wait", "pod", "-n", SYSTEM, "-l", selector, "--for=delete", "--timeout=60s", timeout=70)
+        eventually(lambda: not cluster.list("pods", SYSTEM, selector), within=90, what=f"pods of {controllers} to end")
     try:
         yield
     finally:
@@ -205,3 +206,11 @@ def scratch_namespace(cluster: Cluster, name: str) -> Iterator[str]:
     cluster.apply(*namespace_bindings(name, SYSTEM))
     yield name
     cluster.ok("delete", "namespace", name, "--wait=false")
+
+
+def set_status(cluster: Cluster, kind: str, name: str, namespace: str, user: str | None, **status: Any) -> Any:
+    """Server-side apply to the status subresource, as the controllers do it."""
+    metadata = {"name": name} | ({"namespace": namespace} if kind != "ActionPolicy" else {})
+    body = {"apiVersion": API, "kind": kind, "metadata": metadata, "status": status}
+    apply = ("apply", "--server-side", "--force-conflicts", "--subresource=status", "-f", "-")
+    return cluster.kubectl(*apply, stdin=json.dumps(body), as_user=user)

@@ -59,7 +59,12 @@ def chain(cluster: Cluster, namespace: str) -> str:
             "incident",
             {"state": "AwaitingApproval", "severity": "high"},
         ),
-        (report(namespace, name), "incident", "rca", {"state": "Complete", "cause": CAUSE, "confidencePercent": 84}),
+        (
+            report(namespace, name),
+            "incident",
+            "rca",
+            {"state": "Complete", "cause": CAUSE, "confidencePercent": 84, "rootCauses": [ROOT]},
+        ),
         (
             plan(namespace, account("incident"), f"{name}-1", summary="Restart deploy/payments"),
             "incident",
@@ -75,6 +80,13 @@ def chain(cluster: Cluster, namespace: str) -> str:
 
 
 CAUSE = "memory grows since rev 7"
+ROOT = {
+    "id": "leak",
+    "kind": "MemoryLeak",
+    "summary": CAUSE,
+    "target": {"kind": "Deployment", "name": "payments"},
+    "confidencePercent": 84,
+}
 
 
 @pytest.mark.parametrize("kind", ["incidents", "rcareports", "actionplans", "approvals"])
@@ -93,11 +105,12 @@ def test_the_whole_story_is_one_command(cluster: Cluster, chain: str) -> None:
         "actionplan.iirp.io/payments-leak-x7k2q-1",
         "approval.iirp.io/payments-leak-x7k2q-1",
         "Restart deploy/payments",
-        CAUSE,
+        "MemoryLeak",
     ):
         assert part in shown
-    wide = cluster.ok("get", "aplan", "-n", chain, "-o", "wide")
-    assert "HumanApproval" in wide
+    assert "actionpolicy" not in shown
+    assert "HumanApproval" in cluster.ok("get", "aplan", "-n", chain, "-o", "wide")
+    assert CAUSE in cluster.ok("get", "rcar", "-n", chain, "-o", "wide")
 
 
 def test_states_are_field_selectors(cluster: Cluster, chain: str) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from demo import platform
 from demo.driver.kubectl import Kubectl
 from images.build import Built
@@ -37,9 +39,10 @@ class Loader:
 
 
 def test_every_image_is_named_with_its_content_tag() -> None:
-    values = platform.image_values(BUILT)
+    values = platform.chart_values(BUILT, ["/logs/kubelet.log"])
     assert values["image"] == {"repository": "localhost/iirp/controllers", "tag": "t-controllers"}
     assert values["telemetry"]["images"]["nodeExporter"]["tag"] == "t-node-exporter"
+    assert values["telemetry"]["logs"]["node"]["files"] == ["/logs/kubelet.log"]
 
 
 def test_only_images_that_a_node_lacks_are_loaded() -> None:
@@ -48,3 +51,12 @@ def test_only_images_that_a_node_lacks_are_loaded() -> None:
     nodes = Nodes(references, [name for name in references if "otelcol" not in name])
     platform._load(cast(Any, loader), cast(Kubectl, nodes), BUILT)
     assert loader.loaded == ["otelcol.tar"]
+
+
+def test_what_fails_in_the_background_is_raised_where_it_is_needed() -> None:
+    def fail() -> int:
+        raise ValueError("no disk")
+
+    with pytest.raises(ValueError, match="no disk"):
+        platform._later(fail).result(timeout=5)
+    assert platform._later(lambda: 7).result(timeout=5) == 7

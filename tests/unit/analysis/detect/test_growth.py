@@ -44,6 +44,8 @@ LEAKS = {
     "five minutes old": (leak(600.0, per_minute=30.0), {}),
     "slow": (leak(300.0, per_minute=4.0, base=100.0), {}),
     "from the start of the pod": (leak(600.0, per_minute=30.0), {"first": 600.0}),
+    "a minute after the start of the pod": (leak(845.0, per_minute=36.0), {"first": 775.0}),
+    "soon after the start of the pod": (leak(740.0, per_minute=36.0), {"first": 720.0}),
     "sampled every 5 s": (leak(850.0), {"every": 5.0}),
     "sampled every 15 s": (leak(810.0), {"every": 15.0}),
     "noisy": (leak(780.0), {"noise": 1.5}),
@@ -136,6 +138,12 @@ def test_a_leak_goes_on_after_the_kill_that_it_led_to(rule: GrowthRule) -> None:
     killed = [signal("OOMKilled", POD, END - 400.0)]
     assert findings(rule, observed({POD: sampled(shape)})) == ()
     assert len(findings(rule, observed({POD: sampled(shape)}, signals=killed))) == 1
+
+
+@pytest.mark.parametrize(("age", "called"), [(5000.0, True), (95.0, False)])
+def test_an_old_container_that_the_agent_saw_late_is_not_a_new_one(rule: GrowthRule, age: float, called: bool) -> None:
+    series = {POD: sampled(leak(845.0), first=800.0)}
+    assert bool(findings(rule, observed(series, started={POD: END - age}))) == called
 
 
 def test_no_data_is_no_answer(rule: GrowthRule) -> None:

@@ -23,9 +23,7 @@ def quantile(rules: RuleSet) -> QuantileRule:
 
 
 def rates(values: dict[tuple[str, ...], np.ndarray]) -> Rates:
-    labels = tuple(
-        {"namespace": "shop", "pod": key[0], **({"le": key[1]} if len(key) > 1 else {})} for key in values
-    )
+    labels = tuple({"namespace": "shop", "pod": key[0], **({"le": key[1]} if len(key) > 1 else {})} for key in values)
     return Rates(labels, TIMES, np.array(list(values.values())).reshape(len(values), TIMES.size))
 
 

@@ -30,6 +30,8 @@ def test_a_jump_that_stays_is_called_with_its_moment(rule: StepRule, at: float) 
     [
         ("flat", flat(), {}),
         ("leak", leak(840.0), {}),
+        ("leak for minutes", leak(680.0, 36.0), {"every": 12.0}),
+        ("fast leak", leak(800.0, 70.0), {}),
         ("small", step(850.0, 42.0, 80.0), {}),
         ("came back", pulse(800.0, 850.0, 42.0, 180.0), {}),
         ("new pod fills its memory", warm_up(760.0, 180.0, 8.0), {"first": 760.0}),

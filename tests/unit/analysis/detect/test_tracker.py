@@ -41,7 +41,9 @@ OFF = Evaluation((), FRESH)
 BLIND = Evaluation((), frozenset())
 
 
-def play(rules: RuleSet, *steps: tuple[float, Evaluation | None], gone_at: float = float("inf"), signals=()) -> list[int]:
+def play(
+    rules: RuleSet, *steps: tuple[float, Evaluation | None], gone_at: float = float("inf"), signals=()
+) -> list[int]:
     """Number of candidates after each evaluation."""
     tracks, seen = {}, []
     for now, evaluation in steps:

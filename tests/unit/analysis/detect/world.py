@@ -29,7 +29,9 @@ def pods(*names: str) -> dict:
     }
 
 
-def observed(series: Mapping[str, tuple], *, now: float = END, limit: float = LIMIT, signals=(), known=None) -> Observed:
+def observed(
+    series: Mapping[str, tuple], *, now: float = END, limit: float = LIMIT, signals=(), known=None, started=None
+) -> Observed:
     """Working sets by pod name, each beside its limit."""
     keyed = {(pod, "app"): samples for pod, samples in series.items()}
     limits = {key: (times, np.full(len(times), limit * MIB)) for key, (times, _) in keyed.items()}
@@ -37,6 +39,7 @@ def observed(series: Mapping[str, tuple], *, now: float = END, limit: float = LI
         now=now,
         pods=pods(*series) if known is None else pods(*known),
         signals=tuple(signals),
+        started={("shop", pod, "app"): at for pod, at in (started or {}).items()},
         blocks={
             "container_memory_working_set_bytes": block(keyed, end=now),
             "container_spec_memory_limit_bytes": block(limits, end=now),

@@ -153,6 +153,14 @@ def test_s3_who_counts(
     assert bool(room.grants) is (state is ApprovalState.APPROVED)
 
 
+def test_s3_the_requester_never_counts_whoever_it_is() -> None:
+    room = Room()
+    room.raw("approvals", PLAN)["spec"]["requestedBy"] = "carol"
+    say(room.kube, "carol", APPROVE)
+    room.run()
+    assert (room.state[0], room.approval.status.approvals) == (ApprovalState.PENDING, "0/1")
+
+
 def test_the_requester_may_withdraw() -> None:
     room = Room()
     room.raw("approvals", PLAN)["spec"]["requestedBy"] = "carol"

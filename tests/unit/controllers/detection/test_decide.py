@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +23,7 @@ def candidate(kind: str = "MemoryLeak", **changes: Any) -> Candidate:
         "type": kind,
         "scope": Scope.WORKLOAD,
         "target": TARGET,
-        "fingerprint": FINGERPRINT if kind == "MemoryLeak" else f"{abs(hash(kind)):016x}"[:16],
+        "fingerprint": FINGERPRINT if kind == "MemoryLeak" else hashlib.sha256(kind.encode()).hexdigest()[:16],
         "severity": Severity.HIGH,
         "confidence_percent": 90,
         "rule": kind.lower(),

@@ -26,7 +26,7 @@ from tests.unit.controllers.detection.test_decide import candidate
 class World:
     """One detection controller and all around it."""
 
-    def __init__(self, **settings: float) -> None:
+    def __init__(self, **settings: float | str) -> None:
         self.now = START
         self.kube = FakeKube(lambda: self.now)
         self.kube.add_raw(REPLICASETS, replica_set())
@@ -178,6 +178,15 @@ def test_a_storm_is_written_within_the_budget_and_completed_later() -> None:
     for _ in range(4):
         world.round(60)
     assert len(world.incidents()) == 25
+
+
+@pytest.mark.parametrize(("namespaces", "opened"), [("shop", 1), ("other", 0), ("", 1)])
+def test_faults_outside_the_watched_namespaces_open_nothing(namespaces: str, opened: int) -> None:
+    world = World(watch_namespaces=namespaces)
+    world.candidates = [candidate()]
+    world.round()
+    world.round()
+    assert len(world.incidents()) == opened
 
 
 def test_the_budget_counts_a_sliding_minute() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from controllers.detection.topology import RELIST, Owners, PodStore, build_topology
+from controllers.detection.topology import RELIST, Owners, PodStore, build_topology, topology_digest
 from controllers.kube.errors import Forbidden, KubeError
 from controllers.kube.facts import pod_record
 from controllers.kube.resources import PODS, REPLICASETS
@@ -95,10 +95,18 @@ def test_preloading_learns_all_and_a_refusal_is_no_end() -> None:
     Owners(kube).preload((None,))
 
 
-def test_equal_pods_have_an_equal_digest_in_any_order_and_ended_ones_do_not_count() -> None:
+def test_equal_pods_have_an_equal_digest_and_ended_ones_do_not_count() -> None:
     owners = Owners(FakeKube())
-    one, two = pod_record(pod("a", owner=None)), pod_record(pod("b", owner=None))
-    over = pod_record(pod("c", owner=None, phase="Succeeded"))
-    digest = build_topology([one, two], owners.workload).digest
-    assert build_topology([two, over, one], owners.workload).digest == digest
-    assert build_topology([one], owners.workload).digest != digest
+    store = PodStore(Clock())
+    for body in (pod("b", owner=None), pod("c", owner=None, phase="Succeeded"), pod("a", owner=None)):
+        store.observe("ADDED", body)
+    digest = topology_digest(store.snapshot(), owners.workload)
+    again = PodStore(Clock())
+    for name in "ab":
+        again.observe("ADDED", pod(name, owner=None, version=9))
+    assert topology_digest(again.snapshot(), owners.workload) == digest
+    again.observe("DELETED", pod("a", owner=None, version=10))
+    assert topology_digest(again.snapshot(), owners.workload) != digest
+    topology = build_topology(store.snapshot(), owners.workload, digest)
+    assert [fact.name for fact in topology.pods] == ["a", "b"]
+    assert topology.digest == digest

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from controllers.execution.admission import AdmissionNotEnforced, await_objects
 from controllers.execution.handlers import build
+from controllers.kube.errors import Invalid
 from controllers.kube.resources import VALIDATING_POLICIES
-from controllers.runtime.errors import Terminal
 from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
 from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.approval import ApprovalState, DecisionVerdict
@@ -203,6 +204,21 @@ def test_a_namespace_that_does_not_opt_in_is_said_so() -> None:
     assert world.execution is None
 
 
+def test_a_dry_run_that_the_api_server_rejects_ends_the_plan() -> None:
+    world, clock = prepared()
+    original = world.patch_raw
+
+    def reject(*args: Any, **options: Any) -> Any:
+        answer = original(*args, **options)
+        raise Invalid("Invalid", f"spec.template is wrong {len(answer)} " + "x" * 2000)
+
+    world.patch_raw = reject  # type: ignore[method-assign]
+    assert run(world, clock) == "Done"
+    assert world.execution is not None
+    assert (world.execution.phase, world.execution.reason) == (ActionPhase.REFUSED, "DryRunRejected")
+    assert world.effects == []
+
+
 def test_s2_without_admission_policies_nothing_is_written() -> None:
     world, clock = prepared()
     world.enforced = False
@@ -221,8 +237,21 @@ def test_refuses_to_start_where_the_api_server_would_not_hold_it_back(flaw: str)
         world.objects[VALIDATING_POLICIES.plural, "", name]["spec"]["failurePolicy"] = "Ignore"
     else:
         world.objects["validatingadmissionpolicybindings", "", name]["spec"]["validationActions"] = ["Warn"]
-    with pytest.raises(Terminal, match=r"AdmissionNotEnforced: .*iirp-executor"):
-        build(make(world, Clock()))
+    seconds = iter(range(100))
+    with pytest.raises(AdmissionNotEnforced, match=r"AdmissionNotEnforced: .*iirp-executor"):
+        await_objects(world, 20.0, clock=lambda: next(seconds), sleep=lambda _: None)
+    assert next(seconds) == 21
+
+
+def test_starts_when_the_policies_come_a_moment_later() -> None:
+    world = World(Clock())
+    late = world.objects.pop((VALIDATING_POLICIES.plural, "", "iirp-grants"))
+
+    def install(_: float) -> None:
+        world.objects[VALIDATING_POLICIES.plural, "", "iirp-grants"] = late
+
+    await_objects(world, 20.0, clock=lambda: 0.0, sleep=install)
+    assert build(make(world, Clock())).name == "execution"
 
 
 def test_one_plan_at_a_time_on_a_target() -> None:

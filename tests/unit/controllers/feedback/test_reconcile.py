@@ -79,13 +79,16 @@ def test_a_verdict_ends_it(verdict: Verdict) -> None:
     assert len(room.asked) == 1
 
 
-def test_asks_on_until_the_window_ends_then_for_the_last_time() -> None:
+def test_asks_on_past_the_window_and_for_the_last_time_after_the_grace() -> None:
     room = Room()
     assert room.run() == Requeue(5.0)
     assert room.status is not None
     assert room.status.verdict is None
     assert not room.asked[-1].final
-    room.clock.forward(WINDOW)
+    room.clock.forward(WINDOW + GRACE - 1)
+    assert room.run() == Requeue(5.0)
+    assert not room.asked[-1].final
+    room.clock.forward(1)
     assert room.run() == Done()
     assert room.asked[-1].final
     assert (room.status.verdict, room.status.reason) == (Verdict.INCONCLUSIVE, "NoVerdict")

@@ -34,8 +34,17 @@ class Transport(kubernetes_client.ApiClient):
         self.answers = list(answers)
         self.calls: list[dict[str, Any]] = []
 
-    def call_api(self, method: str, url: str, header_params: Any = None, body: Any = None, **options: Any) -> Any:
-        self.calls.append({"method": method, "url": url, "headers": header_params, "body": body, **options})
+    def call_api(
+        self,
+        method: Any,
+        url: Any,
+        header_params: Any = None,
+        body: Any = None,
+        post_params: Any = None,
+        _request_timeout: Any = None,
+    ) -> Any:
+        call = {"method": method, "url": url, "headers": header_params, "body": body, "timeout": _request_timeout}
+        self.calls.append(call)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -64,7 +73,7 @@ def test_status_is_applied_by_field_manager_to_exactly_this_object() -> None:
 def test_every_request_has_timeouts() -> None:
     transport = Transport(Response(200, {"items": []}))
     KubeClient(transport).list_raw(PODS)
-    assert transport.calls[0]["_request_timeout"] == (5.0, 30.0)
+    assert transport.calls[0]["timeout"] == (5.0, 30.0)
 
 
 def test_lists_are_paged() -> None:

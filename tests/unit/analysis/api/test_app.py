@@ -1,0 +1,129 @@
+"""The application as callers see it: who gets in, what errors look like. Sources and API server are test doubles."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from analysis.api.app import create_app
+from analysis.api.limits import BodyLimit
+from analysis.config import Auth, Config, Endpoint, StaticCaller
+
+ACCOUNTS = ("iirp-detection", "iirp-rca", "iirp-feedback", "prometheus-agent")
+DETECT = {"cluster": "c", "topology_digest": "sha256:" + "0" * 64}
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[TestClient]:
+    callers = []
+    for account in ACCOUNTS:
+        file = tmp_path / account
+        file.write_text(secret(account))
+        callers.append(StaticCaller(username=f"system:serviceaccount:iirp-system:{account}", secret_file=file))
+    nowhere = Endpoint(url="http://127.0.0.1:9", timeout_seconds=1)
+    config = Config(prometheus=nowhere, loki=nowhere, auth=Auth(static=tuple(callers)))
+    with TestClient(create_app(config), raise_server_exceptions=False) as found:
+        yield found
+
+
+def secret(account: str) -> str:
+    return hashlib.sha256(account.encode()).hexdigest()
+
+
+def as_(account: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret(account)}"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"Authorization": "Bearer guessed"}, 401),
+        ({"Authorization": "Basic abc"}, 401),
+        (as_("iirp-rca"), 403),
+        ({"X-Remote-User": "system:serviceaccount:iirp-system:iirp-detection"}, 401),
+        ({"X-Forwarded-User": "iirp-detection", "X-Original-URI": "/login", "X-Original-Method": "GET"}, 401),
+        (as_("iirp-detection"), 409),
+    ],
+)
+def test_own_routes_check_the_token_themselves(client: TestClient, headers: dict, status: int) -> None:
+    answer = client.post("/v1/detect", json=DETECT, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("account", "method", "uri", "status"),
+    [
+        ("prometheus-agent", "POST", "/prometheus/api/v1/write", 204),
+        ("prometheus-agent", "POST", "/otlp/v1/logs", 403),
+        ("prometheus-agent", "GET", "/prometheus/api/v1/query", 403),
+        ("iirp-detection", "POST", "/v1/detect", 204),
+        ("iirp-detection", "POST", "/v1/rca", 403),
+        ("iirp-detection", "POST", "/v1/rca/../detect", 403),
+        (None, "POST", "/v1/detect", 401),
+        (None, "GET", "/login", 204),
+        (None, "GET", "/metrics", 403),
+        (None, "", "", 403),
+    ],
+)
+def test_the_gateways_question(client: TestClient, account: str | None, method: str, uri: str, status: int) -> None:
+    headers = {"X-Original-URI": uri, "X-Original-Method": method, **(as_(account) if account else {})}
+    answer = client.get("/auth", headers=headers)
+    assert answer.status_code == status
+    if status == 401:
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_a_refusal_does_not_echo_the_token(client: TestClient) -> None:
+    headers = {"X-Original-URI": "/v1/rca", "X-Original-Method": "POST", "Authorization": "Bearer sEcReT-123"}
+    assert "sEcReT" not in client.get("/auth", headers=headers).text
+
+
+def test_metrics_down_is_reported_not_raised(client: TestClient) -> None:
+    topology = {
+        "digest": DETECT["topology_digest"],
+        "pods": [
+            {
+                "namespace": "shop",
+                "name": "p-1",
+                "uid": "u",
+                "workload": {"apiVersion": "v1", "kind": "Pod", "namespace": "shop", "name": "p-1"},
+            }
+        ],
+    }
+    answer = client.post("/v1/detect", json={**DETECT, "topology": topology}, headers=as_("iirp-detection"))
+    assert answer.status_code == 200
+    sources = {one["name"]: one for one in answer.json()["sources"]}
+    assert not sources["prometheus"]["ok"]
+    assert sources["prometheus"]["address"] == "http://127.0.0.1:9"
+    assert client.post("/v1/detect", json=DETECT, headers=as_("iirp-detection")).status_code == 200
+    assert 'iirp_analysis_source_up{source="prometheus"} 0.0' in client.get("/metrics").text
+
+
+@pytest.mark.parametrize("body", [{}, {"cluster": "c"}, {**DETECT, "colour": "sEcReT"}, []])
+def test_bad_bodies_are_problems(client: TestClient, body: object) -> None:
+    answer = client.post("/v1/detect", json=body, headers=as_("iirp-detection"))
+    assert answer.status_code == 422
+    assert "contract" in answer.json()["title"]
+    assert "sEcReT" not in answer.text
+
+
+def test_health_and_unknown_paths(client: TestClient) -> None:
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/readyz").json()["status"] == "degraded"
+    assert client.get("/nowhere").json()["status"] == 404
+    assert client.get("/docs").status_code == 404
+    assert client.get("/openapi.json").status_code == 404
+
+
+def test_bodies_are_bounded_whatever_they_claim(client: TestClient) -> None:
+    bounded = TestClient(BodyLimit(client.app, max_bytes=1000))
+    headers = {**as_("iirp-detection"), "Content-Type": "application/json"}
+    assert bounded.post("/v1/detect", content=iter([b"[" * 600] * 3), headers=headers).status_code == 413
+    assert bounded.post("/v1/detect", json=DETECT, headers=headers).status_code == 409

@@ -1,0 +1,257 @@
+"""The page: nobody without a session, nothing unescaped, nothing done across sites."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from analysis.config import Web
+from analysis.kube import ApiServerError
+from analysis.web.pages import install
+from analysis.web.sessions import LOGIN_COOKIE, SESSION_COOKIE, Sessions
+
+EVIL = "<script>alert('x')</script>"
+INCIDENT: dict[str, Any] = {
+    "metadata": {
+        "name": "payments-leak-1",
+        "namespace": "shop",
+        "creationTimestamp": "2026-01-02T03:04:05Z",
+        "uid": "u",
+    },
+    "spec": {
+        "fingerprint": "0123456789abcdef",
+        "type": "MemoryLeak",
+        "scope": "Workload",
+        "target": {"kind": "Deployment", "namespace": "shop", "name": "payments", "uid": "d"},
+        "startedAt": "2026-01-02T03:04:05Z",
+        "detectedAt": "2026-01-02T03:04:45Z",
+        "detectedBy": {"rule": "memory-leak", "confidencePercent": 83},
+        "severity": "high",
+        "summary": f"working set grows {EVIL}",
+    },
+    "status": {
+        "state": "AwaitingApproval",
+        "severity": "high",
+        "cause": "memory leak",
+        "timeline": [{"at": "2026-01-02T03:04:06Z", "source": "log", "message": f'new template "{EVIL}"'}],
+    },
+}
+DIGEST = "sha256:" + "a" * 64
+CHILDREN: dict[str, list[dict[str, Any]]] = {
+    "rcareports": [
+        {
+            "metadata": {"name": "payments-leak-1", "namespace": "shop"},
+            "spec": {
+                "incidentRef": {"name": "payments-leak-1", "uid": "u"},
+                "window": {"start": "2026-01-02T03:00:00Z", "end": "2026-01-02T03:05:00Z"},
+            },
+            "status": {
+                "state": "Complete",
+                "rootCauses": [
+                    {
+                        "id": "cause-memoryleak",
+                        "kind": "MemoryLeak",
+                        "summary": "memory leak: 48 MiB/min",
+                        "target": {"kind": "Deployment", "namespace": "shop", "name": "payments", "uid": "d"},
+                        "confidencePercent": 86,
+                        "evidence": [
+                            {"id": "memory-grows", "kind": "Metric", "summary": EVIL, "query": 'deriv(m{a="b"})'}
+                        ],
+                        "refuters": [{"summary": "traffic", "refuted": False, "result": "flat"}],
+                    }
+                ],
+            },
+        }
+    ],
+    "actionplans": [
+        {
+            "metadata": {"name": "payments-leak-1-1", "namespace": "shop", "uid": "p"},
+            "spec": {
+                "incidentRef": {"name": "payments-leak-1", "uid": "u"},
+                "requestedBy": "system:serviceaccount:iirp-system:iirp-incident",
+                "causeKind": "MemoryLeak",
+                "confidencePercent": 80,
+                "summary": "Restart deploy/payments",
+                "actions": [
+                    {
+                        "id": "restart-1",
+                        "type": "RestartDeployment",
+                        "target": {"kind": "Deployment", "namespace": "shop", "name": "payments", "uid": "d"},
+                    }
+                ],
+            },
+            "status": {"state": "AwaitingApproval", "tier": "HumanApproval"},
+        }
+    ],
+    "approvals": [
+        {
+            "metadata": {"name": "payments-leak-1-1", "namespace": "shop"},
+            "spec": {
+                "planRef": {"name": "payments-leak-1-1", "uid": "p"},
+                "planDigest": DIGEST,
+                "tier": "HumanApproval",
+                "summary": "Restart deploy/payments",
+                "requestedBy": "x",
+                "requiredApprovals": 1,
+                "expiresAt": "2026-01-02T04:04:05Z",
+            },
+            "status": {"state": "Pending", "approvals": "0/1"},
+        }
+    ],
+}
+
+
+class Cluster:
+    """An API server that knows two tokens, and what each may read."""
+
+    address = "https://10.0.0.1:6443"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str | None]] = []
+        self.expired = False
+
+    async def request(self, method: str, path: str, *, token: str | None = None, body: Any = None) -> Any:
+        self.asked.append((method, path, token))
+        if token not in {"alice-token", "eve-token"} or self.expired:
+            raise ApiServerError("Unauthorized", 401)
+        if path.endswith("/selfsubjectreviews"):
+            return {"status": {"userInfo": {"username": (token or "").removesuffix("-token")}}}
+        if token == "eve-token":
+            raise ApiServerError('incidents.iirp.io is forbidden: User "eve" cannot list resource', 403)
+        for plural, items in CHILDREN.items():
+            if f"/{plural}?" in path:
+                return {"items": items}
+        if "/incidents?" in path:
+            return {"items": [INCIDENT, {"metadata": {"name": "odd"}, "spec": {}}]}
+        if path.endswith("/incidents/payments-leak-1"):
+            return INCIDENT
+        raise ApiServerError("not found", 404)
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
+
+
+@pytest.fixture
+def client(cluster: Cluster) -> Iterator[TestClient]:
+    app = FastAPI()
+    install(app, Web(cluster_name="dev"), cluster)  # type: ignore[arg-type]
+    with TestClient(app, base_url="https://page", follow_redirects=False) as found:
+        yield found
+
+
+def sign_in(client: TestClient, token: str = "alice-token"):
+    nonce = re.search(r'name="nonce" value="([^"]+)"', client.get("/login").text)
+    assert nonce
+    return client.post("/login", data={"token": token, "nonce": nonce[1]})
+
+
+@pytest.mark.parametrize("path", ["/", "/incidents/shop/payments-leak-1", "/?namespace=shop"])
+def test_without_a_session_there_is_only_the_sign_in(client: TestClient, cluster: Cluster, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    client.cookies.set(SESSION_COOKIE, "guessed")
+    assert client.get(path).status_code == 303
+    assert cluster.asked == []
+
+
+def test_signing_in_sets_a_strict_cookie_and_reads_as_the_person(client: TestClient, cluster: Cluster) -> None:
+    answer = sign_in(client)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = next(one for one in answer.headers.get_list("set-cookie") if one.startswith(SESSION_COOKIE))
+    for part in ("HttpOnly", "Secure", "SameSite=strict", "Path=/"):
+        assert part.lower() in cookie.lower()
+    assert "alice-token" not in cookie
+    page = client.get("/")
+    assert "payments-leak-1" in page.text
+    assert "alice" in page.text
+    assert {token for _, _, token in cluster.asked} == {"alice-token"}
+
+
+def test_a_sign_in_from_another_site_is_refused(client: TestClient, cluster: Cluster) -> None:
+    assert client.post("/login", data={"token": "alice-token"}).status_code == 403
+    assert client.post("/login", data={"token": "alice-token", "nonce": "made-up"}).status_code == 403
+    client.cookies.set(LOGIN_COOKIE, "one")
+    assert client.post("/login", data={"token": "alice-token", "nonce": "another"}).status_code == 403
+    assert cluster.asked == []
+
+
+@pytest.mark.parametrize(("token", "status"), [("", 400), ("two tokens\n", 401), ("unknown", 401), ("x" * 9000, 400)])
+def test_bad_tokens_are_told_plainly(client: TestClient, token: str, status: int) -> None:
+    answer = sign_in(client, token)
+    assert answer.status_code == status
+    assert 'role="alert"' in answer.text
+
+
+def test_the_incident_page_tells_the_story_and_nothing_in_it_is_markup(client: TestClient) -> None:
+    sign_in(client)
+    page = client.get("/incidents/shop/payments-leak-1")
+    assert page.status_code == 200
+    text = page.text
+    assert EVIL not in text
+    assert text.count("&lt;script&gt;") >= 3
+    assert "<script" not in text
+    assert "kubectl annotate approval payments-leak-1-1 -n shop iirp.io/decision=approve" in text
+    assert "deriv(m{a=&#34;b&#34;})" in text
+    assert DIGEST in text
+
+
+def test_every_page_has_a_policy_without_scripts(client: TestClient) -> None:
+    sign_in(client)
+    for path in ("/login", "/", "/incidents/shop/payments-leak-1", "/incidents/shop/none", "/static/style.css"):
+        headers = client.get(path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_what_a_person_may_not_see_is_said_in_the_api_servers_words(client: TestClient) -> None:
+    sign_in(client, "eve-token")
+    for path in ("/", "/incidents/shop/payments-leak-1"):
+        answer = client.get(path)
+        assert answer.status_code == 403
+        assert "User &#34;eve&#34; cannot list" in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/incidents/shop/none", "/incidents/shop/Bad_Name", "/incidents/sh%20op/x", "/?namespace=a/b"]
+)
+def test_what_is_not_there(client: TestClient, path: str) -> None:
+    sign_in(client)
+    assert client.get(path).status_code == 404
+
+
+def test_an_expired_token_ends_the_session(client: TestClient, cluster: Cluster) -> None:
+    sign_in(client)
+    cluster.expired = True
+    assert client.get("/").headers["location"] == "/login"
+
+
+def test_signing_out_needs_our_own_form(client: TestClient) -> None:
+    sign_in(client)
+    page = client.get("/").text
+    assert client.post("/logout", data={"csrf": "guess"}).status_code == 403
+    assert client.get("/").status_code == 200
+    csrf = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert csrf
+    assert client.post("/logout", data={"csrf": csrf[1]}).status_code == 303
+    assert client.get("/").status_code == 303
+
+
+def test_sessions_expire_and_are_bounded() -> None:
+    now = [0.0]
+    sessions = Sessions(minutes=1, limit=2, clock=lambda: now[0])
+    first, _ = sessions.open("a", "t")
+    assert sessions.find(first) is not None
+    now[0] = 61.0
+    assert sessions.find(first) is None
+    ids = [sessions.open("a", "t")[0] for _ in range(3)]
+    assert [sessions.find(one) is not None for one in ids] == [False, True, True]

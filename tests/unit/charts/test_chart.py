@@ -1,0 +1,174 @@
+"""The chart, rendered: what the values promise is what comes out. Needs helm, and says so where there is none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from crds.v1alpha1 import ActionPolicy
+from devcluster.toolchain import Toolchain
+
+CHART = Path(__file__).resolve().parents[3] / "charts/iirp"
+CONTROLLERS = ("approval", "detection", "execution", "feedback", "incident", "policy", "rca")
+CALLERS = ("detection", "feedback", "rca")
+EXTERNAL = {"url": "https://iirp.example.com:8443", "caBundle": "-----BEGIN CERTIFICATE-----\nMIIB\n"}
+NAMESPACE = "platform"
+
+
+def helm() -> str:
+    """Path of helm: this machine's, or the one that the development cluster built."""
+    found = Toolchain().find("helm") or shutil.which("helm")
+    if not found:
+        pytest.skip("no helm on this machine; `iirp cluster up` builds it, and the e2e suite renders the chart too")
+    return str(found)
+
+
+def run(values: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    """`helm template` with these values."""
+    return _run(json.dumps(values, sort_keys=True))
+
+
+@cache
+def _run(values: str) -> subprocess.CompletedProcess[str]:
+    command = [helm(), "template", "iirp", str(CHART), "-n", NAMESPACE, "-f", "-"]
+    return subprocess.run(command, input=values, capture_output=True, text=True, timeout=60, check=False)
+
+
+def render(**values: Any) -> list[dict[str, Any]]:
+    """All objects of the release."""
+    done = run({"external": EXTERNAL, **values})
+    assert done.returncode == 0, done.stderr
+    return [body for body in yaml.safe_load_all(done.stdout) if body]
+
+
+def named(objects: list[dict[str, Any]], kind: str, prefix: str = "") -> dict[str, dict[str, Any]]:
+    """Objects of one kind by ``namespace/name``."""
+    return {
+        f"{body['metadata'].get('namespace', '')}/{body['metadata']['name']}": body
+        for body in objects
+        if body["kind"] == kind and body["metadata"]["name"].startswith(prefix)
+    }
+
+
+def controllers(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Deployments of the seven controllers by controller."""
+    found = (body for body in objects if body["kind"] == "Deployment")
+    label = "iirp.io/controller"
+    return {name: body for body in found if (name := body["metadata"].get("labels", {}).get(label))}
+
+
+def test_seven_controllers_under_restricted_pod_security() -> None:
+    found = controllers(render())
+    assert sorted(found) == list(CONTROLLERS)
+    for name, body in found.items():
+        spec = body["spec"]
+        pod = spec["template"]["spec"]
+        (container,) = pod["containers"]
+        assert spec["strategy"] == {"type": "Recreate"}
+        assert spec["replicas"] == 1
+        assert pod["serviceAccountName"] == f"iirp-{name}"
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["args"] == [name]
+        assert container["resources"]["limits"]["memory"]
+        assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container)
+        assert not any("hostPath" in volume for volume in pod["volumes"])
+
+
+def test_only_callers_hold_a_token_for_the_external_side() -> None:
+    for name, body in controllers(render()).items():
+        pod = body["spec"]["template"]["spec"]
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        env = {item["name"]: item["value"] for item in pod["containers"][0]["env"]}
+        assert ("external-token" in volumes) == (name in CALLERS)
+        assert ("IIRP_ANALYSIS_URL" in env) == (name in CALLERS)
+        assert env["IIRP_NAMESPACE"] == NAMESPACE
+        if name in CALLERS:
+            (source,) = volumes["external-token"]["projected"]["sources"]
+            assert source["serviceAccountToken"]["audience"] == "iirp-external"
+            assert env["IIRP_CA_FILE"] == "/etc/iirp/ca/ca.crt"
+
+
+def test_a_configured_secret_replaces_the_projected_token() -> None:
+    found = controllers(render(external={**EXTERNAL, "tokenSecretName": "callers"}))
+    volumes = found["rca"]["spec"]["template"]["spec"]["volumes"]
+    (token,) = [volume for volume in volumes if volume["name"] == "external-token"]
+    assert token["secret"] == {"secretName": "callers", "items": [{"key": "rca", "path": "token"}]}
+
+
+def test_by_default_nothing_can_be_changed_anywhere() -> None:
+    objects = render()
+    assert not named(objects, "RoleBinding", "iirp-execution-target")
+    assert not named(objects, "RoleBinding", "iirp-approval-grants")
+    assert not named(objects, "ClusterRoleBinding", "iirp-execution-target")
+    assert not named(objects, "ActionPolicy")
+
+
+def test_opted_in_namespaces_get_bindings_and_the_default_policy() -> None:
+    objects = render(execution={"namespaces": ["shop", "pay"]})
+    assert set(named(objects, "RoleBinding", "iirp-execution-target")) == {
+        "shop/iirp-execution-target",
+        "pay/iirp-execution-target",
+    }
+    policy = ActionPolicy.from_wire(named(objects, "ActionPolicy")["/default"])
+    assert {tuple(rule.match.namespaces) for rule in policy.spec.rules} == {("shop", "pay")}
+    assert not named(render(execution={"namespaces": ["shop"]}, policies={"install": False}), "ActionPolicy")
+
+
+def test_watched_namespaces_bound_what_is_seen() -> None:
+    objects = render(watchNamespaces=["shop"])
+    assert set(named(objects, "RoleBinding", "iirp-detection")) == {"shop/iirp-detection", "platform/iirp-detection"}
+    assert not named(objects, "ClusterRoleBinding", "iirp-detection")
+    assert named(objects, "ClusterRoleBinding", "iirp-policy-cluster")
+    env = controllers(objects)["incident"]["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "IIRP_WATCH_NAMESPACES", "value": "shop,platform"} in env
+    assert named(render(), "ClusterRoleBinding", "iirp-detection")
+
+
+def test_the_releases_namespace_is_the_platforms_in_every_policy() -> None:
+    objects = render()
+    text = json.dumps([body for body in objects if "AdmissionPolicy" in body["kind"]])
+    assert "iirp-system" not in text
+    assert "system:serviceaccount:platform:iirp-execution" in text
+
+
+def test_crds_are_kept_and_optional() -> None:
+    definitions = named(render(), "CustomResourceDefinition")
+    assert len(definitions) == 5
+    for body in definitions.values():
+        assert body["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert not named(render(crds={"install": False}), "CustomResourceDefinition")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"external": {"url": ""}}, "external.url is required"),
+        ({"external": {"url": "http://plain"}}, "url"),
+        ({"external": EXTERNAL, "execution": {"namespaces": ["Not_A_Namespace"]}}, "namespaces"),
+        ({"external": EXTERNAL, "exekution": {}}, "exekution"),
+        ({"external": EXTERNAL, "settings": {"logLevel": "loud"}}, "logLevel"),
+    ],
+)
+def test_wrong_values_are_named(values: dict[str, Any], message: str) -> None:
+    done = run(values)
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
+def test_default_values_fit_their_schema() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    jsonschema.validate(yaml.safe_load((CHART / "values.yaml").read_text()), schema)

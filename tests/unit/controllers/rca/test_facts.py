@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controllers.kube.errors import Forbidden, KubeError, Unavailable
+from controllers.kube.resources import CORE_EVENTS, DEPLOYMENTS, PODS, REPLICASETS
+from controllers.rca.facts import MAX_EVENTS, event_time, gather
+from crds.v1alpha1.base import TargetRef, Window
+from tests.fakes.kube import FakeKube
+from tests.unit.controllers.detection.pods import pod
+from tests.unit.controllers.incident.builders import TARGET, at
+from tests.unit.controllers.rca.workload import LABELS, deployment, replica_set
+
+WINDOW = Window(start=at(-1800), end=at(0))
+
+
+def event(about: str, seconds: float = -30, number: int = 0, **fields: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": f"e-{about}-{number}", "namespace": "shop"},
+        "involvedObject": {"kind": "Pod", "name": about},
+        "reason": "OOMKilling",
+        "type": "Warning",
+        "message": "memory cgroup out of memory",
+        "lastTimestamp": at(seconds).isoformat(),
+        "count": 3,
+        **fields,
+    }
+
+
+def own_pod(name: str, owner: str) -> dict[str, Any]:
+    body = pod(name, owner=("ReplicaSet", owner))
+    body["metadata"]["labels"] = LABELS
+    return body
+
+
+@pytest.fixture
+def kube() -> FakeKube:
+    made = FakeKube()
+    made.add_raw(DEPLOYMENTS, deployment())
+    made.add_raw(REPLICASETS, replica_set(6, "pay:v1.8", at(-9000)))
+    made.add_raw(REPLICASETS, replica_set(7, "pay:v1.9", at(-105)))
+    made.add_raw(REPLICASETS, replica_set(9, "else:v1", at(-100), owner="uid-other"))
+    made.add_raw(PODS, own_pod("payments-7-a", "payments-7"))
+    made.add_raw(PODS, own_pod("stranger", "payments-9"))
+    return made
+
+
+def test_only_what_belongs_to_the_workload_is_gathered(kube: FakeKube) -> None:
+    kube.add_raw(CORE_EVENTS, event("payments-7-a"))
+    kube.add_raw(CORE_EVENTS, event("stranger"))
+    kube.add_raw(CORE_EVENTS, event("payments-7-a", -9999, number=1))
+    kube.add_raw(CORE_EVENTS, event("payments", -10, reportingComponent="iirp.io/incident"))
+    facts = gather(kube, TARGET, WINDOW)
+    assert [item.summary for item in facts.changes] == ["image v1.8 -> v1.9"]
+    assert [item.name for item in facts.pods] == ["payments-7-a"]
+    assert [(item.object, item.count) for item in facts.events] == [("Pod/payments-7-a", 3)]
+    assert facts.replicas == 2
+    assert facts.missing == []
+
+
+def test_a_storm_of_events_is_bounded_and_keeps_the_newest(kube: FakeKube) -> None:
+    for number in range(MAX_EVENTS + 20):
+        kube.add_raw(CORE_EVENTS, event("payments-7-a", -1000 + number, number))
+    events = gather(kube, TARGET, WINDOW).events
+    assert len(events) == MAX_EVENTS
+    assert events[-1].at == at(-1000 + MAX_EVENTS + 19)
+
+
+@pytest.mark.parametrize("denied", ["replicasets", "pods", "events", "deployments"])
+def test_what_may_not_be_read_is_named_and_the_rest_is_still_gathered(kube: FakeKube, denied: str) -> None:
+    def refuse(verb: str, plural: str, *_: str) -> KubeError | None:
+        return Forbidden("Forbidden", f"cannot {verb} {plural}") if plural == denied else None
+
+    kube.fail = refuse
+    (missing,) = gather(kube, TARGET, WINDOW).missing
+    assert f"cannot {'get' if denied == 'deployments' else 'list'} {denied}" in missing
+
+
+def test_an_outage_is_not_taken_for_absence(kube: FakeKube) -> None:
+    kube.fail = lambda *_: Unavailable("ApiServerUnavailable", "gone")
+    with pytest.raises(Unavailable):
+        gather(kube, TARGET, WINDOW)
+
+
+def test_a_namesake_created_since_is_not_taken_for_the_target(kube: FakeKube) -> None:
+    facts = gather(kube, TARGET.model_copy(update={"uid": "uid-before"}), WINDOW)
+    assert facts.pods == ()
+    assert "created anew" in facts.missing[0]
+
+
+def test_a_single_pod_is_gathered_by_name(kube: FakeKube) -> None:
+    target = TargetRef(api_version="v1", kind="Pod", namespace="shop", name="stranger")
+    assert [item.name for item in gather(kube, target, WINDOW).pods] == ["stranger"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ({"series": {"lastObservedTime": at(5).isoformat()}, "lastTimestamp": at(1).isoformat()}, 5),
+        ({"lastTimestamp": None, "eventTime": at(3).isoformat()}, 3),
+        ({"lastTimestamp": at(1).isoformat()}, 1),
+    ],
+)
+def test_an_events_time_is_when_it_last_happened(fields: dict[str, Any], seconds: float) -> None:
+    assert event_time(event("x", **fields)) == at(seconds)
