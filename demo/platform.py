@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ PROGRAMS = ("pause", "kubelet", "coredns", "prometheus", "loki", "helm", "otelco
 STEPS = ("images on the node", "external side", "chart", "platform ready")
 _STATIC = ("prometheus", "otelcol", "node-exporter")
 _HELM_TIMEOUT = 180.0
+_BUILD_INTERVAL = 1.0
 _READY_TIMEOUT = 180.0
 
 
@@ -225,8 +227,14 @@ def _external(plane: ExternalPlane, provider: Provider, programs: Background) ->
 
 
 def _say_builds(programs: Background, progress: Progress) -> None:
-    if remaining := programs.remaining():
-        progress.say(f"being built from Go modules, once: {', '.join(remaining)}")
+    """Until everything is built, a line whenever the next program's turn has come."""
+    said: list[str] = []
+    while remaining := programs.remaining():
+        if remaining != said:
+            rest = f"; then {', '.join(remaining[1:])}" if remaining[1:] else ""
+            progress.say(f"building {remaining[0]} from Go modules, once per machine{rest}")
+            said = remaining
+        time.sleep(_BUILD_INTERVAL)
 
 
 def _host_address(provider: Provider) -> str:

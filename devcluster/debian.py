@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devcluster.errors import ClusterError, StepFailed
+from devcluster.paths import search_path
 
-__all__ = ["NODE", "Need", "ensure", "install_command", "missing"]
+__all__ = ["NODE", "Need", "ensure", "find", "install_command", "missing"]
 
 _TIMEOUT = 900.0
 CNI_BIN = "/usr/lib/cni"
+_SERVICES = {"etcd-server": "etcd.service", "containerd": "containerd.service"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +39,20 @@ NODE = (
 )
 
 
-def missing(needs: Sequence[Need], which: Callable[[str], str | None] = shutil.which) -> list[str]:
-    """The packages to install, in order. `which` also finds absolute paths."""
+def find(program: str) -> str | None:
+    """Where a program is, by name or absolute path; None when it is not there."""
+    return shutil.which(program, path=search_path())
+
+
+def missing(needs: Sequence[Need], which: Callable[[str], str | None] = find) -> list[str]:
+    """The packages to install, in order."""
     return [need.package for need in needs if which(need.provides) is None]
 
 
 def install_command(packages: Sequence[str]) -> list[str]:
     """Only what is named; never a removal, never an upgrade of what is there."""
-    return ["apt-get", "install", "--yes", "--no-install-recommends", "--no-upgrade", "--no-remove", *packages]
+    wait = ["-o", "DPkg::Lock::Timeout=300"]  # another installation may be under way
+    return ["apt-get", "install", *wait, "--yes", "--no-install-recommends", "--no-upgrade", "--no-remove", *packages]
 
 
 def ensure(needs: Sequence[Need], say: Callable[[str], None], log: Path) -> None:
@@ -61,10 +69,18 @@ def ensure(needs: Sequence[Need], say: Callable[[str], None], log: Path) -> None
         raise ClusterError(f"missing: {', '.join(packages)}. Run: sudo {' '.join(command)}")
     say(f"installing from Debian: {' '.join(packages)} ({' '.join(command)})")
     log.parent.mkdir(parents=True, exist_ok=True)
-    # The packages' services must not start: the cluster runs its own. This is invoke-rc.d's documented way to say so.
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1", "SYSTEMD_OFFLINE": "1"}
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with log.open("w") as file:
-        for attempt in (["apt-get", "update", "-q"], command):
+        for attempt in (["apt-get", "update", "-q"], command, *quiet_services(packages)):
             code = subprocess.run(attempt, env=env, stdout=file, stderr=file, timeout=_TIMEOUT, check=False).returncode
-    if code != 0 or (packages := missing(needs)):
-        raise StepFailed(f"installing {' '.join(packages)} failed", log)
+            if attempt == command and (code != 0 or missing(needs)):
+                raise StepFailed(f"installing {' '.join(packages)} failed", log)
+
+
+def quiet_services(installed: Sequence[str], systemd: Path = Path("/run/systemd/system")) -> list[list[str]]:
+    """Commands that stop what Debian starts right after installing it: the cluster runs its own, in its own namespaces.
+
+    Only of packages that this program has just installed: a containerd that was there before belongs to somebody.
+    """
+    units = [_SERVICES[package] for package in installed if package in _SERVICES]
+    return [["systemctl", "disable", "--now", *units]] if units and systemd.is_dir() else []

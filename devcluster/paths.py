@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["cache_dir", "clusters_dir", "state_dir"]
+__all__ = ["cache_dir", "clusters_dir", "search_path", "state_dir"]
 
 
 def cache_dir(env: Mapping[str, str] = os.environ) -> Path:
@@ -22,6 +22,11 @@ def state_dir(env: Mapping[str, str] = os.environ) -> Path:
 def clusters_dir(env: Mapping[str, str] = os.environ) -> Path:
     """One folder per cluster that this tool created or was pointed at."""
     return state_dir(env) / "clusters"
+
+
+def search_path(env: Mapping[str, str] = os.environ) -> str:
+    """PATH, and after it the folders of system programs, which a shell that became root by `su` lacks."""
+    return os.pathsep.join([env.get("PATH") or os.defpath, "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 
 def _resolve(env: Mapping[str, str], own: str, xdg: str, default: str) -> Path:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devcluster.errors import StepFailed
+from devcluster.paths import search_path
 
 __all__ = ["ProcessRecord", "ProcessSpec", "ProcessTable", "boot_id", "poll", "start_ticks"]
 
@@ -106,7 +107,7 @@ class ProcessTable:
             log.replace(log.with_suffix(".log.1"))
         request = {
             "argv": list(spec.argv),
-            "env": {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/"), **spec.env},
+            "env": {"PATH": search_path(), "HOME": os.environ.get("HOME", "/"), **spec.env},
             "cwd": spec.cwd,
             "log": str(log),
             "namespaces_of": spec.namespaces_of,

@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from devcluster.errors import ClusterError, StepFailed
-from devcluster.paths import cache_dir
+from devcluster.paths import cache_dir, search_path
 
 __all__ = ["TARGETS", "Background", "Target", "Toolchain"]
 
@@ -86,7 +86,7 @@ class Toolchain:
         if target is not None:
             path = self._folder(target) / program
             return path if os.access(path, os.X_OK) else None
-        found = shutil.which(program)
+        found = shutil.which(program, path=search_path())
         return Path(found) if found else None
 
     def ensure(self, program: str, note: Callable[[str], None] = lambda _: None) -> Path:
@@ -106,6 +106,20 @@ class Toolchain:
         if (path := self.find(program)) is None:
             raise ClusterError(f"the build of {program} left no executable in {self._folder(target)}")
         return path
+
+    def fetch(self, program: str) -> None:
+        """Downloads the modules that a program's build will need, no others. A failure is the build's to report."""
+        target = TARGETS.get(_BY_ALIAS.get(program, program))
+        if target is None or self.find(program) is not None:
+            return
+        command = ["go", "list", "-deps", "-tags", target.tags, target.package]
+        try:
+            subprocess.run(
+                command, cwd=_SOURCES / target.module, env={**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"},
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_BUILD_TIMEOUT, check=False,
+            )  # fmt: skip
+        except (OSError, subprocess.SubprocessError) as error:
+            logger.info("could not fetch the modules of %s ahead: %s", program, error)
 
     def log(self, target: Target) -> Path:
         """What the compiler said."""
@@ -160,11 +174,11 @@ class Background:
         self._wanted = list(programs)
         self._done = {name: threading.Event() for name in self._wanted}
         self._errors: dict[str, Exception] = {}
-        self._thread = threading.Thread(target=self._run, name="toolchain", daemon=True)
 
     def start(self) -> Background:
-        """Begins; returns itself."""
-        self._thread.start()
+        """Begins; returns itself. While one program compiles, the modules of the next ones are downloaded."""
+        for work in (self._run, self._fetch):
+            threading.Thread(target=work, name=f"toolchain{work.__name__}", daemon=True).start()
         return self
 
     def wait(self, program: str, timeout: float = _BUILD_TIMEOUT) -> Path:
@@ -178,6 +192,10 @@ class Background:
     def remaining(self) -> list[str]:
         """What is not built yet, in order."""
         return [name for name in self._wanted if not self._done[name].is_set()]
+
+    def _fetch(self) -> None:
+        for name in self._wanted[1:]:
+            self._toolchain.fetch(name)
 
     def _run(self) -> None:
         for name in self._wanted:

@@ -16,6 +16,8 @@ from crds.v1alpha1.rcareport import EvidenceKind
 
 ROLLOUT_BEFORE = timedelta(minutes=15)
 ROLLOUT_AFTER = timedelta(seconds=30)
+RESTART_WORDS = "restarted"
+"""How the rca controller describes a rollout that changes nothing but the restart annotation."""
 TRAFFIC_GROWTH = 0.3
 FOLLOWS_SHARE = 0.5
 """Traffic explains memory when, since the onset, it rises at least by this share of the memory's own rise."""
@@ -23,7 +25,7 @@ NODE_FREE_SHARE = 0.08
 
 
 def latest_rollout(facts: Facts) -> Change | None:
-    """The last rollout of the workload within a quarter of an hour before the onset; not its creation."""
+    """The last change of the workload within a quarter of an hour before the onset; not its creation, not a restart."""
     onset = moment(facts.onset)
     changes = [
         change
@@ -31,6 +33,7 @@ def latest_rollout(facts: Facts) -> Change | None:
         if change.kind is ChangeKind.ROLLOUT
         and change.target.name == facts.target.name
         and change.revision not in {"", "1"}
+        and not change.summary.startswith(RESTART_WORDS)
         and onset - ROLLOUT_BEFORE <= change.at <= onset + ROLLOUT_AFTER
     ]
     return max(changes, key=lambda change: (change.at, change.revision), default=None)

@@ -15,6 +15,8 @@ from analysis.windows.robust import Slope, median, row_max, spread, theil_sen
 
 MIN_LINE = 4
 """Samples that a line needs at least."""
+REPEAT_SECONDS = 16.0
+"""Longest time between two readings of cAdvisor (15 s, dynamic housekeeping), and a little."""
 RESET_RATIO = 0.6
 """A sample below this share of the one before it means a new process: what is older is another life."""
 
@@ -62,7 +64,7 @@ def measure(block: Block, warm_up: float, started: Float64 | None = None) -> Gro
         started: when each process started (Unix seconds, NaN unknown). Without it a process counts as new when its
             first sample comes late in the window, or when the value falls to another life's.
     """
-    x, y, count = pack(block)
+    x, y, count = pack(without_repeats(block))
     if x.shape[0] == 0 or x.shape[1] < MIN_LINE:
         return _nothing(x.shape[0])
     born = _birth(x, y, count, np.full(len(x), np.nan) if started is None else started - block.start)
@@ -71,6 +73,30 @@ def measure(block: Block, warm_up: float, started: Float64 | None = None) -> Gro
     after_warm_up = usable & (x >= (born + np.where(born > 0, warm_up, 0.0))[:, None])
     hinge = _hinge(np.where(after_warm_up, x, np.nan), np.where(after_warm_up, y, np.nan))
     return _describe(block, x, y, after_warm_up, old, hinge)
+
+
+def without_repeats(block: Block) -> Block:
+    """The block without samples that only repeat a reading.
+
+    Agents that are scraped more often than they measure show one reading several times, and a line becomes a staircase.
+    A value that stays the same for longer than agents take between readings has been measured again, and is kept.
+    """
+    x, y, _ = pack(block)
+    if x.shape[1] < 2:
+        return block
+    columns = np.arange(x.shape[1])[None, :]
+    changed = np.concatenate([np.ones((len(x), 1), dtype=bool), y[:, 1:] != y[:, :-1]], axis=1)
+    run_start = np.maximum.accumulate(np.where(changed, columns, 0), axis=1)
+    with np.errstate(invalid="ignore"):
+        repeated = ~changed & (x - np.take_along_axis(x, run_start, axis=1) <= REPEAT_SECONDS)
+    nothing = np.nan
+    return Block(
+        block.labels,
+        block.start,
+        block.step,
+        np.where(repeated, nothing, x).astype(np.float32),
+        np.where(repeated, nothing, y).astype(np.float32),
+    )
 
 
 def _birth(x: Float64, y: Float64, count: Int64, started: Float64) -> Float64:

@@ -38,10 +38,9 @@ def run(name: str, approve: str, teller: Teller, values: Sequence[Path] = ()) ->
     shop.wait()
     story.prepare()
     teller.output(stage.kubectl.run("get", "pods", "-n", NAMESPACE))
-    pods = len(shop.pods("payments"))
     urls = stage.external.urls
     teller.line("its normal state is being learned: a change needs a before")
-    wait_for_baseline(needs(urls.prometheus, urls.loki, pods), _BASELINE_TIMEOUT, teller.line)
+    wait_for_baseline(needs(urls.prometheus, urls.loki, shop.pods("payments")), _BASELINE_TIMEOUT, teller.line)
     teller.heading("The incident  (about 2½ minutes)")
     outcome = story.run(Scenario())
     _ending(stage, outcome, teller)

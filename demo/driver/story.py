@@ -125,7 +125,12 @@ class Story:
         if self._approve == "ask":
             self._tell.line("your decision, as alice (or iirp.io/decision=reject):", "bold yellow")
             self._tell.command(self._alice.shown(*arguments))
-            self._until("a person decides", scenario, _HUMAN_PATIENCE, _decided)
+            chain = self._until("a person decides", scenario, _HUMAN_PATIENCE, _decided)
+            if _rejected(chain):
+                raise DemoFailed(
+                    "your decision", "rejected: nothing was changed, people have to look, and the leak goes on",
+                    self._kubectl.shown("describe", "incidents", "-n", NAMESPACE),
+                )  # fmt: skip
             return
         self._tell.line("alice decides:")
         self._tell.command(people.typed(arguments, "alice"))
@@ -176,6 +181,10 @@ def _awaits_approval(chain: Chain) -> bool:
 
 def _decided(chain: Chain) -> bool:
     return chain.approval is not None and chain.approval.status.state != ApprovalState.PENDING
+
+
+def _rejected(chain: Chain) -> bool:
+    return chain.approval is not None and chain.approval.status.state == ApprovalState.REJECTED
 
 
 def _executed(chain: Chain) -> bool:

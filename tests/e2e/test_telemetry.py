@@ -219,6 +219,17 @@ def test_metrics_arrive_with_their_labels(platform: Platform, reader: Gateway, j
     assert {labels["cluster"] for labels in found} == {platform.name}
 
 
+def test_a_containers_series_has_no_gaps(platform: Platform, reader: Gateway) -> None:
+    query = 'container_memory_working_set_bytes{container="otelcol", pod=~"iirp-otel-collector-.*"}'
+
+    def seconds() -> bool:
+        now = datetime.datetime.now(datetime.UTC)
+        found = reader.values(query, now - datetime.timedelta(seconds=70), now - datetime.timedelta(seconds=10), 1)
+        return any(len(series.points) == 61 for series in found)
+
+    eventually(seconds, within=180, what="a value at each second of a whole minute", every=2.0)
+
+
 def test_ingress_controllers_are_a_job_of_their_own(
     platform: Platform, cluster: Cluster, namespace: str, reader: Gateway
 ) -> None:

@@ -121,6 +121,13 @@ def test_the_agent_scrapes_all_five_kinds_and_writes_with_a_fresh_token() -> Non
     assert write["authorization"] == {"credentials_file": "/var/run/secrets/iirp/token"}
 
 
+def test_a_container_sampled_less_often_than_scraped_stays_alive() -> None:
+    """With its own timestamps a repeated sample counts as out of order, and the series as gone until the next one."""
+    agent = config(render(), "iirp-prometheus-agent")
+    (cadvisor,) = [job for job in agent["scrape_configs"] if job["job_name"] == "cadvisor"]
+    assert cadvisor["honor_timestamps"] is False
+
+
 def test_one_value_changes_the_route() -> None:
     objects = render(telemetry={"metrics": {"route": "otlp"}})
     assert "iirp-prometheus-agent" not in agents(objects)

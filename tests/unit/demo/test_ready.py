@@ -86,8 +86,9 @@ def test_the_baseline_is_as_long_as_the_rule_wants_it() -> None:
 
 
 def test_the_baseline_asks_for_every_pod_and_for_metrics_and_logs() -> None:
-    wanted = needs("http://p", "http://l", pods=2)
+    wanted = needs("http://p", "http://l", ["payments-a", "payments-b"])
     assert [need.at_least for need in wanted] == [1, 1, 2]
+    assert 'pod=~"payments-a|payments-b"' in wanted[2].query
     assert [need.url for need in wanted] == [
         "http://l/loki/api/v1/query",
         "http://p/api/v1/query",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devcluster import debian
-from devcluster.debian import NODE, Need, install_command, missing
+from devcluster.debian import NODE, Need, install_command, missing, quiet_services
 from devcluster.errors import ClusterError
 
 NEEDS = (Need("etcd-server", "etcd"), Need("containernetworking-plugins", "/usr/lib/cni/ptp"))
@@ -30,12 +30,30 @@ def test_installing_never_removes_or_upgrades() -> None:
     assert {"--no-remove", "--no-upgrade", "--no-install-recommends"} <= set(install_command(["runc"]))
 
 
+@pytest.mark.parametrize(
+    ("installed", "systemd", "expected"),
+    [
+        (
+            ["etcd-server", "runc", "containerd"],
+            True,
+            [["systemctl", "disable", "--now", "etcd.service", "containerd.service"]],
+        ),
+        (["runc", "iptables"], True, []),
+        (["etcd-server"], False, []),
+    ],
+)
+def test_only_services_of_what_was_just_installed_are_stopped(
+    tmp_path: Path, installed: list[str], systemd: bool, expected: list[list[str]]
+) -> None:
+    assert quiet_services(installed, tmp_path if systemd else tmp_path / "none") == expected
+
+
 def test_a_plain_user_is_told_the_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(debian, "missing", lambda _: ["runc", "iptables"])
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/apt-get")
     said: list[str] = []
-    with pytest.raises(ClusterError, match=r"Run: sudo apt-get install --yes .*runc iptables$"):
+    with pytest.raises(ClusterError, match=r"Run: sudo apt-get install .*--yes .*runc iptables$"):
         debian.ensure(NODE, said.append, tmp_path / "log")
     assert said == []
 

@@ -104,6 +104,15 @@ def test_a_program_that_does_not_exist_is_named(table: ProcessTable) -> None:
     assert table.record("missing") is None
 
 
+def test_a_process_that_cannot_be_recorded_never_runs(table: ProcessTable, tmp_path: Path) -> None:
+    obstacle = tmp_path / "run" / "lost.json"
+    obstacle.mkdir(parents=True)
+    with pytest.raises(StepFailed, match="lost could not be started: Is a directory"):
+        table.start(ProcessSpec("lost", (sys.executable, "-c", f"open('{tmp_path}/ran', 'w')")))
+    assert not poll((tmp_path / "ran").exists, 0.5, 0.05)
+    obstacle.rmdir()
+
+
 def test_waiting_for_a_process_that_died_shows_its_last_lines(table: ProcessTable) -> None:
     table.start(ProcessSpec("dying", (sys.executable, "-c", "raise SystemExit('no disk left')")))
     with pytest.raises(StepFailed, match=r"dying ended before it was ready\n  log: .*dying\.log\n  \| no disk left"):

@@ -14,6 +14,7 @@ from devcluster.toolchain import TARGETS, Background, Target, Toolchain, inputs_
 GO = """#!/bin/sh
 case "$1" in
   version) echo "go version go9.9.9 linux/amd64" ;;
+  list) echo "$*" >> "$COUNT.fetched" ;;
   build)
     echo built >> "$COUNT"
     case "$*" in *coredns*) echo "no such package" >&2; exit 1 ;; esac
@@ -119,6 +120,15 @@ def test_the_background_builder_hands_out_results_and_failures(count: Path, tmp_
     with pytest.raises(StepFailed, match="building coredns failed"):
         background.wait("coredns", 30.0)
     assert background.remaining() == []
+
+
+def test_modules_are_fetched_ahead_for_what_is_still_to_build(count: Path, tmp_path: Path) -> None:
+    tools = Toolchain(tmp_path / "cache", env={})
+    tools.ensure("pause")
+    for program in ("pause", "loki", "no-such-program"):
+        tools.fetch(program)
+    fetched = Path(f"{count}.fetched").read_text().splitlines()
+    assert [line.split()[-1] for line in fetched] == ["github.com/grafana/loki/v3/cmd/loki"]
 
 
 def test_every_module_of_a_target_is_in_the_repository() -> None:

@@ -69,6 +69,8 @@ NOT_LEAKS: dict[str, tuple[Shape, dict]] = {
     "slow warm-up of a new pod": (warm_up(600.0, 150.0, 90.0), {"first": 600.0}),
     "cache that fills up": (lambda t: 42 + np.where(t > 700, 100 * (1 - np.exp(-(t - 700) / 60)), 0), {}),
     "growth that has stopped": (stopped(700.0, 800.0), {}),
+    "growth that has stopped at one value": (stopped(700.0, 800.0), {"noise": 0.0}),
+    "exactly flat": (flat(), {"noise": 0.0}),
     "garbage collection, two minutes": (sawtooth(120.0, 40.0, 130.0), {}),
     "garbage collection, five minutes": (sawtooth(310.0, 40.0, 200.0), {}),
     "garbage collection, small": (sawtooth(45.0, 90.0, 110.0), {}),

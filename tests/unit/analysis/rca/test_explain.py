@@ -71,6 +71,7 @@ def test_a_rollout_that_the_growth_began_with_is_named() -> None:
     [
         (rollout(690.0, revision="1"), "its creation is not a change"),
         (rollout(850.0), "after the onset"),
+        (rollout(690.0).model_copy(update={"summary": "restarted by action act-1"}), "a restart changes nothing"),
         (rollout(400.0), "the pod ran well in between"),
     ],
 )

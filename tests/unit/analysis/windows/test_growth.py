@@ -56,6 +56,31 @@ def test_without_growth_the_limit_is_never_reached() -> None:
     assert np.isinf(time_to(np.array([256.0 * MIB]), growth.last, growth.slope).latest[0])
 
 
+def staircase(times: np.ndarray, values: np.ndarray, every: float) -> tuple:
+    """What is seen of readings when the agent is scraped every ``every`` seconds."""
+    scrapes = np.arange(times[0], times[-1] + every, every)
+    return scrapes, values[np.searchsorted(times, scrapes, side="right") - 1]
+
+
+@pytest.mark.parametrize("since", [800.0, 850.0])
+@pytest.mark.parametrize("reads_every", [5.0, 10.0, 15.0])
+def test_repeated_readings_do_not_make_a_staircase_of_a_line(since: float, reads_every: float) -> None:
+    if since == 850.0 and reads_every == 15.0:
+        since = 830.0
+    series = staircase(*sampled(leak(since), every=reads_every), 5.0)
+    growth = measure(block({("a", "app"): series}), warm_up=30.0)
+    assert growth.slope.tau[0] > 0.95
+    assert growth.slope.value[0] * 60 / MIB == pytest.approx(48.0, rel=0.15)
+
+
+def test_a_value_that_stays_exactly_the_same_is_not_thrown_away() -> None:
+    times = np.arange(START, START + 900.0, 5.0)
+    values = np.where(times < START + 700, (times - START) * MIB, 700.0 * MIB)
+    growth = measure(block({("a", "app"): (times, values)}), warm_up=0.0)
+    assert growth.last_at[0] > START + 890.0
+    assert growth.late[0] < 0.7 * growth.early[0]
+
+
 @pytest.mark.parametrize("samples", [0, 1, 3])
 def test_too_few_samples_say_nothing(samples: int) -> None:
     times, values = sampled(leak(0.0))
