@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import json
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,8 @@ from pathlib import Path
 from devcluster.errors import ClusterError, DamagedRecord
 
 __all__ = ["BLOCKS", "ClusterRecord", "Store", "block", "check_name", "choose_index"]
+
+logger = logging.getLogger(__name__)
 
 # 10.64.0.0/16 … 10.127.0.0/16: one block per embedded cluster.
 BLOCKS = 64
@@ -92,7 +95,11 @@ class Store:
         """
         self._root.mkdir(parents=True, exist_ok=True)
         with (self._root / f".{name or 'all'}.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                logger.warning("waiting for another command that works on cluster %s", name or "addresses")
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
 

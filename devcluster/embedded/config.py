@@ -107,14 +107,10 @@ def kubelet(layout: Layout) -> str:
             "clusterDNS": [str(layout.dns_ip)],
             "clusterDomain": "cluster.local",
             "resolvConf": f"{layout.config}/resolv.conf",
+            # Images are never collected: without a registry nothing would bring them back.
             "imageGCHighThresholdPercent": 100,
             "imageGCLowThresholdPercent": 99,
             "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
-            # No registry: what is not loaded cannot be pulled, and a failed pull should be seen soon.
-            "imageMaximumGCAge": "0s",
-            "nodeStatusUpdateFrequency": "10s",
-            "shutdownGracePeriod": "0s",
-            "protectKernelDefaults": False,
         }
     )
 
