@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 _SOURCES = Path(__file__).parent
 _BUILD_TIMEOUT = 3600.0
+_LOCK_INTERVAL = 0.5
 # Without debug information: nobody debugs these here, and the compiler is a sixth faster.
 _FLAGS = ("-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
 _KUBE_PACKAGE = "k8s.io/component-base/version"
@@ -94,17 +95,17 @@ class Toolchain:
 
         Raises StepFailed with the build's log, or ClusterError without a Go.
         """
-        if (path := self.find(program)) is not None:
-            return path
         target = TARGETS.get(_BY_ALIAS.get(program, program))
-        if target is None:
-            raise ClusterError(f"{program} is neither on the PATH nor something that is built here")
-        # One build at a time, over all callers: two would compile what they share twice, on the same few cores.
-        with _locked(self._cache / "bin" / ".build.lock", lambda: note("waiting for another build")):
-            if self.find(program) is None:  # the other one may have built this
-                self._build(target, note)
-        if (path := self.find(program)) is None:
-            raise ClusterError(f"the build of {program} left no executable in {self._folder(target)}")
+        while (path := self.find(program)) is None:
+            if target is None:
+                raise ClusterError(f"{program} is neither on the PATH nor something that is built here")
+            # One build at a time, over all callers: two would compile what they share twice, on the same few cores.
+            with _turn(self._cache / "bin" / ".build.lock", target.name) as other:
+                if other is None:
+                    self._build_if_missing(target, program, note)
+            if other is not None:
+                self._tell(other, note)
+                time.sleep(_LOCK_INTERVAL)
         return path
 
     def fetch(self, program: str) -> None:
@@ -127,6 +128,12 @@ class Toolchain:
 
     def _folder(self, target: Target) -> Path:
         return self._cache / "bin" / f"{target.name}-{inputs_hash(target, _SOURCES / target.module)}"
+
+    def _build_if_missing(self, target: Target, program: str, note: Callable[[str], None]) -> None:
+        if self.find(program) is None:  # whose turn it was before may have built it
+            self._build(target, note)
+            if self.find(program) is None:
+                raise ClusterError(f"the build of {program} left no executable in {self._folder(target)}")
 
     def _build(self, target: Target, note: Callable[[str], None]) -> None:
         folder = self._folder(target)
@@ -160,10 +167,16 @@ class Toolchain:
             try:
                 return process.wait(timeout=1.0)
             except subprocess.TimeoutExpired:
-                lines = self.log(target).read_text(errors="replace").splitlines()
-                compiled = sum(not line.startswith("go: ") for line in lines)
-                note(f"building {target.name}, {compiled} of at most {target.packages} packages compiled")
+                self._tell(target.name, note)
         raise StepFailed(f"building {target.name} took longer than {_BUILD_TIMEOUT:.0f} s", self.log(target))
+
+    def _tell(self, building: str, note: Callable[[str], None]) -> None:
+        """How far a build is, this process's or another one's, from what the compiler wrote."""
+        target = TARGETS.get(building)
+        if target is not None and self.log(target).is_file():
+            lines = self.log(target).read_text(errors="replace").splitlines()
+            compiled = sum(not line.startswith("go: ") for line in lines)
+            note(f"building {target.name}, {compiled} of at most {target.packages} packages compiled")
 
 
 class Background:
@@ -229,12 +242,16 @@ def go_version() -> str:
 
 
 @contextmanager
-def _locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+def _turn(path: Path, builds: str) -> Iterator[str | None]:
+    """Takes the lock if it is free and yields None; else yields what its holder builds. The kernel releases it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            waiting()
-            fcntl.flock(file, fcntl.LOCK_EX)  # released by the kernel, however its holder ends
-        yield
+            yield path.read_text()
+            return
+        file.truncate(0)
+        file.write(builds)
+        file.flush()
+        yield None

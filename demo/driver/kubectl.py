@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from demo.driver.errors import DemoFailed
 from devcluster import kubectl as program
 
-__all__ = ["Kubectl"]
+__all__ = ["Kubectl", "path_hint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class Kubectl:
         """The command line as a person would type it."""
         return shlex.join(["kubectl", f"--kubeconfig={self.kubeconfig}", *self.options, *arguments])
 
-    def with_options(self, options: Sequence[str]) -> Kubectl:
-        """The same kubeconfig with other options."""
-        return Kubectl(self.kubeconfig, tuple(options))
+
+def path_hint() -> str | None:
+    """What to type first where kubectl is not on the PATH but came with this project; None where it is."""
+    return None if shutil.which("kubectl") else f'export PATH="{Path(program.program()).parent}:$PATH"'

@@ -10,7 +10,7 @@ from demo.driver import people
 from demo.driver.baseline import needs, wait_for_baseline
 from demo.driver.chain import printable
 from demo.driver.errors import DemoFailed
-from demo.driver.kubectl import Kubectl
+from demo.driver.kubectl import Kubectl, path_hint
 from demo.driver.shop import NAMESPACE, Shop
 from demo.driver.story import Outcome, Scenario, Story
 from demo.driver.tell import Teller, clock
@@ -74,6 +74,8 @@ def _ending(stage: Platform, outcome: Outcome, teller: Teller) -> None:
         f"  fault → {incident.status.state}: {clock(outcome.resolved)}; whole demo: {clock(teller.elapsed)}"
     )
     teller.heading("Look around")
+    if hint := path_hint():
+        teller.command(hint)
     teller.command(f"export KUBECONFIG={stage.kubeconfig}")
     teller.command(f"kubectl describe incident {name} -n {NAMESPACE}")
     teller.console.print(f"  the incident's page: {stage.local_url}/incidents/{NAMESPACE}/{printable(name)}")

@@ -12,7 +12,7 @@ from crds.v1alpha1.incident import IncidentState, Verdict
 from demo.driver import people
 from demo.driver.chain import Chain, changes
 from demo.driver.errors import DemoFailed
-from demo.driver.kubectl import Kubectl
+from demo.driver.kubectl import Kubectl, path_hint
 from demo.driver.shop import NAMESPACE, Shop
 from demo.driver.tell import Teller
 from demo.driver.watch import OutOfMemory, Watch
@@ -124,6 +124,8 @@ class Story:
         self._tell.output(people.refused(self._bob, approval.metadata.name))
         if self._approve == "ask":
             self._tell.line("your decision, as alice (or iirp.io/decision=reject):", "bold yellow")
+            if hint := path_hint():
+                self._tell.command(hint)
             self._tell.command(self._alice.shown(*arguments))
             chain = self._until("a person decides", scenario, _HUMAN_PATIENCE, _decided)
             if _rejected(chain):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import threading
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from devcluster import toolchain
 from devcluster.errors import ClusterError, StepFailed
+from devcluster.processes import poll
 from devcluster.toolchain import TARGETS, Background, Target, Toolchain, inputs_hash
 
 GO = """#!/bin/sh
@@ -61,6 +63,40 @@ def test_builders_at_the_same_time_build_once(count: Path, tmp_path: Path) -> No
         thread.start()
     for thread in threads:
         thread.join(30)
+    assert _builds(count) == 1
+
+
+def test_who_waits_hears_how_far_the_other_build_is(count: Path, tmp_path: Path) -> None:
+    tools = Toolchain(tmp_path / "cache", env={})
+    kube = tools.log(TARGETS["kube"])
+    kube.parent.mkdir(parents=True)
+    kube.write_text("go: downloading x v1\nk8s.io/api\nk8s.io/client-go\n")
+    lock = tmp_path / "cache" / "bin" / ".build.lock"
+    heard: list[str] = []
+    with lock.open("a+") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        holder.write("kube")
+        holder.flush()
+        waiter = threading.Thread(target=tools.ensure, args=("pause", heard.append))
+        waiter.start()
+        assert poll(lambda: bool(heard), 10.0, 0.02)
+    waiter.join(10)
+    assert heard[0] == "building kube, 2 of at most 2565 packages compiled"
+    assert tools.find("pause") is not None
+
+
+def test_who_waits_for_a_program_has_it_as_soon_as_it_is_there(count: Path, tmp_path: Path) -> None:
+    tools = Toolchain(tmp_path / "cache", env={})
+    built = tools.ensure("pause")
+    hidden = built.rename(built.with_name("hidden"))
+    lock = tmp_path / "cache" / "bin" / ".build.lock"
+    with lock.open("a+") as holder:  # somebody builds one program after the other, and never lets go
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        waiter = threading.Thread(target=tools.ensure, args=("pause",))
+        waiter.start()
+        hidden.rename(built)
+        waiter.join(10)
+        assert not waiter.is_alive()
     assert _builds(count) == 1
 
 
