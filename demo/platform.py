@@ -234,6 +234,7 @@ def _say_builds(programs: Background, progress: Progress) -> None:
             rest = f"; then {', '.join(remaining[1:])}" if remaining[1:] else ""
             progress.say(f"building {remaining[0]} from Go modules, once per machine{rest}")
             said = remaining
+        programs.tell(progress.note)
         time.sleep(_BUILD_INTERVAL)
 
 

@@ -104,7 +104,7 @@ class Toolchain:
                 if other is None:
                     self._build_if_missing(target, program, note)
             if other is not None:
-                self._tell(other, note)
+                self.tell(other, note)
                 time.sleep(_LOCK_INTERVAL)
         return path
 
@@ -167,12 +167,12 @@ class Toolchain:
             try:
                 return process.wait(timeout=1.0)
             except subprocess.TimeoutExpired:
-                self._tell(target.name, note)
+                self.tell(target.name, note)
         raise StepFailed(f"building {target.name} took longer than {_BUILD_TIMEOUT:.0f} s", self.log(target))
 
-    def _tell(self, building: str, note: Callable[[str], None]) -> None:
+    def tell(self, building: str, note: Callable[[str], None]) -> None:
         """How far a build is, this process's or another one's, from what the compiler wrote."""
-        target = TARGETS.get(building)
+        target = TARGETS.get(_BY_ALIAS.get(building, building))
         if target is not None and self.log(target).is_file():
             lines = self.log(target).read_text(errors="replace").splitlines()
             compiled = sum(not line.startswith("go: ") for line in lines)
@@ -205,6 +205,11 @@ class Background:
     def remaining(self) -> list[str]:
         """What is not built yet, in order."""
         return [name for name in self._wanted if not self._done[name].is_set()]
+
+    def tell(self, note: Callable[[str], None]) -> None:
+        """How far the build is that runs now; silent when all is built."""
+        for building in self.remaining()[:1]:
+            self._toolchain.tell(building, note)
 
     def _fetch(self) -> None:
         for name in self._wanted[1:]:

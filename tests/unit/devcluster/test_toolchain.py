@@ -173,3 +173,15 @@ def test_every_module_of_a_target_is_in_the_repository() -> None:
         assert (sources / target.module / "go.sum").is_file(), target
         if target.package.startswith("."):
             assert list((sources / target.module / target.package).glob("*.go")), target
+
+
+def test_background_tells_how_far_the_running_build_is(tmp_path: Path) -> None:
+    toolchain = Toolchain(tmp_path, {})
+    heard: list[str] = []
+    log = toolchain.log(TARGETS["loki"])
+    log.parent.mkdir(parents=True)
+    log.write_text("go: downloading example.org/a v1.0.0\nexample.org/a\nexample.org/b\n")
+
+    Background(toolchain, ["loki"]).tell(heard.append)
+
+    assert heard == ["building loki, 2 of at most 2157 packages compiled"]
