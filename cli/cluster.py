@@ -10,6 +10,7 @@ from typing import ParamSpec
 
 import click
 
+from cli.names import name_option
 from devcluster import select
 from devcluster.errors import ClusterError
 
@@ -17,7 +18,7 @@ __all__ = ["cluster"]
 
 P = ParamSpec("P")
 
-_name = click.option("--name", default="dev", show_default=True, help="Which cluster; several can run side by side.")
+_name = name_option("Which cluster; several can run side by side.")
 
 
 def _plain_errors(command: Callable[P, None]) -> Callable[P, None]:

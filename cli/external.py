@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.names import name_option
+
 if TYPE_CHECKING:
     from devcluster.provider import Provider
     from external.plane import ExternalPlane
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["external"]
 
 _PARTS = ("s3", "prometheus", "loki", "analysis", "gateway")
-_NAME = click.option("--name", default="dev", show_default=True, help="Cluster that it belongs to.")
+_NAME = name_option("Cluster that it belongs to.")
 _KUBECONFIG = click.option(
     "--kubeconfig", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Default: that of the cluster."
 )
@@ -135,7 +137,7 @@ def bucket(settings: Path, name: str, kubeconfig: Path | None) -> None:
 @external.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--settings", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--name", default="dev", show_default=True)
+@_NAME
 @click.option("--host", "hosts", multiple=True, help="Name or address in the gateway's certificate.")
 def render(folder: Path, settings: Path | None, name: str, hosts: tuple[str, ...]) -> None:
     """Write compose.yaml and all configuration files into FOLDER, for a machine with Docker."""

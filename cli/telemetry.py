@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.names import name_option
+
 if TYPE_CHECKING:
     from external.query import Gateway, LogLine, Series
 
@@ -30,7 +32,7 @@ _TOKEN_SECONDS = 600
 def _connection(command: Callable[..., None]) -> Callable[..., None]:
     path = click.Path(exists=True, dir_okay=False, path_type=Path)
     for option in (
-        click.option("--name", default="dev", show_default=True, help="Cluster whose external side is asked."),
+        name_option("Cluster whose external side is asked."),
         click.option("--gateway", envvar="IIRP_EXTERNAL_URL", help="Address, where it is not on this machine."),
         click.option("--ca-file", type=path, envvar="IIRP_CA_FILE", help="CA of that gateway."),
         click.option("--kubeconfig", type=path, help="To request the reader's token with. Default: $KUBECONFIG."),
@@ -83,7 +85,7 @@ def logs(
 
 
 @click.command()
-@click.argument("query")
+@click.argument("query", default="")
 @_labels
 @click.option("--step", type=click.FloatRange(min=0.1), help="Seconds between values. Default: 60 values.")
 @_connection
@@ -91,7 +93,7 @@ def metrics(
     query: str, since: str, until: str, selector: str, namespace: str | None, pod: str | None, container: str | None,
     output: str, step: float | None, **connection: Any,
 ) -> None:  # fmt: skip
-    """Values of QUERY: a metric's name (with --selector, --namespace, …) or PromQL."""
+    """Values of QUERY: a metric's name, PromQL, or nothing with a --selector that says enough."""
     with _errors():
         from external.query import metric_query
 

@@ -6,11 +6,13 @@ import json
 
 import click
 
+from cli.names import name_option
+
 __all__ = ["ui"]
 
 
 @click.command()
-@click.option("--name", default="demo", show_default=True, help="The cluster's name.")
+@name_option("The cluster's name.")
 @click.option("--namespace", "-n", default="shop", show_default=True, help="Namespace of the incidents.")
 @click.option("--account", default="oncall", show_default=True, help="ServiceAccount whose token may look.")
 @click.option("--open/--no-open", "open_", default=False, help="Also open the page in the default browser.")

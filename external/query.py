@@ -103,11 +103,15 @@ def log_query(selector: str, terms: Mapping[str, str], contains: str = "") -> st
 
 
 def metric_query(query: str, selector: str, terms: Mapping[str, str]) -> str:
-    """PromQL: the query as it is, or a metric's name with matchers."""
+    """PromQL: the query as it is, a metric's name with matchers, or matchers alone."""
+    if not query and selector.startswith("{") and not terms:
+        return selector
     conditions = [*_parse(selector), *((key, "=", value) for key, value in terms.items())]
+    if not conditions and not query:
+        raise ValueError("say what to look for: a metric's name, PromQL, or a --selector such as app=payments")
     if not conditions:
         return query
-    if not _METRIC.match(query):
+    if query and not _METRIC.match(query):
         raise ValueError("selectors can be added to a metric's name only; put them into the expression")
     names = (
         (_METRIC_NAMES.get(key) or re.sub(r"[./-]", "_", key), operator, value) for key, operator, value in conditions

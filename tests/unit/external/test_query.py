@@ -41,6 +41,8 @@ def test_log_selectors(selector: str, terms: dict[str, str], contains: str, quer
         ("sum(rate(x[1m]))", "", {}, "sum(rate(x[1m]))"),
         ("up", "app.kubernetes.io/name=web", {"namespace": "shop"}, 'up{app="web", namespace="shop"}'),
         ("up", "job!~a|b", {}, 'up{job!~"a|b"}'),
+        ("", "app=web", {"namespace": "shop"}, '{app="web", namespace="shop"}'),
+        ("", '{job="pods"}', {}, '{job="pods"}'),
     ],
 )
 def test_metric_selectors(query: str, selector: str, terms: dict[str, str], expected: str) -> None:
@@ -55,6 +57,11 @@ def test_what_is_no_selector_is_refused(selector: str) -> None:
     else:
         with pytest.raises(ValueError, match="is no selector"):
             log_query(selector, {})
+
+
+def test_neither_query_nor_selector_is_told() -> None:
+    with pytest.raises(ValueError, match="say what to look for"):
+        metric_query("", "", {})
 
 
 def test_matchers_cannot_be_added_to_an_expression() -> None:
