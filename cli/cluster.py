@@ -12,7 +12,7 @@ import click
 
 from cli.names import name_option
 from devcluster import select
-from devcluster.errors import ClusterError
+from devcluster.errors import ClusterError, WrongArguments
 
 __all__ = ["cluster"]
 
@@ -28,6 +28,8 @@ def _plain_errors(command: Callable[P, None]) -> Callable[P, None]:
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
+        except WrongArguments as error:
+            raise click.UsageError(str(error), click.get_current_context()) from error
         except ClusterError as error:
             raise click.ClickException(str(error)) from error
 

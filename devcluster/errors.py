@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["ClusterError", "DamagedRecord", "StepFailed", "tail"]
+__all__ = ["ClusterError", "DamagedRecord", "StepFailed", "WrongArguments", "tail"]
 
 
 class ClusterError(Exception):
     """Something about the machine or the request; the message says what to do."""
+
+
+class WrongArguments(ClusterError):
+    """The request does not fit together; on the command line a usage error."""
 
 
 class DamagedRecord(ClusterError):

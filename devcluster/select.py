@@ -7,7 +7,7 @@ from pathlib import Path
 
 from devcluster import kind
 from devcluster.embedded.provider import EmbeddedProvider
-from devcluster.errors import ClusterError, DamagedRecord
+from devcluster.errors import ClusterError, DamagedRecord, WrongArguments
 from devcluster.existing import ExistingProvider
 from devcluster.kind import KindProvider
 from devcluster.paths import clusters_dir
@@ -34,11 +34,11 @@ def create(name: str, provider: str = "auto", context: str | None = None) -> Pro
     if provider == "auto":
         provider = "kind" if kind.available() else "embedded"
     if provider == "existing" and not context:
-        raise ClusterError(
+        raise WrongArguments(
             "an existing cluster must be named: --provider existing --context NAME (kubectl config get-contexts)"
         )
     if provider != "existing" and context:
-        raise ClusterError("--context belongs to --provider existing")
+        raise WrongArguments("--context belongs to --provider existing")
     return _of(ClusterRecord(name, provider, context=context), store)
 
 

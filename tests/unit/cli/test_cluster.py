@@ -93,6 +93,16 @@ def test_bad_arguments_exit_2(monkeypatch: pytest.MonkeyPatch, arguments: tuple[
     assert _run(monkeypatch, FakeProvider(), *arguments).exit_code == 2
 
 
+@pytest.mark.parametrize("arguments", [("--provider", "existing"), ("--provider", "kind", "--context", "a")])
+def test_arguments_that_do_not_fit_together_exit_2(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("IIRP_STATE_DIR", str(tmp_path))
+    result = CliRunner().invoke(cluster, ["up", "--name", "x", *arguments])
+    assert result.exit_code == 2
+    assert "--context" in result.output
+
+
 def test_archives_are_handed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     paths = [tmp_path / "a.tar", tmp_path / "b.tar"]
     for path in paths:
