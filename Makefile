@@ -46,7 +46,7 @@ e2e: setup ## real cluster, real telemetry, one namespace per test
 	$(BIN)/pytest tests/e2e -q --timeout 900 -p no:cacheprovider
 
 test: verify ## verify + unit + e2e, counted in one closing line
-	$(BIN)/pytest tests/unit tests/e2e -q --timeout 900 -p no:cacheprovider
+	$(BIN)/pytest tests/e2e tests/unit -q --timeout 900 -p no:cacheprovider
 
 demo: setup ## from nothing to a resolved incident (APPROVE=ask leaves the decision to you)
 	$(BIN)/iirp demo --name $(CLUSTER) --approve $(APPROVE)
