@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": ("cli.demo", "the whole story on a real cluster"),
     "logs": ("cli.telemetry", "log lines by time and labels"),
     "metrics": ("cli.telemetry", "metric values by time and labels"),
+    "ask": ("cli.ask", "a question about incidents, in words"),
     "grant": ("cli.grant", "the RoleBindings that opt a namespace in, as YAML for GitOps"),
     "ui": ("cli.ui", "where to look at incidents in a browser"),
 }
