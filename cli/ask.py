@@ -27,7 +27,7 @@ def ask(question: str, namespace: str | None, kubeconfig: str | None, output: st
     from pykube.exceptions import PyKubeError
 
     from cli import questions
-    from cli.objects import read
+    from cli.incidents import read
 
     try:
         incidents, reports = read(namespace, kubeconfig)
