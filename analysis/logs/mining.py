@@ -59,18 +59,25 @@ def templates(counts: Counter[Tokens]) -> dict[Tokens, Tokens]:
             weight = counts[tokens]
             for column, word in zip(columns, tokens, strict=True):
                 column[word] += weight
-        for group in _by_root(members, columns):
+        total = sum(counts[tokens] for tokens in members)
+        for group in _by_root(members, columns, total):
             _branch(group, found)
     return found
 
 
-def _by_root(members: Iterable[Tokens], columns: Sequence[Counter[str]]) -> Iterable[list[Tokens]]:
-    """Lines that share their largest set of equally frequent words; the more frequent set when two are as large."""
+def _by_root(members: Iterable[Tokens], columns: Sequence[Counter[str]], total: int) -> Iterable[list[Tokens]]:
+    """Lines that share their largest set of equally frequent words; the more frequent set when two are as large.
+
+    Words that all lines have, such as a logger's prefix, tell no statement from another and do not count, unless a
+    single word is all that is left: that may as well be a name.
+    """
     groups: dict[tuple[tuple[int, str], ...], list[Tokens]] = defaultdict(list)
     for tokens in members:
         frequency = [0 if word is WILDCARD else column[word] for column, word in zip(columns, tokens, strict=True)]
         sizes = Counter(frequency)
         del sizes[0]
+        if any(size > 1 for one, size in sizes.items() if one != total):
+            del sizes[total]
         best = max(sizes, key=lambda one: (sizes[one], one), default=0)
         root = tuple((at, tokens[at]) for at, one in enumerate(frequency) if one == best) if best else ()
         groups[root].append(tokens)

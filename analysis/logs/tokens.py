@@ -30,6 +30,10 @@ _VARIABLE: Final = re.compile(
 _DELIMITERS: Final = re.compile(r"[\s=:,;()\[\]{}|\"']+")
 _WORD: Final = re.compile(r"\S+")
 _DIGIT: Final = re.compile(r"\d")
+_DATE_WORDS: Final = frozenset(
+    {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"}
+    | {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"}
+)
 
 
 class Tokenizer:
@@ -71,7 +75,7 @@ def _cut(word: str) -> Iterator[tuple[str, str]]:
 
 
 def _token(raw: str) -> str:
-    return WILDCARD if WILDCARD in raw or _DIGIT.search(raw) else raw
+    return WILDCARD if WILDCARD in raw or raw in _DATE_WORDS or _DIGIT.search(raw) else raw
 
 
 def layout(text: str) -> list[tuple[str, str]]:

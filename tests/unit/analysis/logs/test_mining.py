@@ -40,6 +40,25 @@ def test_few_different_words_are_different_statements() -> None:
     assert mined.groups == [0, 1, 0, 1]
 
 
+def test_a_prefix_that_all_lines_have_does_not_make_them_one_kind() -> None:
+    says = [
+        "cache warmed up",
+        "queue drained fully",
+        "leader elected again",
+        "lease renewed early",
+        "probe answered late",
+    ]
+    lines = [f"Sun Dec 04 04:47:{n:02} INFO shop worker {say} {n}" for n, say in enumerate(says * 3)]
+    mined = mine(lines)
+    assert len(mined.templates) == len(says)
+    assert mined.templates[0] == "<*> INFO shop worker cache warmed up <*>"
+
+
+def test_names_stay_variable_under_a_prefix() -> None:
+    lines = [f"INFO shop hello {name}" for name in ("anna", "ben", "carl", "dora", "emil", "fritz")]
+    assert mine(lines).templates == ["INFO shop hello <*>"]
+
+
 def test_lists_of_any_length_are_one_kind() -> None:
     assert len(mine(["replicate to 10.0.0.1", "replicate to 10.0.0.1 10.0.0.2", "replicate to"]).templates) == 2
 
