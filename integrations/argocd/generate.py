@@ -17,8 +17,8 @@ HERE = Path(__file__).resolve().parent
 GROUP = "iirp.io"
 HEADER = "# Generated from the Lua files by `python -m integrations.argocd.generate`; do not edit.\n"
 ACTIONS_NOTE = """\
-# Approve and reject in Argo CD. Not part of the default on purpose: the decision carries the identity of Argo CD's service
-# account, not of the person who pressed the button. Read integrations/argocd/README.md before you apply this.
+# Approve and reject in Argo CD. Not part of the default on purpose: the decision carries the identity of Argo CD's
+# service account, not of the person who pressed the button. Read integrations/argocd/README.md before you apply this.
 """
 
 

@@ -1,4 +1,4 @@
-"""Argo CD's Lua, run by a real Lua 5.1 (the language of Argo CD's own interpreter) with the libraries that it has there."""
+"""Argo CD's Lua, run by a real Lua 5.1 (the language of Argo CD's interpreter) with the libraries that it has there."""
 
 from __future__ import annotations
 
