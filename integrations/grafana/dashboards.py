@@ -32,6 +32,8 @@ class Dashboard:
 
 
 _NS = 'namespace=~"$namespace"'
+_P95 = "histogram_quantile(0.95, sum by ({}, le) (rate({}_bucket[5m])))"
+_INFO = f"on (namespace, name) group_left (type, severity, target) iirp_incident_info{{{_NS}}}"
 _AGE = "time() - iirp_last_successful_resync_timestamp_seconds"
 _STATES = "AwaitingApproval|Escalated"
 _SINCE = f"iirp_incident_started_timestamp_seconds{{{_NS}}}"
@@ -77,11 +79,7 @@ PLATFORM = Dashboard(
         ),
         Panel(
             "Reconcile time, 95th percentile",
-            {
-                "{{controller}}": (
-                    "histogram_quantile(0.95, sum by (controller, le) (rate(iirp_reconcile_duration_seconds_bucket[5m])))"
-                )
-            },
+            {"{{controller}}": (_P95.format("controller", "iirp_reconcile_duration_seconds"))},
             unit="s",
         ),
         Panel("Since the last resync", {"{{controller}}": _AGE}, unit="s", bad_above=180),
@@ -103,11 +101,7 @@ PLATFORM = Dashboard(
         ),
         Panel(
             "Time to answer, 95th percentile",
-            {
-                "{{route}}": (
-                    "histogram_quantile(0.95, sum by (route, le) (rate(iirp_analysis_request_duration_seconds_bucket[5m])))"
-                )
-            },
+            {"{{route}}": (_P95.format("route", "iirp_analysis_request_duration_seconds"))},
             unit="s",
         ),
         Panel(
@@ -194,11 +188,7 @@ INCIDENTS = Dashboard(
         Panel("Plans by tier", {"{{tier}}": f"sum by (tier) (iirp_actionplan_tier_info{{{_NS}}})"}),
         Panel(
             "Open now",
-            {
-                "": (
-                    f"({_OPEN} == 1) * on (namespace, name) group_left (type, severity, target) iirp_incident_info{{{_NS}}}"
-                )
-            },
+            {"": (f"({_OPEN} == 1) * {_INFO}")},
             "table",
             width=24,
         ),
