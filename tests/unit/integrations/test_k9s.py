@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
+from cli.plugin.arguments import parse
 from tests.unit.integrations.support import FOLDER, PLURALS, ROOT, has_field, kubectl, obj
 
 FILES = ("aliases", "hotkeys", "jumps", "plugins", "views")
@@ -123,6 +124,13 @@ def test_deciding_writes_one_annotation_whatever_the_reason(verdict: str, reason
     body = obj("Approval", "payments-leak-x7k2q-1", spec={})
     printed = kubectl("annotate", "--local", "-f", "-", "-o", "json", *args[4:], stdin=json.dumps(body))
     assert json.loads(printed)["metadata"]["annotations"] == {"iirp.io/decision": verdict, "iirp.io/reason": reason}
+
+
+@pytest.mark.parametrize("name", [name for name, plugin in PLUGINS.items() if plugin["args"][0] == "iirp"])
+def test_commands_of_our_own_plugin_exist(name: str) -> None:
+    words = substituted(PLUGINS[name], NAME="x", NAMESPACE="shop", CONTEXT="any")
+    options = parse(words[1:])
+    assert (options.name, options.namespace, options.context, options.pager) == ("x", "shop", "any", True)
 
 
 @pytest.mark.parametrize("name", ["iirp-acknowledge", "iirp-close"])
