@@ -13,7 +13,7 @@ from cli.plugin import decide, story
 from cli.plugin.arguments import KUBECTL_FLAGS, parse
 from cli.plugin.completion import candidates
 from cli.plugin.kube import Body, Kubectl, PluginError
-from cli.plugin.words import age, harmless, moment
+from cli.plugin.words import harmless, moment, when
 
 _DECISION_SECONDS = 20.0
 
@@ -100,7 +100,7 @@ def verdict(options: Namespace) -> int:
     sys.stderr.write(
         f"{options.command} {harmless(spec['summary'])} in {approval['metadata']['namespace']}\n"
         f"  {spec['planDigest']}, asked by {harmless(spec['requestedBy'])}, "
-        f"expires {age(moment(spec['expiresAt']), story.now())}\n"
+        f"expires {when(moment(spec['expiresAt']), story.now())}\n"
     )
     if not options.yes and not _sure():
         raise PluginError("nothing was decided")

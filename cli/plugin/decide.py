@@ -89,22 +89,7 @@ def superseding(plan: Body, chain: Chain, me: str, change: str, replicas: int | 
         "expectedImpact": f"changed by {me}"[:300],
     }
     spec.pop("rollback", None)
-    incident = chain.incident["metadata"]
-    owner = {
-        "apiVersion": "iirp.io/v1alpha1", "kind": "Incident", "name": incident["name"], "uid": incident["uid"],
-        "controller": True, "blockOwnerDeletion": False,
-    }  # fmt: skip
-    return {
-        "apiVersion": "iirp.io/v1alpha1",
-        "kind": "ActionPlan",
-        "metadata": {
-            "name": _next_name(incident["name"], chain.plans),
-            "namespace": incident["namespace"],
-            "labels": {INCIDENT_LABEL: incident["name"]},
-            "ownerReferences": [owner],
-        },
-        "spec": spec,
-    }
+    return _child(chain, spec)
 
 
 def submit(kubectl: Kubectl, plan: Body, *, dry_run: bool) -> Body:
@@ -112,6 +97,22 @@ def submit(kubectl: Kubectl, plan: Body, *, dry_run: bool) -> Body:
     flags: Sequence[str] = ("--dry-run=server",) if dry_run else ()
     created: Body = json.loads(kubectl.run("create", "-f", "-", *flags, "-o", "json", stdin=json.dumps(plan)))
     return created
+
+
+def _child(chain: Chain, spec: dict[str, Any]) -> Body:
+    """An ActionPlan of the incident, as the incident controller makes them: owned, labelled, numbered."""
+    incident = chain.incident["metadata"]
+    owner = {
+        "apiVersion": "iirp.io/v1alpha1", "kind": "Incident", "name": incident["name"], "uid": incident["uid"],
+        "controller": True, "blockOwnerDeletion": False,
+    }  # fmt: skip
+    metadata = {
+        "name": _next_name(incident["name"], chain.plans),
+        "namespace": incident["namespace"],
+        "labels": {INCIDENT_LABEL: incident["name"]},
+        "ownerReferences": [owner],
+    }
+    return {"apiVersion": "iirp.io/v1alpha1", "kind": "ActionPlan", "metadata": metadata, "spec": spec}
 
 
 def _summary(action: dict[str, Any]) -> str:

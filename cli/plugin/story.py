@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cli.plugin.kube import Body, Chain
-from cli.plugin.words import age, clock, harmless, moment, table
+from cli.plugin.words import age, clock, harmless, moment, table, when
 
 __all__ = ["incidents", "pending", "show", "timeline"]
 
@@ -75,13 +75,13 @@ def target(ref: dict[str, Any]) -> str:
 def _what(incident: Body, now: datetime) -> list[str]:
     spec, status = incident["spec"], _status(incident)
     harm = ", not harmful yet" if spec.get("predicted") else ""
-    since = age(moment(spec["startedAt"]), now)
-    lines = [_title(incident), f"  {spec['type']} of {target(spec['target'])}, since {since}{harm}"]
+    since = when(moment(spec["startedAt"]), now)
+    lines = [_title(incident), f"  {spec['type']} of {target(spec['target'])}, began {since}{harm}"]
     lines += [f"  {harmless(spec['summary'])}"] if spec.get("summary") else []
     prediction = (status.get("detection") or {}).get("prediction")
     if prediction:
         lines.append(
-            f"  {harmless(prediction['resource'])} runs out {age(moment(prediction['expectedAt']), now)} "
+            f"  {harmless(prediction['resource'])} runs out {when(moment(prediction['expectedAt']), now)} "
             f"({clock(moment(prediction['earliestAt']), local=False)}-"
             f"{clock(moment(prediction['latestAt']), local=False)} UTC)"
         )
@@ -129,8 +129,9 @@ def _approval(approval: Body, now: datetime) -> list[str]:
     state = status.get("state", "Pending")
     lines = [f"Approval {name}   ({state}{_said(status)})", f"  of {spec['planDigest']}"]
     lines.append(
-        f"  asked by {harmless(spec['requestedBy'])}; needs {spec['requiredApprovals']}, "
-        f"has {status.get('approvals') or '0'}; expires {age(moment(spec['expiresAt']), now)}"
+        f"  asked by {harmless(spec['requestedBy'])}; has "
+        f"{status.get('approvals') or '0/' + str(spec['requiredApprovals'])} approvals; "
+        f"expires {when(moment(spec['expiresAt']), now)}"
     )
     for decision in spec.get("decisions", ()):
         reason = f": “{harmless(decision['reason'])}”" if decision.get("reason") else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-__all__ = ["age", "clock", "harmless", "moment", "table"]
+__all__ = ["age", "clock", "harmless", "moment", "table", "when"]
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"))
 
@@ -33,6 +33,12 @@ def age(at: datetime | None, now: datetime) -> str:
         if seconds >= 2 * size:
             return f"{prefix}{seconds // size}{unit}"
     return f"{prefix}{seconds}s"
+
+
+def when(at: datetime | None, now: datetime) -> str:
+    """``in 5m``, ``5m ago``."""
+    text = age(at, now)
+    return text if at is None or at > now else f"{text} ago"
 
 
 def clock(at: datetime | None, *, local: bool) -> str:
