@@ -11,7 +11,7 @@ STAMP  := $(VENV)/.installed
 CLUSTER ?= demo
 APPROVE ?= auto
 
-.PHONY: help setup generate verify unit e2e test demo down bench lock clean
+.PHONY: integrations plugin help setup generate verify unit e2e test demo down bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,12 @@ unit: setup ## unit tests
 
 e2e: setup ## real cluster, real telemetry, one namespace per test
 	$(BIN)/pytest tests/e2e -q --timeout 900 -p no:cacheprovider
+
+integrations: setup ## k9s, Argo CD, Grafana, Prometheus, kubectl plugin and chart with the real tools
+	$(BIN)/python -m integrations.check
+
+plugin: setup ## dist/kubectl-iirp: the kubectl plugin as one file, with its krew manifest
+	$(BIN)/python -m cli.plugin.build
 
 test: verify ## verify + unit + e2e, counted in one closing line
 	$(BIN)/pytest tests/unit tests/e2e -q --timeout 900 -p no:cacheprovider

@@ -16,6 +16,8 @@ COMMANDS = {
     "metrics": ("cli.telemetry", "metric values by time and labels"),
     "ask": ("cli.ask", "a question about incidents, in words"),
     "grant": ("cli.grant", "the RoleBindings that opt a namespace in, as YAML for GitOps"),
+    "doctor": ("cli.doctor", "what works, what is missing, and the command that helps"),
+    "completion": ("cli.doctor", "the completion script of bash, zsh or fish"),
     "ui": ("cli.ui", "where to look at incidents in a browser"),
 }
 
