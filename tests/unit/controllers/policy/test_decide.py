@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from controllers.policy.checks import Target
-from controllers.policy.decide import STRICTNESS, Observed, Ruling, decide, matches_namespace, tier_now
+from controllers.policy.decide import STRICTNESS, Observed, Ruling, decide, tier_now
+from controllers.policy.match import matches_namespace
+from controllers.policy.target import Target
 from controllers.policy.validity import PolicyEntry, parse_duration, read_policy
 from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
 from crds.v1alpha1.actionpolicy import Tier
@@ -327,6 +328,6 @@ def check_ruling(samples: list[Sample], of: ActionPlan, severity: Severity) -> T
     assert entries or ruling.tier is Tier.FORBIDDEN
     assert (ruling.required_approvals >= 1) is (ruling.tier is Tier.HUMAN_APPROVAL)
     assert ruling.tier is not Tier.READ_ONLY
-    assert tier_now(of, severity, entries).tier is ruling.tier
+    assert tier_now(Observed(of, severity, entries, {a.id: LIVE for a in of.spec.actions}), START).tier is ruling.tier
     assert len(ruling.rules) <= 16
     return ruling.tier
