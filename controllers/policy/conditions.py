@@ -14,7 +14,7 @@ from typing import Any
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
-OBJECTS = ("incident", "report", "plan", "action", "target", "namespace")
+OBJECTS = ("incident", "report", "plan", "action", "target", "namespaceObject")
 """Variables that are objects as the API server serves them (maps); ``now`` is a timestamp, ``severity`` a string."""
 _BROKEN = (RuntimeError, TypeError, ValueError)
 """What the binding raises for text that does not compile and for values that it cannot convert."""

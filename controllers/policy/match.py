@@ -50,7 +50,7 @@ class Scene:
         return {
             "incident": dict(self.documents.incident),
             "report": dict(self.documents.report),
-            "namespace": dict(self.documents.namespace),
+            "namespaceObject": dict(self.documents.namespace),
             "plan": {
                 "metadata": {"name": metadata.name, "namespace": metadata.namespace, "labels": metadata.labels},
                 "spec": self.plan.spec.to_wire(),

@@ -75,6 +75,7 @@ class PlanReconciler:
     ) -> PolicyDecision:
         observed, live = observe(self._context, plan, others, incident)
         ruling = decide(observed, now)
+        self._context.audit.record("policy.decide", plan, {"observed": observed}, ruling, now)
         return PolicyDecision(
             tier=ruling.tier,
             reason=ruling.reason,
@@ -103,6 +104,7 @@ class PlanReconciler:
         ruling: Ruling = tier_now(observed, now)
         if STRICTNESS[ruling.tier] <= STRICTNESS[decision.tier]:
             return decision
+        self._context.audit.record("policy.tier_now", plan, {"observed": observed}, ruling, now)
         update: dict[str, Any] = {
             "tier": ruling.tier,
             "reason": "PolicyTightened",

@@ -79,7 +79,8 @@ class TimeWindow(ApiModel):
 
 
 class PolicyCondition(ApiModel):
-    """A CEL expression over ``incident``, ``report``, ``plan``, ``action``, ``target``, ``namespace`` and ``now``."""
+    """A CEL expression over ``incident``, ``report``, ``plan``, ``action``, ``target``, ``namespaceObject`` (maps as
+    the API server serves them), ``severity`` (string) and ``now`` (timestamp)."""
 
     name: Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
     """Unique within the rule; recorded with every decision."""
