@@ -15,6 +15,11 @@ COMMANDS = {
     "logs": ("cli.telemetry", "log lines by time and labels"),
     "metrics": ("cli.telemetry", "metric values by time and labels"),
     "grant": ("cli.grant", "the RoleBindings that opt a namespace in, as YAML for GitOps"),
+    "policy": ("cli.policy", "test policies, and hold changed ones against the past"),
+    "autonomy": ("cli.autonomy", "what each remedy has earned, and why"),
+    "audit": ("cli.audit", "verify and anchor the log of all decisions"),
+    "replay": ("cli.audit", "decide everything about an incident again, from the log alone"),
+    "bundle": ("cli.audit", "one sealed archive of an incident's decisions"),
     "ui": ("cli.ui", "where to look at incidents in a browser"),
 }
 

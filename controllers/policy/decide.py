@@ -91,7 +91,9 @@ def tier_now(observed: Observed, now: datetime) -> Ruling:
 
 
 def _known(observed: Observed, now: datetime) -> Known:
-    past = outcomes((*observed.others, *observed.elsewhere))
+    everything = outcomes((*observed.others, *observed.elsewhere))
+    # What came later does not count: a replay or a backtest decides as of then.
+    past = [outcome for outcome in everything if outcome.at <= now]
     return Known(observed.severity, observed.targets, observed.documents, past, learn(past, now), now)
 
 
