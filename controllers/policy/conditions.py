@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from cel_expr_python import cel
-from cel_expr_python.ext import ext_optional, ext_strings
-
 OBJECTS = ("incident", "report", "plan", "action", "target", "namespaceObject")
 """Variables that are objects as the API server serves them (maps); ``now`` is a timestamp, ``severity`` a string."""
-_BROKEN = (RuntimeError, TypeError, ValueError)
-"""What the binding raises for text that does not compile and for values that it cannot convert."""
+_BROKEN = (RuntimeError, TypeError, ValueError, ImportError)
+"""What the binding raises for text that does not compile and for values that it cannot convert; and where it is not
+installed, a condition cannot be told either, which makes its policy invalid (S3)."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,8 @@ def problem_of(expression: str) -> str:
         compiled = _compile(expression)
     except _BROKEN as error:
         return _first_line(error)
-    kind = compiled.return_type()
-    return "" if kind in (cel.Type.BOOL, cel.Type.DYN) else f"gives {kind.name()}, not bool"
+    kind = compiled.return_type().name()
+    return "" if kind in ("BOOL", "DYN") else f"gives {kind}, not bool"
 
 
 def evaluate(expression: str, variables: Mapping[str, Any]) -> Answer:
@@ -44,20 +42,25 @@ def evaluate(expression: str, variables: Mapping[str, Any]) -> Answer:
         value = _compile(expression).eval(data=dict(variables))
     except _BROKEN as error:
         return Answer(None, _first_line(error))
-    if value.type() != cel.Type.BOOL:
-        return Answer(None, str(value.value()) if value.type() == cel.Type.ERROR else f"gives {value.type().name()}")
+    kind = value.type().name()
+    if kind != "BOOL":
+        return Answer(None, str(value.value()) if kind == "ERROR" else f"gives {kind}, not bool")
     return Answer(bool(value.value()))
 
 
 @lru_cache(maxsize=1)
-def _environment() -> cel.Env:
+def _environment() -> Any:
+    # 14 MB of machine code, loaded by the first condition: most policies have none.
+    from cel_expr_python import cel
+    from cel_expr_python.ext import ext_optional, ext_strings
+
     objects = {name: cel.Type.Map(cel.Type.STRING, cel.Type.DYN) for name in OBJECTS}
     variables = {**objects, "now": cel.Type.TIMESTAMP, "severity": cel.Type.STRING}
     return cel.NewEnv(variables=variables, extensions=[ext_optional.ExtOptional(), ext_strings.ExtStrings()])
 
 
 @lru_cache(maxsize=512)
-def _compile(expression: str) -> cel.Expression:
+def _compile(expression: str) -> Any:
     return _environment().compile(expression)
 
 
