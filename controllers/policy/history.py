@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
+from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ActionResult
 from crds.v1alpha1.actions import Action, ActionType
 from crds.v1alpha1.incident import Verdict
 
@@ -28,6 +28,10 @@ _BY_VERDICT = {
     Verdict.RECOVERED_ANYWAY: Result.NOTHING,
     Verdict.INCONCLUSIVE: Result.NOTHING,
 }
+
+
+BLAMED = frozenset({"RolloutStalled", "RolloutTimeout"})
+"""Failures of the action itself. That somebody overwrote it, or deleted the target, says nothing about the remedy."""
 
 
 @dataclass(frozen=True, order=True)
@@ -69,14 +73,18 @@ def _of(plan: ActionPlan) -> list[Outcome]:
     result = _result(plan, execution.phase)
     if result is None:
         return []
-    begun = {r.id: r.phase for r in execution.actions if r.phase in (ActionPhase.SUCCEEDED, ActionPhase.FAILED)}
+    results = {r.id: r for r in execution.actions if r.phase in (ActionPhase.SUCCEEDED, ActionPhase.FAILED)}
     return [
-        _outcome(
-            plan, action, execution.finished_at, Result.FAILURE if begun[action.id] is ActionPhase.FAILED else result
-        )
+        _outcome(plan, action, execution.finished_at, _result_of(results[action.id], result))
         for action in plan.spec.actions
-        if action.id in begun
+        if action.id in results
     ]
+
+
+def _result_of(done: ActionResult, whole: Result) -> Result:
+    if done.phase is not ActionPhase.FAILED:
+        return whole
+    return Result.FAILURE if done.reason in BLAMED else Result.NOTHING
 
 
 def _result(plan: ActionPlan, phase: ActionPhase) -> Result | None:

@@ -10,6 +10,7 @@ from controllers.policy.target import Target, read_target
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.actions import Action
+from crds.v1alpha1.base import LocalRef
 from tests.fakes.chain import deployment, restart, rule, scale
 from tests.unit.controllers.policy.world import UID, done, plan, policy, rule_on
 
@@ -156,6 +157,9 @@ def test_s9_rates_hold_over_target_namespace_and_cluster(
         (restart(), [done("a", 2, "Inconclusive")], False),
         (restart(), [done("a", 2, "RecoveredAnyway")], False),
         (restart(), [done("a", 2, None, phase="Failed")], True),
+        (restart(), [done("a", 2, None, phase="Failed", reason="RolloutStalled")], True),
+        (restart(), [done("a", 2, None, phase="Failed", reason="Overwritten")], False),
+        (restart(), [done("a", 2, None, phase="Failed", reason="TargetGone")], False),
         (restart(), [done("a", 2, None, phase="Refused")], False),
         (restart(), [done("a", 3, "Ineffective"), done("b", 2, "Effective")], False),
         (restart(), [done("b", 3, "Effective"), done("a", 2, "Ineffective")], True),
@@ -228,3 +232,34 @@ def test_the_circuit_breaker_counts_other_namespaces_and_obeys_its_limits() -> N
     assert rule_on(auto(), elsewhere=tuple(BAD)).tier is Tier.HUMAN_APPROVAL
     assert rule_on(auto(breakerFailures=4), others=tuple(BAD)).tier is Tier.AUTO_LOW_RISK
     assert rule_on(auto(breakerWindow="11h30m"), others=tuple(BAD)).tier is Tier.AUTO_LOW_RISK
+
+
+def test_a_target_is_read_as_it_is_served() -> None:
+    body = deployment(replicas=8, paused=True)
+    body["metadata"] |= {"labels": {"a": "b"}, "deletionTimestamp": "2026-01-02T03:04:05Z"}
+    body["status"]["readyReplicas"] = 5
+    assert read_target(body, "hpa") == Target(
+        UID, 8, deleting=True, paused=True, autoscaler="hpa", ready=5, unavailable=2, labels={"a": "b"}
+    )
+    bare = {"metadata": {"name": "x", "uid": "u"}, "spec": {}}
+    assert read_target(bare) == Target("u", 1)
+    silent = {"metadata": {"name": "b"}, "spec": {"selector": {}}}
+    assert read_target(deployment(), budgets=[silent]).disruptions_allowed == 0
+    assert read_target(bare, budgets=[silent]).budget == "b"
+
+
+def test_what_is_superseded_does_not_count_against_what_takes_its_place() -> None:
+    waiting = done("old", 0.5).model_copy(deep=True)
+    status = waiting.status.model_copy(update={"execution": None, "verification": None})
+    waiting = waiting.model_copy(update={"status": status})
+    ref = {"name": "old", "uid": waiting.metadata.uid}
+    newer = plan()
+    newer = newer.model_copy(update={"spec": newer.spec.model_copy(update={"supersedes": LocalRef(**ref)})})
+    assert rule_on(auto(maxPerHour=1), of=newer, others=(waiting,)).tier is Tier.AUTO_LOW_RISK
+    assert rule_on(auto(maxPerHour=1), others=(waiting,)).reason == "RateLimited"
+    assert rule_on(auto(maxPerHour=1), of=newer, others=(done("old", 0.5),)).reason == "RateLimited"
+
+
+def test_the_hour_ends_after_an_hour() -> None:
+    assert rule_on(auto(maxPerHour=1), others=(done("a", 1.0),)).tier is Tier.AUTO_LOW_RISK
+    assert rule_on(auto(maxPerHour=1), others=(done("a", 0.999),)).reason == "RateLimited"

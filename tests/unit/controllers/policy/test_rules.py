@@ -92,6 +92,7 @@ def test_a_rule_of_another_namespace_is_not_recorded() -> None:
         ("target.readyReplicas == 2 && target.labels['team'] == 'pay'", Tier.AUTO_LOW_RISK),
         ("now < timestamp('2026-01-03T00:00:00Z') && namespaceObject.metadata.name == 'shop'", Tier.AUTO_LOW_RISK),
         ("plan.metadata.namespace == 'shop' && plan.metadata.?labels['x'].orValue('no') == 'no'", Tier.AUTO_LOW_RISK),
+        ("plan.metadata.name == 'p-1' && size(plan.metadata.labels) == 0", Tier.AUTO_LOW_RISK),
         ("severity == 'low'", Tier.FORBIDDEN),
         ("incident.spec.nonsense == 1", Tier.HUMAN_APPROVAL),
         ("incident.spec.type", Tier.HUMAN_APPROVAL),

@@ -63,9 +63,10 @@ def done(
     """A plan that was carried out ``hours_ago`` and judged."""
     of = plan(*actions, name=name)
     at = (START - timedelta(hours=hours_ago)).isoformat()
-    one = "Succeeded" if phase == "Succeeded" else phase
+    reason = rest.pop("reason", "RolloutTimeout")
     results = [
-        {"id": a.id, "actionId": f"act-{a.id}", "phase": one, "reason": "X", "startedAt": at} for a in of.spec.actions
+        {"id": a.id, "actionId": f"act-{a.id}", "phase": phase, "reason": reason, "startedAt": at}
+        for a in of.spec.actions
     ]
     execution = {"phase": phase, "reason": "X", "startedAt": at, "finishedAt": at, "actions": results}
     status: dict[str, Any] = {"execution": execution, "state": "Executed"}
