@@ -52,7 +52,7 @@ plugin: setup ## dist/kubectl-iirp: the kubectl plugin as one file, with its kre
 	$(BIN)/python -m cli.plugin.build
 
 test: verify ## verify + unit + e2e, counted in one closing line
-	$(BIN)/pytest tests/unit tests/e2e -q --timeout 900 -p no:cacheprovider
+	$(BIN)/pytest tests/e2e tests/unit -q --timeout 900 -p no:cacheprovider
 
 demo: setup ## from nothing to a resolved incident (APPROVE=ask leaves the decision to you)
 	$(BIN)/iirp demo --name $(CLUSTER) --approve $(APPROVE)

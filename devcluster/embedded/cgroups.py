@@ -9,7 +9,7 @@ import os
 import signal
 from pathlib import Path
 
-from devcluster.processes import poll
+from devcluster.processes import poll, start_ticks
 
 __all__ = ["create", "hierarchies", "kill_all", "members", "remove"]
 
@@ -58,18 +58,23 @@ def members(cgroup: str) -> set[int]:
 
 
 def kill_all(cgroup: str, timeout: float = 20.0) -> bool:
-    """SIGKILL until nobody is left; False when somebody stays (a process in uninterruptible sleep)."""
+    """SIGKILL until nobody is left; False when somebody stays (a process in uninterruptible sleep).
 
-    def empty() -> bool:
+    A dying process leaves its cgroup's list before it leaves the machine: those seen once are waited for, too.
+    """
+    seen: dict[int, int | None] = {}
+
+    def gone() -> bool:
         pids = members(cgroup)
         for pid in pids:
+            seen.setdefault(pid, start_ticks(pid))
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        return not pids
+        return not pids and not any(ticks is not None and start_ticks(pid) == ticks for pid, ticks in seen.items())
 
-    return poll(empty, timeout, 0.1)
+    return poll(gone, timeout, 0.1)
 
 
 def remove(cgroup: str) -> None:

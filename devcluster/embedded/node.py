@@ -83,9 +83,9 @@ def release(folder: Path, table: ProcessTable) -> None:
     Its cgroups go too, also before a restart: a kubelet waits seconds for each cgroup of a container that is no more.
     """
     cgroup = cgroup_of(folder)
-    table.stop(_INIT, grace=0.0)
-    if not cgroups.kill_all(cgroup):
+    if not cgroups.kill_all(cgroup):  # before the first process: what dies with it has left the cgroup's list already
         raise StepFailed(f"processes {sorted(cgroups.members(cgroup))} of cluster {folder.name} do not end")
+    table.stop(_INIT, grace=0.0)
     for record in table.records():
         table.stop(record.name, grace=0.0)
     network.disconnect(folder)
