@@ -33,11 +33,14 @@ FEATURES = (
     "far from the last hour",
 )
 """What each feature says when it breaks its record, in the order of the state's columns."""
-HOURS = 24
+HOURS = 48
+"""Slots of the profile: hours of weekdays, then hours of weekends."""
 LEARNING = 150
 """Samples before which nothing is said."""
 THRESHOLD = 1.3
 """Score from which a sample is unusual. Chosen once on NAB's development part; the plateau is 1.2 to 1.35."""
+SPIKE = 2.5
+"""Score from which one sample is called a spike by itself. Between the two it is unusual: worth a look beside other signals."""
 TOP_RATIO = 5.0
 """Ratios count up to this, so that one feature alone cannot decide by being absurd."""
 QUIET_SECONDS = 43_200.0
@@ -51,13 +54,16 @@ _FADE = 0.9998
 """What is kept of a record per sample: it halves in 3,500 samples, twelve days of five minutes."""
 _LIFT = 0.1
 """How much of itself a record may grow by one sample."""
+_GAP = 3
+"""Missing samples in a row after which the previous value is forgotten."""
+_APART = FEATURES.index("far from this time of day")
 _FLOOR = 1e-3
 """Part of a series' usual deviation below which differences are rounding, not news."""
 
 
 @dataclass(slots=True)
 class Baseline:
-    """What is remembered: 80 numbers per series. Arrays are ``[series]`` or ``[series, …]``, changed in place."""
+    """What is remembered: about 130 numbers per series. Arrays are ``[series]`` or ``[series, …]``, changed in place."""
 
     count: NDArray[np.int64]
     usual: Float64
@@ -65,11 +71,12 @@ class Baseline:
     record: Float64
     """``[series, feature]``: the largest value that is remembered."""
     moving: Float64
-    """``[series, 5]``: hour's mean, hour's variance, previous value, mean distance from the profile, usual deviation."""
+    """``[series, 6]``: hour's mean, hour's variance, previous value, mean distance from the profile, usual deviation,
+    gaps in a row."""
     profile: Float64
-    """``[series, 24]``: mean by hour of day."""
+    """``[series, HOURS]``: mean by hour of day, weekdays and weekends apart."""
     seen: NDArray[np.int64]
-    """``[series, 24]``: samples by hour of day."""
+    """``[series, HOURS]``: samples by slot."""
     alarmed: Float64
     """Unix seconds of the last alarm."""
 
@@ -81,7 +88,7 @@ class Baseline:
             np.zeros(series, dtype=np.int64),
             np.zeros((series, width)),
             np.zeros((series, width)),
-            np.zeros((series, 5)),
+            np.zeros((series, 6)),
             np.zeros((series, HOURS)),
             np.zeros((series, HOURS), dtype=np.int64),
             np.full(series, -np.inf),
@@ -112,7 +119,7 @@ def observe(state: Baseline, times: Float64, values: Float32 | Float64) -> Novel
     """
     score = np.full(values.shape, np.nan, dtype=np.float32)
     feature = np.full(values.shape, -1, dtype=np.int8)
-    hours = ((times % 86_400) // 3_600).astype(np.int64)
+    slots = _slots(times)
     _observe(
         state.count,
         state.usual,
@@ -120,7 +127,7 @@ def observe(state: Baseline, times: Float64, values: Float32 | Float64) -> Novel
         state.moving,
         state.profile,
         state.seen,
-        hours,
+        slots,
         np.ascontiguousarray(values, dtype=np.float64),
         score,
         feature,
@@ -128,11 +135,17 @@ def observe(state: Baseline, times: Float64, values: Float32 | Float64) -> Novel
     return Novelty(score, feature)
 
 
-def raise_alarms(state: Baseline, times: Float64, score: Float32) -> Bool:
-    """Scores above the threshold, each series at most once per ``QUIET_SECONDS``. ``bool[series, time]``."""
+def _slots(times: Float64) -> NDArray[np.int64]:
+    of_day = (times % 86_400) // 3_600
+    weekend = ((times // 86_400 + 3) % 7) >= 5  # 1970-01-01 was a Thursday
+    return np.asarray(of_day + 24 * weekend, dtype=np.int64)
+
+
+def raise_alarms(state: Baseline, times: Float64, score: Float32, threshold: float = THRESHOLD) -> Bool:
+    """Scores above ``threshold``, each series at most once per ``QUIET_SECONDS``. ``bool[series, time]``."""
     raised = np.zeros(score.shape, dtype=np.bool_)
     with np.errstate(invalid="ignore"):
-        candidates = score > THRESHOLD
+        candidates = score > threshold
     for column in np.flatnonzero(candidates.any(axis=0)):
         now = candidates[:, column] & (times[column] - state.alarmed >= QUIET_SECONDS)
         state.alarmed[now] = times[column]
@@ -140,10 +153,10 @@ def raise_alarms(state: Baseline, times: Float64, score: Float32) -> Bool:
     return raised
 
 
-def alarms(times: Float64, values: Float32 | Float64) -> Bool:
+def alarms(times: Float64, values: Float32 | Float64, threshold: float = THRESHOLD) -> Bool:
     """Alarms of series from their first sample on, each decided with what was known at its time."""
     state = Baseline.new(len(values))
-    return raise_alarms(state, times, observe(state, times, values).score)
+    return raise_alarms(state, times, observe(state, times, values).score, threshold)
 
 
 @kernel
@@ -154,7 +167,7 @@ def _observe(
     moving: Float64,
     profile: Float64,
     seen: NDArray[np.int64],
-    hours: NDArray[np.int64],
+    slots: NDArray[np.int64],
     values: Float64,
     score: Float32,
     feature: NDArray[np.int8],
@@ -164,8 +177,10 @@ def _observe(
         for column in range(values.shape[1]):
             value = values[row, column]
             if not np.isfinite(value):
+                moving[row, 5] += 1.0
                 continue
-            _features(count[row], moving[row], profile[row], seen[row], hours[column], value, now)
+            reach = record[row, _APART] if count[row] >= LEARNING else np.inf
+            _features(count[row], moving[row], profile[row], seen[row], slots[column], value, reach, now)
             floor = _FLOOR * moving[row, 4] + 1e-9 * abs(value) + 1e-12
             best, second, which = -1.0, -1.0, -1
             for index in range(now.shape[0]):
@@ -184,13 +199,24 @@ def _observe(
 
 @kernel
 def _features(
-    count: int, moving: Float64, profile: Float64, seen: NDArray[np.int64], hour: int, value: float, now: Float64
+    count: int,
+    moving: Float64,
+    profile: Float64,
+    seen: NDArray[np.int64],
+    slot: int,
+    value: float,
+    reach: float,
+    now: Float64,
 ) -> None:
-    """Fill ``now`` with the features of one sample, and update what they are computed from."""
+    """Fill ``now`` with the features of one sample, and update what they are computed from.
+
+    The profile learns at most ``reach`` at once: an incident is not expected again at the same hour of the next day.
+    """
     weight = max(_FAST, 1.0 / (count + 1))
-    if count == 0:
+    if count == 0 or moving[5] >= _GAP:  # what was there before a gap is no neighbour
         moving[0] = value
         moving[2] = value
+    moving[5] = 0.0
     off = value - moving[0]
     now[0], now[1] = value, -value
     now[2] = abs(value - moving[2])
@@ -200,12 +226,14 @@ def _features(
     now[5] = np.sqrt(moving[1])
     now[6] = -now[5]
     now[7], now[8] = 0.0, abs(moving[3])
-    if seen[hour] >= 2:
-        apart = value - profile[hour]
+    if seen[slot] >= 2:
+        apart = value - profile[slot]
         moving[3] += _FAST * (apart - moving[3])
         now[7], now[8] = abs(apart), abs(moving[3])
-    profile[hour] += max(_PROFILE, 1.0 / (seen[hour] + 1)) * (value - profile[hour])
-    seen[hour] += 1
+        now[2] = min(now[2], now[7])  # a jump to where this hour always is, is no news
+    learned = min(max(value, profile[slot] - reach), profile[slot] + reach) if seen[slot] >= 2 else value
+    profile[slot] += max(_PROFILE, 1.0 / (seen[slot] + 1)) * (learned - profile[slot])
+    seen[slot] += 1
     now[9] = abs(off)
     moving[2] = value
     moving[4] += max(0.002, 1.0 / (count + 1)) * (abs(off) - moving[4])
