@@ -29,13 +29,10 @@ COMPILED = _njit is not None
 
 
 def kernel(function: Kernel) -> Kernel:
-    """Compile on first call and cache on disk; releases the GIL, so a server's event loop goes on.
+    """Compile on first call and cache on disk; releases the GIL, so a server's event loop goes on."""
+    return function if _njit is None else _njit(cache=True, nogil=True)(function)
 
-    ``kernel(f).plain`` is the uncompiled function.
-    """
-    if _njit is None:
-        function.plain = function  # type: ignore[attr-defined]
-        return function
-    compiled = _njit(cache=True, nogil=True)(function)
-    compiled.plain = function
-    return compiled  # type: ignore[no-any-return]
+
+def inlined(function: Kernel) -> Kernel:
+    """A kernel that is copied into its callers: for what runs several times per sample."""
+    return function if _njit is None else _njit(inline="always")(function)

@@ -1,0 +1,245 @@
+"""The inner loop of remote_write 1.0: protobuf bytes to (series, time, value) without an object per series.
+
+A series is known by 128 bits of hash over its label bytes, looked up in an open-addressing table; only series that were
+never seen leave the loop, with the span of their bytes. Nothing here raises: a malformed message is an error code.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.compiled import inlined, kernel
+
+Bytes = NDArray[np.uint8]
+UInt64 = NDArray[np.uint64]
+Int64 = NDArray[np.int64]
+
+EMPTY = -1
+"""In the table: nobody is here."""
+
+_A = np.uint64(0x9E3779B97F4A7C15)
+_B = np.uint64(0xC2B2AE3D27D4EB4F)
+_LOW = np.uint64(0x7F)
+_SIGN = np.uint64(1 << 63)
+_LARGEST = np.uint64((1 << 31) - 1)
+_LARGEST_TAG = np.uint64((1 << 32) - 1)
+_29, _32 = np.uint64(29), np.uint64(32)
+_LABEL, _VALUE, _TIME = 0x0A, 0x09, 0x10
+"""Tags as they stand in the bytes: a TimeSeries' label, a Sample's value and time."""
+_USUAL = 16
+"""Bytes of a Sample with a present-day time: 1 + 8 for the value, 1 + 6 for the time."""
+
+
+@kernel
+def varint(data: Bytes, at: int, end: int) -> tuple[np.uint64, int]:
+    """Value and the position after it; the position is −1 when it is cut off or longer than ten bytes."""
+    if 0 <= at < end and data[at] < 128:  # nearly always
+        return np.uint64(data[at]), at + 1
+    value = np.uint64(0)
+    shift = np.uint64(0)
+    for step in range(10):
+        if at + step >= end:
+            return value, -1
+        byte = np.uint64(data[at + step])
+        value |= (byte & _LOW) << shift
+        if byte <= _LOW:
+            return value, at + step + 1
+        shift += np.uint64(7)
+    return value, -1
+
+
+@kernel
+def field(data: Bytes, at: int, end: int) -> tuple[int, int, int, int]:
+    """Next field: number, wire type, where its payload begins, where it ends (−1: malformed)."""
+    tag, at = varint(data, at, end)
+    if at < 0 or tag > _LARGEST_TAG or tag < np.uint64(8):
+        return 0, 0, 0, -1
+    number, wire = int(tag >> np.uint64(3)), int(tag & np.uint64(7))
+    stop = -1
+    if wire == 0:
+        _, stop = varint(data, at, end)
+    elif wire == 1:
+        stop = at + 8
+    elif wire == 5:
+        stop = at + 4
+    elif wire == 2:
+        size, at = varint(data, at, end)
+        if at >= 0 and size <= _LARGEST:
+            stop = at + int(size)
+    return number, wire, at, stop if stop <= end else -1
+
+
+@inlined
+def word(data: Bytes, at: int) -> np.uint64:
+    """Eight bytes, little-endian. Written out, with unsigned positions, so that the compiler makes one load of it."""
+    first = np.uint64(at)
+    return (
+        np.uint64(data[first])
+        | np.uint64(data[first + np.uint64(1)]) << np.uint64(8)
+        | np.uint64(data[first + np.uint64(2)]) << np.uint64(16)
+        | np.uint64(data[first + np.uint64(3)]) << np.uint64(24)
+        | np.uint64(data[first + np.uint64(4)]) << np.uint64(32)
+        | np.uint64(data[first + np.uint64(5)]) << np.uint64(40)
+        | np.uint64(data[first + np.uint64(6)]) << np.uint64(48)
+        | np.uint64(data[first + np.uint64(7)]) << np.uint64(56)
+    )
+
+
+@kernel
+def signed(value: np.uint64) -> int:
+    """Two's complement of 64 bits."""
+    if value >= _SIGN:
+        return -int(~value) - 1
+    return int(value)
+
+
+@kernel
+def digest(data: Bytes, start: int, stop: int, a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
+    """Fold bytes into two hashes, their number included, so that no two label lists read alike."""
+    a = (a ^ np.uint64(stop - start)) * _A
+    b = (b + np.uint64(stop - start)) * _B
+    at = start
+    while at + 8 <= stop:
+        part = word(data, at)
+        a = (a ^ part) * _A
+        a ^= a >> _32
+        b = (b + part) * _B
+        b ^= b >> _29
+        at += 8
+    tail = np.uint64(0)
+    while at < stop:
+        tail = (tail << np.uint64(8)) | np.uint64(data[at])
+        at += 1
+    a = (a ^ tail) * _A
+    a ^= a >> _29
+    b = (b + tail) * _B
+    b ^= b >> _32
+    return a, b
+
+
+@inlined
+def find(table_a: UInt64, table_b: UInt64, table_row: Int64, a: np.uint64, b: np.uint64) -> tuple[int, int]:
+    """The series' row (``EMPTY`` when unknown) and the slot where it is or would be."""
+    mask = np.uint64(len(table_row) - 1)
+    slot = int((a ^ (b >> _32)) & mask)
+    while table_row[slot] != EMPTY:
+        if table_a[slot] == a and table_b[slot] == b:
+            return table_row[slot], slot
+        slot = int(np.uint64(slot + 1) & mask)
+    return EMPTY, slot
+
+
+@kernel
+def insert_all(table_a: UInt64, table_b: UInt64, table_row: Int64, a: UInt64, b: UInt64, rows: Int64) -> None:
+    """Put keys into the table; a known key changes its row."""
+    for index in range(len(rows)):
+        _, slot = find(table_a, table_b, table_row, a[index], b[index])
+        table_a[slot], table_b[slot], table_row[slot] = a[index], b[index], rows[index]
+
+
+@kernel
+def sample(data: Bytes, at: int, end: int) -> tuple[np.uint64, int, int]:
+    """Bits of the value, milliseconds, and 0 or −1 for malformed. Of repeated fields the last counts."""
+    bits, millis = np.uint64(0), 0
+    if end - at == _USUAL and data[at] == _VALUE and data[at + 9] == _TIME and data[end - 1] < 128:
+        raw, shift, stop = np.uint64(0), np.uint64(0), at + 10
+        while data[stop] >= 128:
+            raw |= (np.uint64(data[stop]) & _LOW) << shift
+            shift += np.uint64(7)
+            stop += 1
+        if stop == end - 1:
+            return word(data, at + 1), int(raw | np.uint64(data[stop]) << shift), 0
+    while at < end:
+        number, wire, start, stop = field(data, at, end)
+        if stop < 0:
+            return bits, millis, -1
+        if number == 1 and wire == 1:
+            bits = word(data, start)
+        elif number == 2 and wire == 0:
+            raw, _ = varint(data, start, stop)
+            millis = signed(raw)
+        at = stop
+    return bits, millis, 0
+
+
+@kernel
+def _piece(
+    data: Bytes, run: int, run_end: int, begin: int, a: np.uint64, b: np.uint64, pieces: int
+) -> tuple[np.uint64, np.uint64, int, int]:
+    """Labels go on at ``begin``: fold what came before, if anything did."""
+    if run_end > run:
+        a, b = digest(data, run, run_end, a, b)
+        pieces += 1
+    return a, b, begin, pieces
+
+
+@kernel
+def decode(
+    data: Bytes,
+    table_a: UInt64,
+    table_b: UInt64,
+    table_row: Int64,
+    rows: Int64,
+    bits: UInt64,
+    millis: Int64,
+    spans: Int64,
+    keys: UInt64,
+) -> tuple[int, int, int]:
+    """Read a WriteRequest.
+
+    Args:
+        data: ``uint8[bytes]``, uncompressed.
+        table_a, table_b, table_row: the series table.
+        rows, bits, millis: filled, one per sample. A new series' row is ``−2 − its position in spans``.
+        spans: ``int64[new, 3]`` filled for unknown series: the byte span of the labels and 0, or, when the
+            labels do not lie in one piece, that of the whole TimeSeries message and a positive number.
+        keys: ``uint64[new, 2]`` filled with their hashes.
+
+    Returns:
+        Samples read, new series seen, and 0, or −1 for a malformed message.
+    """
+    count, fresh, at, end = 0, 0, 0, len(data)
+    while at < end:
+        number, wire, start, stop = field(data, at, end)
+        if stop < 0:
+            return count, fresh, -1
+        at = stop
+        if number != 1 or wire != 2:
+            continue
+        first, a, b, inner = count, _B, _A, start
+        pieces, run, run_end = 0, start, start  # labels lie side by side: they are hashed as one piece
+        while inner < stop:
+            before = inner
+            if data[inner] == _LABEL and inner + 1 < stop and data[inner + 1] < 128:  # the usual shape, at once
+                inner += 2 + int(data[inner + 1])
+                if inner > stop:
+                    return first, fresh, -1
+                if before != run_end:
+                    a, b, run, pieces = _piece(data, run, run_end, before, a, b, pieces)
+                run_end = inner
+                continue
+            number, wire, begin, inner = field(data, inner, stop)
+            if inner < 0:
+                return first, fresh, -1
+            if wire != 2:
+                continue
+            if number == 1:
+                if before != run_end:
+                    a, b, run, pieces = _piece(data, run, run_end, before, a, b, pieces)
+                run_end = inner
+            elif number == 2:
+                bits[count], millis[count], status = sample(data, begin, inner)
+                if status < 0:
+                    return first, fresh, -1
+                count += 1
+        a, b = digest(data, run, run_end, a, b)
+        row, _ = find(table_a, table_b, table_row, a, b)
+        if row == EMPTY:
+            spans[fresh, 0], spans[fresh, 1] = (start, stop) if pieces else (run, run_end)
+            spans[fresh, 2] = pieces
+            keys[fresh, 0], keys[fresh, 1] = a, b
+            row = -2 - fresh
+            fresh += 1
+        rows[first:count] = row
+    return count, fresh, 0
