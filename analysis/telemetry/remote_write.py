@@ -14,14 +14,30 @@ import cramjam
 import numpy as np
 
 from analysis.telemetry import wire
+from analysis.telemetry.wire import UInt64
 from analysis.windows.block import Float64, Int64, Labels
 
-MAX_BYTES = 32 * 1024 * 1024
+MAX_BYTES = 8 * 1024 * 1024
 """Of one request, uncompressed: Prometheus sends at most 2,000 samples in one, well under a megabyte."""
 _HEADER = 5
 """Bytes of the largest length that snappy's header may have."""
 _FULL = 0.75
 """Share of the hash table that may be taken."""
+_KEPT = 1 << 20
+"""Samples up to which the working arrays are kept for the next request."""
+
+_Arrays = tuple[Int64, UInt64, Int64, Int64, UInt64]
+
+
+def _arrays(samples: int) -> _Arrays:
+    """Rows, bits, milliseconds, spans and keys, not filled."""
+    return (
+        np.empty(samples, dtype=np.int64),
+        np.empty(samples, dtype=np.uint64),
+        np.empty(samples, dtype=np.int64),
+        np.empty((samples, 3), dtype=np.int64),
+        np.empty((samples, 2), dtype=np.uint64),
+    )
 
 
 class Malformed(Exception):
@@ -51,9 +67,9 @@ class Decoder:
         self._free: list[int] = []
         self._rows: dict[bytes, int] = {}
         self._taken = 0
-        self._a = np.zeros(size, dtype=np.uint64)
-        self._b = np.zeros(size, dtype=np.uint64)
-        self._row = np.full(size, wire.EMPTY, dtype=np.int64)
+        self._scratch = _arrays(0)
+        self._buffer = np.empty(0, dtype=np.uint8)
+        self._table = np.full((size, 3), wire.VACANT, dtype=np.uint64)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -73,21 +89,24 @@ class Decoder:
         Raises:
             Malformed: it is not snappy, too large, or not a WriteRequest.
         """
-        return self.read(uncompress(body))
+        size = uncompressed_size(body)
+        if size > len(self._buffer):
+            self._buffer = np.empty(size, dtype=np.uint8)
+        try:
+            written = cramjam.snappy.decompress_raw_into(body, self._buffer)
+        except cramjam.DecompressionError as error:
+            raise Malformed("not snappy") from error
+        return self.read(self._buffer[:written].data)
 
     def read(self, message: bytes | memoryview) -> Written:
         """The same, of an uncompressed WriteRequest."""
         data = np.frombuffer(message, dtype=np.uint8)
-        room = len(data) // 2 + 1
-        rows, millis = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64)
-        bits = np.empty(room, dtype=np.uint64)
-        spans = np.empty((room, 3), dtype=np.int64)
-        keys = np.empty((room, 2), dtype=np.uint64)
+        rows, bits, millis, spans, keys = self._room(len(data) // 2 + 1)
         with np.errstate(over="ignore"):  # the hashes wrap
-            count, fresh, status = wire.decode(data, self._a, self._b, self._row, rows, bits, millis, spans, keys)
+            count, fresh, status = wire.decode(data, self._table, rows, bits, millis, spans, keys)
         if status < 0:
             raise Malformed("not a WriteRequest of remote_write 1.0")
-        rows, new = rows[:count], np.zeros(0, dtype=np.int64)
+        rows, new = rows[:count].copy(), np.zeros(0, dtype=np.int64)
         if fresh:
             given, new = self._register(bytes(message), spans[:fresh], keys[:fresh])
             is_new = rows < wire.EMPTY
@@ -95,7 +114,7 @@ class Decoder:
         kept = rows >= 0
         values = bits[:count].view(np.float64)
         if kept.all():
-            return Written(rows, millis[:count], values, 0, new)
+            return Written(rows, millis[:count].copy(), values.copy(), 0, new)
         return Written(rows[kept], millis[:count][kept], values[kept], int((~kept).sum()), new)
 
     def forget(self, rows: Int64) -> None:
@@ -108,27 +127,35 @@ class Decoder:
                 self._raw[row] = None
                 self._free.append(row)
                 gone[row] = True
-        stays = np.flatnonzero(self._row != wire.EMPTY)
-        stays = stays[~gone[self._row[stays]]]
-        a, b, kept = self._a[stays], self._b[stays], self._row[stays]
-        self._row[:] = wire.EMPTY
-        self._insert(a, b, kept)
+        kept = self._table[self._table[:, 2] != wire.VACANT]
+        kept = kept[~gone[kept[:, 2].astype(np.int64)]]
+        self._table[:] = wire.VACANT
+        self._insert(kept[:, :2], kept[:, 2].astype(np.int64))
         self._taken = len(kept)
 
-    def _register(self, message: bytes, spans: Int64, keys: np.ndarray) -> tuple[Int64, Int64]:
+    def _room(self, samples: int) -> _Arrays:
+        """Arrays for so many samples and series; the same ones again for requests of the usual size."""
+        if samples > len(self._scratch[0]):
+            made = _arrays(samples)
+            if samples > _KEPT:
+                return made
+            self._scratch = made
+        return self._scratch
+
+    def _register(self, message: bytes, spans: Int64, keys: UInt64) -> tuple[Int64, Int64]:
         given = np.full(len(spans), wire.EMPTY, dtype=np.int64)
         new: list[int] = []
         for index, (start, stop, pieces) in enumerate(spans.tolist()):
             raw = message[start:stop]
             given[index] = self._row_of(_joined(raw) if pieces else raw, new)
         added = np.flatnonzero(given != wire.EMPTY)
-        self._insert(keys[added, 0], keys[added, 1], given[added])
+        self._insert(keys[added], given[added])
         self._taken += len(added)
         return given, np.array(new, dtype=np.int64)
 
     def _row_of(self, raw: bytes, new: list[int]) -> int:
         row = self._rows.get(raw)
-        if self._taken + len(new) >= _FULL * len(self._row):
+        if self._taken + len(new) >= _FULL * len(self._table):
             return wire.EMPTY
         if row is None and len(self._rows) < self.capacity:
             row = self._free.pop() if self._free else len(self._raw)
@@ -139,28 +166,23 @@ class Decoder:
             new.append(row)
         return wire.EMPTY if row is None else row
 
-    def _insert(self, a: np.ndarray, b: np.ndarray, rows: Int64) -> None:
+    def _insert(self, keys: UInt64, rows: Int64) -> None:
         with np.errstate(over="ignore"):
-            wire.insert_all(
-                self._a, self._b, self._row, np.ascontiguousarray(a), np.ascontiguousarray(b), np.ascontiguousarray(rows)
-            )
+            wire.insert_all(self._table, np.ascontiguousarray(keys), rows)
 
 
-def uncompress(body: bytes) -> memoryview:
-    """Undo snappy's block format; its own header is checked first, so that a small body cannot become a large one.
+def uncompressed_size(body: bytes) -> int:
+    """What snappy's header says, checked before anything is unpacked: a small body cannot become a large one.
 
     Raises:
-        Malformed: it is not snappy, or too large.
+        Malformed: no header, or too large.
     """
     size, after = wire.varint(np.frombuffer(body[:_HEADER], dtype=np.uint8), 0, min(_HEADER, len(body)))
     if after < 0:
         raise Malformed("no snappy header")
     if int(size) > MAX_BYTES:
         raise Malformed(f"{int(size)} bytes uncompressed, more than {MAX_BYTES}")
-    try:
-        return memoryview(cramjam.snappy.decompress_raw(body))
-    except cramjam.DecompressionError as error:
-        raise Malformed("not snappy") from error
+    return int(size)
 
 
 def labels_of(raw: bytes) -> Labels:

@@ -16,7 +16,9 @@ UInt64 = NDArray[np.uint64]
 Int64 = NDArray[np.int64]
 
 EMPTY = -1
-"""In the table: nobody is here."""
+"""Row of a series that is not known."""
+VACANT = np.uint64((1 << 64) - 1)
+"""In the table's row column: nobody is here."""
 
 _A = np.uint64(0x9E3779B97F4A7C15)
 _B = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -31,7 +33,7 @@ _USUAL = 16
 """Bytes of a Sample with a present-day time: 1 + 8 for the value, 1 + 6 for the time."""
 
 
-@kernel
+@inlined
 def varint(data: Bytes, at: int, end: int) -> tuple[np.uint64, int]:
     """Value and the position after it; the position is −1 when it is cut off or longer than ten bytes."""
     if 0 <= at < end and data[at] < 128:  # nearly always
@@ -49,13 +51,13 @@ def varint(data: Bytes, at: int, end: int) -> tuple[np.uint64, int]:
     return value, -1
 
 
-@kernel
+@inlined
 def field(data: Bytes, at: int, end: int) -> tuple[int, int, int, int]:
     """Next field: number, wire type, where its payload begins, where it ends (−1: malformed)."""
     tag, at = varint(data, at, end)
     if at < 0 or tag > _LARGEST_TAG or tag < np.uint64(8):
         return 0, 0, 0, -1
-    number, wire = int(tag >> np.uint64(3)), int(tag & np.uint64(7))
+    number, wire = np.int64(tag >> np.uint64(3)), np.int64(tag & np.uint64(7))
     stop = -1
     if wire == 0:
         _, stop = varint(data, at, end)
@@ -66,7 +68,7 @@ def field(data: Bytes, at: int, end: int) -> tuple[int, int, int, int]:
     elif wire == 2:
         size, at = varint(data, at, end)
         if at >= 0 and size <= _LARGEST:
-            stop = at + int(size)
+            stop = at + np.int64(size)
     return number, wire, at, stop if stop <= end else -1
 
 
@@ -90,8 +92,8 @@ def word(data: Bytes, at: int) -> np.uint64:
 def signed(value: np.uint64) -> int:
     """Two's complement of 64 bits."""
     if value >= _SIGN:
-        return -int(~value) - 1
-    return int(value)
+        return -np.int64(~value) - 1
+    return np.int64(value)
 
 
 @kernel
@@ -100,45 +102,51 @@ def digest(data: Bytes, start: int, stop: int, a: np.uint64, b: np.uint64) -> tu
     a = (a ^ np.uint64(stop - start)) * _A
     b = (b + np.uint64(stop - start)) * _B
     at = start
-    while at + 8 <= stop:
-        part = word(data, at)
-        a = (a ^ part) * _A
+    while at + 16 <= stop:  # two lanes, so that neither waits for the other
+        a = (a ^ word(data, at)) * _A
         a ^= a >> _32
-        b = (b + part) * _B
+        b = (b ^ word(data, at + 8)) * _B
         b ^= b >> _29
+        at += 16
+    if at + 8 <= stop:
+        a = (a ^ word(data, at)) * _A
+        a ^= a >> _32
         at += 8
     tail = np.uint64(0)
     while at < stop:
         tail = (tail << np.uint64(8)) | np.uint64(data[at])
         at += 1
-    a = (a ^ tail) * _A
+    b = (b ^ tail) * _B
+    b ^= b >> _29
+    a = (a ^ (b >> _32)) * _A
     a ^= a >> _29
-    b = (b + tail) * _B
-    b ^= b >> _32
     return a, b
 
 
 @inlined
-def find(table_a: UInt64, table_b: UInt64, table_row: Int64, a: np.uint64, b: np.uint64) -> tuple[int, int]:
+def find(table: UInt64, a: np.uint64, b: np.uint64) -> tuple[int, int]:
     """The series' row (``EMPTY`` when unknown) and the slot where it is or would be."""
-    mask = np.uint64(len(table_row) - 1)
-    slot = int((a ^ (b >> _32)) & mask)
-    while table_row[slot] != EMPTY:
-        if table_a[slot] == a and table_b[slot] == b:
-            return table_row[slot], slot
-        slot = int(np.uint64(slot + 1) & mask)
-    return EMPTY, slot
+    mask = len(table) - 1
+    slot = np.int64((a ^ (b >> _32)) & np.uint64(mask))
+    row = np.int64(EMPTY)
+    while table[slot, 2] != VACANT:
+        if table[slot, 0] == a and table[slot, 1] == b:
+            row = np.int64(table[slot, 2])
+            break
+        slot = (slot + 1) & mask
+    return row, slot
 
 
 @kernel
-def insert_all(table_a: UInt64, table_b: UInt64, table_row: Int64, a: UInt64, b: UInt64, rows: Int64) -> None:
-    """Put keys into the table; a known key changes its row."""
+def insert_all(table: UInt64, keys: UInt64, rows: Int64) -> None:
+    """Put ``keys: uint64[new, 2]`` into the table; a known key changes its row."""
     for index in range(len(rows)):
-        _, slot = find(table_a, table_b, table_row, a[index], b[index])
-        table_a[slot], table_b[slot], table_row[slot] = a[index], b[index], rows[index]
+        _, slot = find(table, keys[index, 0], keys[index, 1])
+        table[slot, 0], table[slot, 1] = keys[index, 0], keys[index, 1]
+        table[slot, 2] = np.uint64(rows[index])
 
 
-@kernel
+@inlined
 def sample(data: Bytes, at: int, end: int) -> tuple[np.uint64, int, int]:
     """Bits of the value, milliseconds, and 0 or −1 for malformed. Of repeated fields the last counts."""
     bits, millis = np.uint64(0), 0
@@ -149,7 +157,7 @@ def sample(data: Bytes, at: int, end: int) -> tuple[np.uint64, int, int]:
             shift += np.uint64(7)
             stop += 1
         if stop == end - 1:
-            return word(data, at + 1), int(raw | np.uint64(data[stop]) << shift), 0
+            return word(data, at + 1), np.int64(raw | np.uint64(data[stop]) << shift), 0
     while at < end:
         number, wire, start, stop = field(data, at, end)
         if stop < 0:
@@ -175,11 +183,25 @@ def _piece(
 
 
 @kernel
+def labels_read(data: Bytes, at: int, end: int) -> bool:
+    """Whether the label messages among these fields are well-formed; looked at once per new series."""
+    while at < end:
+        number, wire, begin, stop = field(data, at, end)
+        if stop < 0:
+            return False
+        at = stop
+        while number == 1 and wire == 2 and begin < stop:
+            _, _, _, after = field(data, begin, stop)
+            if after < 0:
+                return False
+            begin = after
+    return True
+
+
+@kernel
 def decode(
     data: Bytes,
-    table_a: UInt64,
-    table_b: UInt64,
-    table_row: Int64,
+    table: UInt64,
     rows: Int64,
     bits: UInt64,
     millis: Int64,
@@ -190,7 +212,7 @@ def decode(
 
     Args:
         data: ``uint8[bytes]``, uncompressed.
-        table_a, table_b, table_row: the series table.
+        table: ``uint64[slots, 3]``, two hashes and the row; ``slots`` is a power of two.
         rows, bits, millis: filled, one per sample. A new series' row is ``−2 − its position in spans``.
         spans: ``int64[new, 3]`` filled for unknown series: the byte span of the labels and 0, or, when the
             labels do not lie in one piece, that of the whole TimeSeries message and a positive number.
@@ -212,7 +234,7 @@ def decode(
         while inner < stop:
             before = inner
             if data[inner] == _LABEL and inner + 1 < stop and data[inner + 1] < 128:  # the usual shape, at once
-                inner += 2 + int(data[inner + 1])
+                inner += 2 + np.int64(data[inner + 1])
                 if inner > stop:
                     return first, fresh, -1
                 if before != run_end:
@@ -234,8 +256,10 @@ def decode(
                     return first, fresh, -1
                 count += 1
         a, b = digest(data, run, run_end, a, b)
-        row, _ = find(table_a, table_b, table_row, a, b)
+        row, _ = find(table, a, b)
         if row == EMPTY:
+            if not labels_read(data, start, stop):
+                return first, fresh, -1
             spans[fresh, 0], spans[fresh, 1] = (start, stop) if pieces else (run, run_end)
             spans[fresh, 2] = pieces
             keys[fresh, 0], keys[fresh, 1] = a, b
