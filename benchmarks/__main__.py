@@ -12,6 +12,7 @@ SUITES = {
     "nab": "benchmarks.nab",
     "asd": "benchmarks.asd",
     "generated": "benchmarks.generated",
+    "storm": "benchmarks.storm",
 }
 """Accuracy suites: modules with ``rows() -> list[Row]`` and ``run(argv) -> int``, imported when they are called."""
 TOOLS = {
