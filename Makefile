@@ -11,7 +11,7 @@ STAMP  := $(VENV)/.installed
 CLUSTER ?= demo
 APPROVE ?= auto
 
-.PHONY: help setup generate verify unit e2e test demo down bench lock clean
+.PHONY: help setup generate verify unit e2e test demo down accuracy bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,12 @@ demo: setup ## from nothing to a resolved incident (APPROVE=ask leaves the decis
 
 down: setup ## remove the demo: processes, links, mounts, state
 	$(BIN)/iirp demo down --name $(CLUSTER)
+
+accuracy: setup ## accuracy of detection on public and generated data, beside its floors
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks accuracy
+
+bench: setup ## speed of the hot path on one core, beside its peers
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks bench
 
 lock: setup ## resolve the lock files anew
 	tools/lock

@@ -17,10 +17,10 @@ def _compiler() -> Callable[..., Any] | None:
     if os.environ.get("IIRP_NO_COMPILE") == "1":
         return None
     try:
-        from numba import njit  # noqa: PLC0415 (optional)
+        from numba import njit
     except ImportError:
         return None
-    return njit  # type: ignore[no-any-return]
+    return njit
 
 
 _njit = _compiler()

@@ -67,7 +67,14 @@ def rows(root: Path | None = None, *, with_peers: bool = False) -> list[Row]:
         for name, one in by_name.items():
             found.setdefault(name, []).append(float(average_precision_score(label, one)))
     return [
-        Row("asd", name, float(np.mean(each)), *((0.25, 0.35) if name == "AUC-PR" else (None, None)), n=points)
+        Row(
+            "asd",
+            name,
+            float(np.mean(each)),
+            floor=0.25 if name == "AUC-PR" else None,
+            goal=0.35 if name == "AUC-PR" else None,
+            n=points,
+        )
         for name, each in found.items()
     ]
 

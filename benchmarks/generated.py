@@ -21,7 +21,7 @@ from analysis.detect.evaluate import evaluate_all
 from analysis.detect.finding import Observed
 from analysis.detect.rules import load_rules
 from analysis.detect.tracker import Tracks, advance, candidates
-from analysis.windows.block import Samples, grid
+from analysis.windows.block import Float64, Samples, grid
 from analysis.windows.robust import median
 from benchmarks.report import Row, accuracy_table
 from benchmarks.shapes import CONTAINER_KINDS, METRIC_KINDS, Container, Metric, container, metric
@@ -104,14 +104,16 @@ def container_rows(seed: int, each: int) -> list[Row]:
     ]
     if left:
         report.append(Row("generated", "leak: time to OOM left, median", float(np.median(left)), 0.6, 0.8, len(left)))
-        report.append(Row("generated", "leak: time to OOM left, worst tenth", float(np.quantile(left, 0.1)), n=len(left)))
+        report.append(
+            Row("generated", "leak: time to OOM left, worst tenth", float(np.quantile(left, 0.1)), n=len(left))
+        )
     return report
 
 
 def metric_rows(seed: int, each: int) -> list[Row]:
     """Precision and recall of learned baselines (spikes) and of the drift test; false alarms by quiet kind."""
     random = np.random.default_rng(seed + 1)
-    times = EPOCH + STEP * np.arange(WEEKS * 7 * DAY_STEPS)
+    times = EPOCH + STEP * np.arange(WEEKS * 7 * DAY_STEPS, dtype=np.float64)
     judged = TAUGHT_WEEKS * 7 * DAY_STEPS
     cases = [metric(kind, random, times, judged) for kind in METRIC_KINDS for _ in range(each)]
     values = np.stack([case.values for case in cases])
@@ -128,7 +130,7 @@ def metric_rows(seed: int, each: int) -> list[Row]:
     return report
 
 
-def daily_drifts(times: np.ndarray, values: np.ndarray, judged: int) -> list[set[int]]:
+def daily_drifts(times: Float64, values: Float64, judged: int) -> list[set[int]]:
     """Drift tests every six hours over the last four weeks; the first index at which each drift is called."""
     hourly = median(values.reshape(-1, 12)).reshape(len(values), -1)
     hours = (times[::12] // 3600).astype(np.int64)

@@ -166,7 +166,9 @@ def _rows(series: dict[str, Series], profiles: dict[str, Profile], detections: d
         results = {key: judge(one, detections[key], profile) for key, one in series.items()}
         standard = name == "standard"
         score = total(results, series, profile)
-        report.append(Row("nab", f"score, {name}", score, 62.0 if standard else None, 78.0 if standard else None, windows))
+        report.append(
+            Row("nab", f"score, {name}", score, 62.0 if standard else None, 78.0 if standard else None, windows)
+        )
     hits, misses = sum(r.hits for r in results.values()), sum(r.misses for r in results.values())
     false = sum(r.false_alarms for r in results.values())
     weeks = sum(float(one.times[-1] - one.times[one.probation]) for one in series.values()) / WEEK

@@ -83,7 +83,16 @@ def speed_table(rows: Sequence[Speed]) -> str:
     return table(
         head,
         (
-            (r.name, number(r.value), r.unit, r.peer, number(r.peer_value), number(r.ratio), number(r.floor), _word(r.met))
+            (
+                r.name,
+                number(r.value),
+                r.unit,
+                r.peer,
+                number(r.peer_value),
+                number(r.ratio),
+                number(r.floor),
+                _word(r.met),
+            )
             for r in rows
         ),
     )

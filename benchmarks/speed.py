@@ -1,4 +1,4 @@
-"""What `make bench` measures: one core, CPU seconds (not wall time: other work on the machine does not count), best of runs.
+"""What `make bench` measures: one core, CPU seconds (other work on the machine does not count), best of runs.
 
 Peers are measured in the same run on the same data, each with its accuracy beside its speed.
 """
@@ -121,17 +121,17 @@ def _peers(shares: Float64, features: Float64) -> dict[str, Callable[[], Float64
         return score
 
     def ecod() -> Float64:
-        from pyod.models.ecod import ECOD  # noqa: PLC0415 (only the bench needs it)
+        from pyod.models.ecod import ECOD
 
         return np.asarray(ECOD().fit(features).decision_scores_, dtype=np.float64)
 
     def forest() -> Float64:
-        from pyod.models.iforest import IForest  # noqa: PLC0415
+        from pyod.models.iforest import IForest
 
         return np.asarray(IForest(random_state=SEED).fit(features).decision_scores_, dtype=np.float64)
 
     def half_space() -> Float64:
-        from river.anomaly import HalfSpaceTrees  # noqa: PLC0415
+        from river.anomaly import HalfSpaceTrees
 
         trees, low, high = HalfSpaceTrees(seed=SEED), features.min(axis=0), features.max(axis=0)
         scaled = ((features[:4000] - low) / np.maximum(high - low, 1e-12)).tolist()

@@ -26,8 +26,8 @@ def cluster(random: np.random.Generator) -> tuple[Dependencies, list[str], list[
     needs: dict[str, frozenset[str]] = {}
     for index, one in enumerate(services):
         below = services[index + 1 :]
-        calls = random.choice(len(below), min(len(below), int(random.integers(0, 4))), replace=False) if below else []
-        needs[one] = frozenset({*(below[call] for call in calls), nodes[int(random.integers(NODES))]})
+        calls = random.permutation(len(below))[: int(random.integers(0, 4))]
+        needs[one] = frozenset({*(below[int(call)] for call in calls), nodes[int(random.integers(NODES))]})
     return Dependencies(needs), services, nodes
 
 
@@ -41,7 +41,9 @@ def storm(seed: int, hidden: float = 0.0) -> tuple[list[Signal], Dependencies, s
     dependencies, services, nodes = cluster(random)
     used_by = dependencies.used_by()
     roots = [str(one) for one in random.choice(services, FAULTS - 2, replace=False)]
-    roots += [str(one) for one in random.choice([one for one in nodes if len(used_by.get(one, [])) >= 4], 2, replace=False)]
+    roots += [
+        str(one) for one in random.choice([one for one in nodes if len(used_by.get(one, [])) >= 4], 2, replace=False)
+    ]
     faulty: list[tuple[str, str, float]] = []
     for root in roots:
         began = START + float(random.uniform(0.0, 240.0))

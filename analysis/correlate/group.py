@@ -1,9 +1,10 @@
 """Which fault each signal follows from.
 
-A forest, not a clustering: each faulty entity has at most one parent, the one thing it depends on (directly or through
-things that show nothing) that was faulty before it or with it. What has no parent, or shows a fault that is nobody else's, is a fault of its own. So two
-overlapping faults stay two even when one caller suffers from both, where linking everything that touches would make
-them one. A dependency that shows nothing itself is a fault when most of what needs it fails at the same time.
+A forest, not a clustering: each faulty entity has at most one parent, the one thing it depends on (directly or
+through things that show nothing) that was faulty before it or with it. What has no parent, or shows a fault that is
+nobody else's, is a fault of its own. So two overlapping faults stay two even when one caller suffers from both, where
+linking everything that touches would make them one. A dependency that shows nothing itself is a fault when most of
+what needs it fails at the same time.
 """
 
 from __future__ import annotations
@@ -95,9 +96,7 @@ def _together(at: list[float]) -> tuple[int, float]:
     return best, first
 
 
-def _parent(
-    one: Entity, onset: Mapping[Entity, float], needs: Mapping[Entity, frozenset[Entity]]
-) -> Entity | None:
+def _parent(one: Entity, onset: Mapping[Entity, float], needs: Mapping[Entity, frozenset[Entity]]) -> Entity | None:
     """The nearest faulty dependency that was first, and of those as near the one that began closest before."""
     level, seen = {one}, {one}
     for _ in range(MAX_HOPS):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-SYMPTOMS = frozenset({"HighLatency", "HighErrorRate", "Timeouts", "LogBurst", "CrashLoop", "Restarted", "ZeroEndpoints"})
-"""Types that follow from somebody else's fault as often as not. Others (a leak, a full disk, a bad image) are a fault of
-the entity itself, however much fails around it."""
+SYMPTOMS = frozenset(
+    {"HighLatency", "HighErrorRate", "Timeouts", "LogBurst", "CrashLoop", "Restarted", "ZeroEndpoints"}
+)
+"""Types that follow from somebody else's fault as often as not. Others (a leak, a full disk, a bad image) are a fault
+of the entity itself, however much fails around it."""
 
 Entity = str
 """A thing that can be faulty: ``Deployment/shop/payments``, ``Node//node-3``, ``PersistentVolumeClaim/shop/data``."""

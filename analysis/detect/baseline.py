@@ -1,11 +1,11 @@
 """What is normal for each series, learned as it goes: few numbers per series, no stored history, no training run.
 
-Ten features of each sample (level, spread, change, and their distance from the hour of day's profile, each on the side
-where it can be unusual) are compared with the feature's own record: how far is it from its usual value, in units of
-the distance of the largest that is remembered? Records fade, and one sample lifts them only a little, so an incident
-does not become the norm at once. The score is the mean of the two largest ratios: above ``THRESHOLD`` two
-features break their records together. This is a conformal novelty test (Vovk et al. 2005) with extremes in place of ranks,
-which needs no distribution and the same threshold for a CPU share and for bytes.
+Ten features of each sample (level, spread, change, and their distance from the hour of day's profile, each on the
+side where it can be unusual) are compared with the feature's own record: how far is it from its usual value, in units
+of the distance of the largest that is remembered? Records fade, and one sample lifts them only a little, so an
+incident does not become the norm at once. The score is the mean of the two largest ratios: above ``THRESHOLD`` two
+features break their records together. This is a conformal novelty test (Vovk et al. 2005) with extremes in place of
+ranks, which needs no distribution and the same threshold for a CPU share and for bytes.
 
 A series with fewer than ``LEARNING`` samples scores NaN: it is learning, and nothing is guessed about it.
 """
@@ -40,7 +40,7 @@ LEARNING = 150
 THRESHOLD = 1.3
 """Score from which a sample is unusual. Chosen once on NAB's development part; the plateau is 1.2 to 1.35."""
 SPIKE = 2.5
-"""Score from which one sample is called a spike by itself. Between the two it is unusual: worth a look beside other signals."""
+"""Score from which one sample is called a spike by itself. Between the two it is unusual, no more."""
 TOP_RATIO = 5.0
 """Ratios count up to this, so that one feature alone cannot decide by being absurd."""
 QUIET_SECONDS = 43_200.0
@@ -71,8 +71,8 @@ class Baseline:
     record: Float64
     """``[series, feature]``: the largest value that is remembered."""
     moving: Float64
-    """``[series, 6]``: hour's mean, hour's variance, previous value, mean distance from the profile, usual deviation,
-    gaps in a row."""
+    """``[series, 6]``: hour's mean, hour's variance, previous value, mean distance from the profile,
+    usual deviation, gaps in a row."""
     profile: Float64
     """``[series, HOURS]``: mean by hour of day, weekdays and weekends apart."""
     seen: NDArray[np.int64]

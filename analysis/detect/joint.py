@@ -1,9 +1,9 @@
 """Metrics of one workload that are unusual together though each may look normal by itself.
 
-A robust linear model per workload: metrics scaled by their own quantiles, the covariance of the training window (ridged,
-clipped against wild samples), and the Mahalanobis distance of each new sample, smoothed. Unlike the distance from a cluster or
-a principal subspace it needs no number of clusters or components to be chosen. What a distance means is learned from
-the last part of the training window, which the covariance has not seen.
+A robust linear model per workload: metrics scaled by their own quantiles, the covariance of the training window
+(ridged, clipped against wild samples), and the Mahalanobis distance of each new sample, smoothed. Unlike the distance
+from a cluster or a principal subspace it needs no number of clusters or components to be chosen. What a distance
+means is learned from the last part of the training window, which the covariance has not seen.
 """
 
 from __future__ import annotations
@@ -77,12 +77,12 @@ def distances(model: Joint, values: Float64, before: float | None = None) -> Flo
     """Smoothed Mahalanobis distances of ``values: [time, metric]``; a gap (NaN row) repeats the last one."""
     offset = _scaled(np.where(np.isfinite(values), values, model.middle), model.middle, model.half_range)
     raw = np.sqrt(np.maximum(np.einsum("ti,ij,tj->t", offset, model.precision, offset), 0.0))
-    gap = ~np.isfinite(values).any(axis=1)
-    smoothed = np.empty_like(raw)
+    gap = np.asarray(~np.isfinite(values).any(axis=1))
+    smoothed = np.empty(len(raw), dtype=np.float64)
     last = float(np.median(model.calibration)) if before is None and model.calibration.size else before
-    for index, (one, is_gap) in enumerate(zip(raw.tolist(), gap.tolist(), strict=True)):
+    for index, (one, is_gap) in enumerate(zip(raw, gap, strict=True)):
         if not is_gap:
-            last = one if last is None else last + (one - last) / SMOOTHING
+            last = float(one) if last is None else last + (float(one) - last) / SMOOTHING
         smoothed[index] = 0.0 if last is None else last
     return smoothed
 

@@ -117,5 +117,3 @@ class Intake:
             latest = np.where(np.isnan(now), latest, now)
         limits[pairs[:, 0]] = latest
         return limits
-
-

@@ -1,8 +1,8 @@
 """A remote_write 1.0 receiver's decoder: snappy and protobuf in, rows, times and values out.
 
 ``Decoder`` keeps the table of known series. It is bounded: when it is full, new series are refused and counted until
-``forget`` makes room. A malformed request changes nothing. Labels are kept as the bytes in which they came (a fifth of what a
-dict would take) and read when somebody asks; senders must sort them, so equal labels are equal bytes.
+``forget`` makes room. A malformed request changes nothing. Labels are kept as the bytes in which they came (a fifth of
+what a dict would take) and read when somebody asks; senders must sort them, so equal labels are equal bytes.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Decoder:
         if size > len(self._buffer):
             self._buffer = np.empty(size, dtype=np.uint8)
         try:
-            written = cramjam.snappy.decompress_raw_into(body, self._buffer)
+            written = cramjam.snappy.decompress_raw_into(body, self._buffer.data)
         except cramjam.DecompressionError as error:
             raise Malformed("not snappy") from error
         return self.read(self._buffer[:written].data)

@@ -6,6 +6,8 @@ never seen leave the loop, with the span of their bytes. Nothing here raises: a 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,9 @@ from analysis.compiled import inlined, kernel
 Bytes = NDArray[np.uint8]
 UInt64 = NDArray[np.uint64]
 Int64 = NDArray[np.int64]
+
+Index = Any
+"""A whole number: int64 in compiled code, int or numpy.int64 without."""
 
 EMPTY = -1
 """Row of a series that is not known."""
@@ -34,7 +39,7 @@ _USUAL = 16
 
 
 @inlined
-def varint(data: Bytes, at: int, end: int) -> tuple[np.uint64, int]:
+def varint(data: Bytes, at: Index, end: Index) -> tuple[np.uint64, Index]:
     """Value and the position after it; the position is −1 when it is cut off or longer than ten bytes."""
     if 0 <= at < end and data[at] < 128:  # nearly always
         return np.uint64(data[at]), at + 1
@@ -52,7 +57,7 @@ def varint(data: Bytes, at: int, end: int) -> tuple[np.uint64, int]:
 
 
 @inlined
-def field(data: Bytes, at: int, end: int) -> tuple[int, int, int, int]:
+def field(data: Bytes, at: Index, end: Index) -> tuple[Index, Index, Index, Index]:
     """Next field: number, wire type, where its payload begins, where it ends (−1: malformed)."""
     tag, at = varint(data, at, end)
     if at < 0 or tag > _LARGEST_TAG or tag < np.uint64(8):
@@ -73,7 +78,7 @@ def field(data: Bytes, at: int, end: int) -> tuple[int, int, int, int]:
 
 
 @inlined
-def word(data: Bytes, at: int) -> np.uint64:
+def word(data: Bytes, at: Index) -> np.uint64:
     """Eight bytes, little-endian. Written out, with unsigned positions, so that the compiler makes one load of it."""
     first = np.uint64(at)
     return (
@@ -89,7 +94,7 @@ def word(data: Bytes, at: int) -> np.uint64:
 
 
 @kernel
-def signed(value: np.uint64) -> int:
+def signed(value: np.uint64) -> Index:
     """Two's complement of 64 bits."""
     if value >= _SIGN:
         return -np.int64(~value) - 1
@@ -97,7 +102,7 @@ def signed(value: np.uint64) -> int:
 
 
 @kernel
-def digest(data: Bytes, start: int, stop: int, a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
+def digest(data: Bytes, start: Index, stop: Index, a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
     """Fold bytes into two hashes, their number included, so that no two label lists read alike."""
     a = (a ^ np.uint64(stop - start)) * _A
     b = (b + np.uint64(stop - start)) * _B
@@ -124,7 +129,7 @@ def digest(data: Bytes, start: int, stop: int, a: np.uint64, b: np.uint64) -> tu
 
 
 @inlined
-def find(table: UInt64, a: np.uint64, b: np.uint64) -> tuple[int, int]:
+def find(table: UInt64, a: np.uint64, b: np.uint64) -> tuple[Index, Index]:
     """The series' row (``EMPTY`` when unknown) and the slot where it is or would be."""
     mask = len(table) - 1
     slot = np.int64((a ^ (b >> _32)) & np.uint64(mask))
@@ -147,7 +152,7 @@ def insert_all(table: UInt64, keys: UInt64, rows: Int64) -> None:
 
 
 @inlined
-def sample(data: Bytes, at: int, end: int) -> tuple[np.uint64, int, int]:
+def sample(data: Bytes, at: Index, end: Index) -> tuple[np.uint64, Index, Index]:
     """Bits of the value, milliseconds, and 0 or −1 for malformed. Of repeated fields the last counts."""
     bits, millis = np.uint64(0), 0
     if end - at == _USUAL and data[at] == _VALUE and data[at + 9] == _TIME and data[end - 1] < 128:
@@ -173,8 +178,8 @@ def sample(data: Bytes, at: int, end: int) -> tuple[np.uint64, int, int]:
 
 @kernel
 def _piece(
-    data: Bytes, run: int, run_end: int, begin: int, a: np.uint64, b: np.uint64, pieces: int
-) -> tuple[np.uint64, np.uint64, int, int]:
+    data: Bytes, run: Index, run_end: Index, begin: Index, a: np.uint64, b: np.uint64, pieces: Index
+) -> tuple[np.uint64, np.uint64, Index, Index]:
     """Labels go on at ``begin``: fold what came before, if anything did."""
     if run_end > run:
         a, b = digest(data, run, run_end, a, b)
@@ -183,7 +188,7 @@ def _piece(
 
 
 @kernel
-def labels_read(data: Bytes, at: int, end: int) -> bool:
+def labels_read(data: Bytes, at: Index, end: Index) -> bool:
     """Whether the label messages among these fields are well-formed; looked at once per new series."""
     while at < end:
         number, wire, begin, stop = field(data, at, end)
@@ -198,6 +203,37 @@ def labels_read(data: Bytes, at: int, end: int) -> bool:
     return True
 
 
+@inlined
+def series(
+    data: Bytes, at: Index, end: Index, bits: UInt64, millis: Int64, count: Index
+) -> tuple[Index, np.uint64, np.uint64, Index, Index, Index]:
+    """Read a TimeSeries: samples read so far (−1: malformed), two hashes, the labels' span, pieces before it."""
+    a, b = _B, _A
+    pieces, run, run_end = 0, at, at  # labels lie side by side: they are hashed as one piece
+    while at < end:
+        before = at
+        if data[at] == _LABEL and at + 1 < end and data[at + 1] < 128:  # the usual shape, at once
+            number, wire, begin = 1, 2, at + 2
+            at = begin + np.int64(data[at + 1])
+            if at > end:
+                return -1, a, b, run, run_end, pieces
+        else:
+            number, wire, begin, at = field(data, at, end)
+            if at < 0:
+                return -1, a, b, run, run_end, pieces
+        if number == 1 and wire == 2:
+            if before != run_end:
+                a, b, run, pieces = _piece(data, run, run_end, before, a, b, pieces)
+            run_end = at
+        elif number == 2 and wire == 2:
+            bits[count], millis[count], status = sample(data, begin, at)
+            if status < 0:
+                return -1, a, b, run, run_end, pieces
+            count += 1
+    a, b = digest(data, run, run_end, a, b)
+    return count, a, b, run, run_end, pieces
+
+
 @kernel
 def decode(
     data: Bytes,
@@ -207,7 +243,7 @@ def decode(
     millis: Int64,
     spans: Int64,
     keys: UInt64,
-) -> tuple[int, int, int]:
+) -> tuple[Index, Index, Index]:
     """Read a WriteRequest.
 
     Args:
@@ -229,33 +265,10 @@ def decode(
         at = stop
         if number != 1 or wire != 2:
             continue
-        first, a, b, inner = count, _B, _A, start
-        pieces, run, run_end = 0, start, start  # labels lie side by side: they are hashed as one piece
-        while inner < stop:
-            before = inner
-            if data[inner] == _LABEL and inner + 1 < stop and data[inner + 1] < 128:  # the usual shape, at once
-                inner += 2 + np.int64(data[inner + 1])
-                if inner > stop:
-                    return first, fresh, -1
-                if before != run_end:
-                    a, b, run, pieces = _piece(data, run, run_end, before, a, b, pieces)
-                run_end = inner
-                continue
-            number, wire, begin, inner = field(data, inner, stop)
-            if inner < 0:
-                return first, fresh, -1
-            if wire != 2:
-                continue
-            if number == 1:
-                if before != run_end:
-                    a, b, run, pieces = _piece(data, run, run_end, before, a, b, pieces)
-                run_end = inner
-            elif number == 2:
-                bits[count], millis[count], status = sample(data, begin, inner)
-                if status < 0:
-                    return first, fresh, -1
-                count += 1
-        a, b = digest(data, run, run_end, a, b)
+        first = count
+        count, a, b, run, run_end, pieces = series(data, start, stop, bits, millis, first)
+        if count < 0:
+            return first, fresh, -1
         row, _ = find(table, a, b)
         if row == EMPTY:
             if not labels_read(data, start, stop):

@@ -1,7 +1,7 @@
 """A first look at every series, each tick: robust features and rules that are easier than the real ones.
 
-What passes here (few) is judged by the rules proper, with Theil–Sen slopes and hinge onsets; what does not pass cannot be
-meant by any of them. Per series: sort once for the median, once for the MAD, and Theil's incomplete slope (1950), the
+What passes here (few) is judged by the rules proper, with Theil–Sen slopes and hinge onsets; what does not pass is not
+meant by them. Per series: sort once for the median, once for the MAD, and Theil's incomplete slope (1950), the
 median over pairs half a window apart, which needs n/2 pairs where Theil–Sen needs n²/2.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntFlag
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +86,7 @@ def screen(
 
 
 @kernel
-def _median(values: Float32, count: int) -> np.float32:
+def _median(values: Float32, count: int) -> Any:
     """Sorts the first ``count`` values in place: insertion, the fastest for a few dozen."""
     for index in range(1, count):
         one = values[index]

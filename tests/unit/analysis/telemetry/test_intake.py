@@ -24,7 +24,12 @@ def test_a_leak_a_jump_and_a_full_one_stand_out_and_others_do_not() -> None:
     intake = Intake.of(100)
     for tick in range(20):
         send(
-            intake, T0 + 15 * tick, flat=100 + tick % 2, leak=60 + 4 * tick, jump=60 if tick < 15 else 180, full=250 - tick % 2
+            intake,
+            T0 + 15 * tick,
+            flat=100 + tick % 2,
+            leak=60 + 4 * tick,
+            jump=60 if tick < 15 else 180,
+            full=250 - tick % 2,
         )
     found = intake.tick(T0 + 15 * 19)
     by_pod = {

@@ -53,7 +53,9 @@ def expected(message: bytes) -> list[tuple[tuple, int, int]] | None:
 def some_request(chance: random.Random) -> bytes:
     series = []
     for _ in range(chance.randrange(5)):
-        labels = {chance.choice("abcdefg") * chance.randrange(1, 4): "v" * chance.choice((0, 1, 7, 40, 200)) for _ in range(4)}
+        labels = {
+            chance.choice("abcdefg") * chance.randrange(1, 4): "v" * chance.choice((0, 1, 7, 40, 200)) for _ in range(4)
+        }
         times = [chance.choice((0, 5, -1, 1_700_000_000_000, 2**62)) for _ in range(chance.randrange(3))]
         series.append((labels, [(chance.choice((0.0, -1.5, 1e300, float("inf"))), at) for at in times]))
     return request(*series)
@@ -105,7 +107,12 @@ def test_noise_is_refused_without_a_crash() -> None:
 
 @pytest.mark.parametrize(
     ("body", "word"),
-    [(b"", "header"), (b"\xff\xff\xff\xff\x7f", "bytes uncompressed"), (b"\x05hello", "snappy"), (squeezed(b"\x00"), "WriteRequest")],
+    [
+        (b"", "header"),
+        (b"\xff\xff\xff\xff\x7f", "bytes uncompressed"),
+        (b"\x05hello", "snappy"),
+        (squeezed(b"\x00"), "WriteRequest"),
+    ],
 )
 def test_what_is_wrong_is_said(body: bytes, word: str) -> None:
     with pytest.raises(Malformed, match=word):

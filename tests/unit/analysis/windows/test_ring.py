@@ -15,9 +15,7 @@ STEP = 15.0
 
 def write(ring: Ring, *samples: tuple[int, float, float], now: float = T0) -> None:
     rows, seconds, values = zip(*samples, strict=True)
-    ring.write(
-        np.array(rows), np.array([round(at * 1000) for at in seconds]), np.array(values, dtype=np.float64), now
-    )
+    ring.write(np.array(rows), np.array([round(at * 1000) for at in seconds]), np.array(values, dtype=np.float64), now)
 
 
 def row(ring: Ring, index: int = 0) -> list[float | None]:
@@ -75,7 +73,7 @@ def test_a_block_has_the_samples_times() -> None:
     ring = Ring(2, 4, STEP)
     write(ring, (1, T0, 7.0), (1, T0 - 20, 6.0))
     block = ring.block(({"pod": "a"},), np.array([1]))
-    at = block.start + block.offsets[0]
+    at = block.start + block.offsets[0].astype(np.float64)
     assert np.nanmax(np.abs(at[~np.isnan(at)] - [T0 - 20, T0])) <= STEP / 256
     assert block.values[0, -1] == 7.0
 
