@@ -30,7 +30,12 @@ COMPILED = _njit is not None
 
 def kernel(function: Kernel) -> Kernel:
     """Compile on first call and cache on disk; releases the GIL, so a server's event loop goes on."""
-    return function if _njit is None else _njit(cache=True, nogil=True)(function)
+    if _njit is None:
+        return function
+    try:
+        return _njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+    except RuntimeError:  # nowhere to write a cache: a read-only image
+        return _njit(nogil=True)(function)  # type: ignore[no-any-return]
 
 
 def inlined(function: Kernel) -> Kernel:

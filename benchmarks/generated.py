@@ -17,11 +17,9 @@ from analysis.config import DATA_ROOT
 from analysis.contract import PodFact
 from analysis.detect.baseline import SPIKE, alarms
 from analysis.detect.drift import drifts
-from analysis.detect.evaluate import evaluate_all
-from analysis.detect.finding import Observed
+from analysis.detect.replay import Recording, replay
 from analysis.detect.rules import load_rules
-from analysis.detect.tracker import Tracks, advance, candidates
-from analysis.windows.block import Float64, Samples, grid
+from analysis.windows.block import Float64, Samples
 from analysis.windows.robust import median
 from benchmarks.report import Row, accuracy_table
 from benchmarks.shapes import CONTAINER_KINDS, METRIC_KINDS, Container, Metric, container, metric
@@ -64,15 +62,12 @@ def simulate(cases: list[Container]) -> list[Called]:
         for name, case in zip(names, cases, strict=True)
         if case.started is not None
     }
-    tracks: Tracks = {}
+    recording = Recording(pods, {WORKING_SET: used, LIMIT: limits}, started)
     called: dict[tuple[int, str], Called] = {}
-    for now in np.arange(EPOCH + 300.0, EPOCH + SECONDS, TICK):
-        blocks = {WORKING_SET: grid(used, now, 900.0, 5.0), LIMIT: grid(limits, now, 300.0, 5.0)}
-        observed = Observed(now=float(now), pods=pods, blocks=blocks, started=started)
-        tracks = advance(tracks, rules, evaluate_all(rules, observed), observed)
-        for candidate in candidates(tracks, rules):
+    for now, reported in replay(rules, recording, EPOCH + 300.0, EPOCH + SECONDS, TICK):
+        for candidate in reported:
             case = int(candidate.target.name.removeprefix("app-"))
-            called.setdefault((case, candidate.type), Called(case, candidate.type, float(now) - EPOCH))
+            called.setdefault((case, candidate.type), Called(case, candidate.type, now - EPOCH))
     return list(called.values())
 
 

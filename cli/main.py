@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": ("cli.demo", "the whole story on a real cluster"),
     "logs": ("cli.telemetry", "log lines by time and labels"),
     "metrics": ("cli.telemetry", "metric values by time and labels"),
+    "rules": ("cli.rules", "when something is a fault, and the tests of that"),
     "grant": ("cli.grant", "the RoleBindings that opt a namespace in, as YAML for GitOps"),
     "ui": ("cli.ui", "where to look at incidents in a browser"),
 }

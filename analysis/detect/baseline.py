@@ -63,7 +63,7 @@ _FLOOR = 1e-3
 
 @dataclass(slots=True)
 class Baseline:
-    """What is remembered: about 130 numbers per series. Arrays are ``[series]`` or ``[series, …]``, changed in place."""
+    """What is remembered: about 130 numbers per series. Arrays are ``[series, …]``, changed in place."""
 
     count: NDArray[np.int64]
     usual: Float64
