@@ -76,7 +76,7 @@ def damaged(message: bytes, chance: random.Random) -> bytes:
 
 
 def test_valid_requests_read_as_by_the_library() -> None:
-    chance, decoder = random.Random(1), Decoder(100_000)
+    chance, decoder = random.Random(1), Decoder(2 * INPUTS)
     for _ in range(INPUTS // 4):
         message = some_request(chance)
         assert answers(decoder, message) == expected(message)
@@ -84,7 +84,7 @@ def test_valid_requests_read_as_by_the_library() -> None:
 
 def test_damaged_requests_give_the_librarys_answer_or_none() -> None:
     chance, refused = random.Random(2), 0
-    decoder = Decoder(1_000_000)
+    decoder = Decoder(4 * INPUTS)
     for _ in range(INPUTS):
         message = damaged(some_request(chance), chance)
         ours, theirs = answers(decoder, message), expected(message)
