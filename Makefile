@@ -11,7 +11,7 @@ STAMP  := $(VENV)/.installed
 CLUSTER ?= demo
 APPROVE ?= auto
 
-.PHONY: help setup generate verify unit e2e test demo down bench lock clean
+.PHONY: help setup generate verify unit e2e test demo down accuracy bench integrations plugin lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,12 @@ unit: setup ## unit tests
 e2e: setup ## real cluster, real telemetry, one namespace per test
 	$(BIN)/pytest tests/e2e -q --timeout 900 -p no:cacheprovider
 
+integrations: setup ## k9s, Argo CD, Grafana, Prometheus, kubectl plugin and chart with the real tools
+	$(BIN)/python -m integrations.check
+
+plugin: setup ## dist/kubectl-iirp: the kubectl plugin as one file, with its krew manifest
+	$(BIN)/python -m cli.plugin.build
+
 test: verify ## verify + unit + e2e, counted in one closing line
 	$(BIN)/pytest tests/e2e tests/unit -q --timeout 900 -p no:cacheprovider
 
@@ -53,6 +59,16 @@ demo: setup ## from nothing to a resolved incident (APPROVE=ask leaves the decis
 
 down: setup ## remove the demo: processes, links, mounts, state
 	$(BIN)/iirp demo down --name $(CLUSTER)
+
+$(VENV)/.bench: $(STAMP) requirements/bench.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.txt
+	touch $@
+
+accuracy: $(VENV)/.bench ## accuracy on public and generated data, beside its floors
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks accuracy
+
+bench: $(VENV)/.bench ## speed of the hot path on one core, beside its peers
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks bench
 
 lock: setup ## resolve the lock files anew
 	tools/lock

@@ -20,6 +20,8 @@ import yaml
 from analysis.config import Kubernetes
 
 MAX_REPLY_BYTES = 8 * 1024 * 1024
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
 
 
 class ApiServerError(Exception):
@@ -64,11 +66,14 @@ class ApiServer:
             return self._connection.server
         return str(self._settings.server or self._settings.kubeconfig)
 
-    async def request(self, method: str, path: str, *, token: str | None = None, body: Any = None) -> Any:
+    async def request(
+        self, method: str, path: str, *, token: str | None = None, body: Any = None, content: str = JSON
+    ) -> Any:
         """Send one request and return the decoded JSON answer.
 
         Args:
             token: a person's token; None sends our own credential.
+            content: media type of the body, for patches.
 
         Raises:
             ApiServerError: no connection, an error status, or an answer that is not JSON.
@@ -81,6 +86,8 @@ class ApiServer:
         bearer = connection.token if token is None else token
         if bearer:
             headers["Authorization"] = f"Bearer {bearer}"
+        if body is not None:
+            headers["Content-Type"] = content
         try:
             reply = await client.request(method, connection.server.rstrip("/") + path, headers=headers, json=body)
         except httpx.HTTPError as error:

@@ -14,7 +14,16 @@ COMMANDS = {
     "demo": ("cli.demo", "the whole story on a real cluster"),
     "logs": ("cli.telemetry", "log lines by time and labels"),
     "metrics": ("cli.telemetry", "metric values by time and labels"),
+    "ask": ("cli.ask", "a question about incidents, in words"),
+    "rules": ("cli.rules", "when something is a fault, and the tests of that"),
     "grant": ("cli.grant", "the RoleBindings that opt a namespace in, as YAML for GitOps"),
+    "doctor": ("cli.doctor", "what works, what is missing, and the command that helps"),
+    "completion": ("cli.doctor", "the completion script of bash, zsh or fish"),
+    "policy": ("cli.policy", "test policies, and hold changed ones against the past"),
+    "autonomy": ("cli.autonomy", "what each remedy has earned, and why"),
+    "audit": ("cli.audit", "verify and anchor the log of all decisions"),
+    "replay": ("cli.audit", "decide everything about an incident again, from the log alone"),
+    "bundle": ("cli.audit", "one sealed archive of an incident's decisions"),
     "ui": ("cli.ui", "where to look at incidents in a browser"),
 }
 

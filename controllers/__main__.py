@@ -6,6 +6,7 @@ import importlib
 import logging
 import sys
 
+from controllers.audit.log import Audit, FileAudit, NoAudit
 from controllers.kube.client import connect
 from controllers.kube.events import KubeRecorder
 from controllers.runtime.analysis import AnalysisClient
@@ -18,6 +19,7 @@ from controllers.runtime.settings import Settings, SettingsError
 
 NAMES = ("detection", "incident", "rca", "policy", "approval", "execution", "feedback")
 NEED_ANALYSIS = frozenset({"detection", "rca", "feedback"})
+AUDITED = frozenset({"policy", "approval", "execution", "feedback"})
 
 log = logging.getLogger("controllers")
 
@@ -32,10 +34,20 @@ def compose(name: str, settings: Settings) -> tuple[Controller, Context]:
         events=KubeRecorder(kube, name),
         metrics=metrics,
         analysis=AnalysisClient.from_settings(settings, metrics) if name in NEED_ANALYSIS else None,
+        audit=_audit(name, settings),
     )
     handlers = importlib.import_module(f"controllers.{name}.handlers")
     controller: Controller = handlers.build(context)
     return controller, context
+
+
+def _audit(name: str, settings: Settings) -> Audit:
+    if name not in AUDITED:
+        return NoAudit()
+    if settings.audit_dir is None:
+        log.warning("no audit log: set IIRP_AUDIT_DIR to a directory that outlives the pod")
+        return NoAudit()
+    return FileAudit(settings.audit_dir, name)
 
 
 def main(arguments: list[str]) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 KEEP = "    helm.sh/resource-policy: keep\n"
+SYNC_WAVE = '    argocd.argoproj.io/sync-wave: "{}"\n'
+"""Argo CD's order of things: kinds (-2), then what the API server enforces (-1), then whatever lives by both (0)."""
 EXAMPLE = "namespaces: [shop]"
 """How the policies under ``config/policies`` name their namespaces; the chart puts the value's list there."""
 
@@ -16,7 +18,7 @@ def crd_template(text: str) -> str:
     value; ``keep`` leaves them, and with them every object, in place when the release goes.
     """
     head, name, rest = text.partition("metadata:\n")
-    body = head + name + "  annotations:\n" + KEEP + rest
+    body = head + name + "  annotations:\n" + KEEP + SYNC_WAVE.format(-2) + rest
     return "{{- if .Values.crds.install }}\n" + body + "{{- end }}\n"
 
 

@@ -122,7 +122,8 @@ def _convert_array(node: Schema, result: Schema, definitions: Schema, path: str)
         raise UnsupportedSchemaError(f"{path}: every list needs a maximum length")
     result["items"] = _convert(node["items"], definitions, f"{path}[]")
     result["items"].pop("default", None)
-    if path.endswith(".conditions"):
+    # A ``metav1.Condition`` has a type; the conditions of a policy rule are expressions with names.
+    if path.endswith(".conditions") and "type" in result["items"].get("properties", {}):
         result["x-kubernetes-list-type"] = "map"
         result["x-kubernetes-list-map-keys"] = ["type"]
     else:

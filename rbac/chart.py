@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from crds.chart import SYNC_WAVE
 from crds.definition import to_yaml
 from rbac.documents import NAMESPACE, Document, Grantable, Scope, admission_files, documents, grantable, role_files
 
@@ -34,10 +35,16 @@ def templated(path: Path) -> str:
     return text.replace(NAMESPACE, RELEASE_NAMESPACE)
 
 
+def admission_template(path: Path) -> str:
+    """One file of admission policies, which Argo CD puts in force before any controller starts."""
+    wave = "\nmetadata:\n  annotations:\n" + SYNC_WAVE.format(-1)
+    return templated(path).replace("\nmetadata:\n", wave)
+
+
 def rbac_templates(header: str) -> dict[str, str]:
     """Template files by path within the chart's ``templates`` folder."""
     files = {f"rbac/{path.name}": header + role_template(path) for path in role_files()}
-    return files | {f"admission/{path.name}": header + templated(path) for path in admission_files()}
+    return files | {f"admission/{path.name}": header + admission_template(path) for path in admission_files()}
 
 
 def _bindings(role: Grantable) -> str:

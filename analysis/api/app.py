@@ -73,7 +73,8 @@ def create_app(config: Config) -> FastAPI:
     app.include_router(gate.router)
     app.include_router(v1.router)
     if config.web.enabled and api_server:
-        pages.install(app, config.web, api_server)
+        readable = Prometheus(config.prometheus.url, config.prometheus.timeout_seconds, client)
+        pages.install(app, config.web, api_server, readable)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     return app
 

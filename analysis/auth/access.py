@@ -41,7 +41,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     _route("rca", "POST", r"/v1/rca", "iirp-rca"),
     _route("verify", "POST", r"/v1/verify", "iirp-feedback"),
     _route("page", "GET HEAD", r"/|/login|/incidents/[^/]+/[^/]+|/static/[^/]+"),
+    _route("decision-form", "GET HEAD", r"/incidents/[^/]+/[^/]+/decide/[^/]+"),
     _route("sign-in", "POST", r"/login|/logout"),
+    _route("decision", "POST", r"/incidents/[^/]+/[^/]+/decide/[^/]+"),
 )
 
 

@@ -66,6 +66,7 @@ def grows(
             found.slope.low > 0,
             found.biggest_step <= rule.max_step_share * ease * found.growth,
             until.expected <= rule.horizon * ease,
+            found.span >= rule.min_elapsed_share / ease * (found.span + until.expected),
             asymptote(found) >= rule.min_end_share / ease * limit,
             ~(recent.value < rule.min_recent_share / ease * found.slope.value),
             new_high,

@@ -67,6 +67,8 @@ class GrowthRule(_ContainerRule):
     recent: Duration
     min_recent_share: Share
     """Slope over ``recent`` as a share of the whole slope: growth that has stopped is no longer a leak."""
+    min_elapsed_share: float = Field(default=0.0, ge=0, lt=1)
+    """Part of the way from onset to limit that must be behind: a curve may yet show that it bends."""
     critical_within: Duration
     clear_factor: float = Field(default=1.5, ge=1, le=5)
     """A reported leak stays until it fails thresholds this much easier."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from analysis.llm.answer import Answer
 from analysis.llm.redact import neutral
@@ -16,12 +16,17 @@ MODEL_CEILING = 50
 
 
 def ground(
-    causes: tuple[RootCause, ...], answer: Answer, seen: Mapping[str, Observation], window: Window
+    causes: tuple[RootCause, ...],
+    answer: Answer,
+    seen: Mapping[str, Observation],
+    window: Window,
+    restore: Callable[[str], str] = str,
 ) -> tuple[tuple[RootCause, ...], int]:
     """Causes with the model's wording and hypotheses, and the number of citations that were made up.
 
     Wordings change explanations only. Hypotheses need at least one observation that answered yes, stay below the best
     cause that stands, and never displace it; their confidence follows from the evidence cited, not from the model.
+    ``restore`` turns the pseudonyms of the prompt back, so that the report names what it is about.
     """
     dropped = 0
     worded = {cause.id: cause for cause in causes}
@@ -32,7 +37,7 @@ def ground(
             dropped += 1
         elif known:
             cause = worded[wording.cause_id]
-            text = f"{cause.explanation} Model: {neutral(wording.explanation, 600)}"
+            text = f"{cause.explanation} Model: {restore(neutral(wording.explanation, 600))}"
             worded[wording.cause_id] = cause.model_copy(update={"explanation": text[:1024]})
     standing = [cause for cause in worded.values() if not cause.refuted]
     refuted = [cause for cause in worded.values() if cause.refuted]
@@ -50,13 +55,17 @@ def ground(
             RootCause(
                 id=f"model-{number}",
                 kind=hypothesis.kind,
-                summary=neutral(hypothesis.summary, 300),
-                explanation=neutral(hypothesis.explanation, 1000),
+                summary=restore(neutral(hypothesis.summary, 300))[:300],
+                explanation=restore(neutral(hypothesis.explanation, 1000))[:1000],
                 target=causes[0].target,
                 confidence_percent=max(1, min(ceiling, 10 + 10 * len(positive))),
                 source="Model",
                 evidence=[seen[name].evidence(name, window) for name in positive[:6]],
-                refuters=[Refuter(summary=neutral(hypothesis.would_refute, 300), refuted=False, result="not tested")],
+                refuters=[
+                    Refuter(
+                        summary=restore(neutral(hypothesis.would_refute, 300))[:300], refuted=False, result="not tested"
+                    )
+                ],
             )
         )
     merged = sorted([*standing, *added], key=lambda one: -one.confidence_percent)

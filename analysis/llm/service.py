@@ -18,7 +18,7 @@ from analysis.config import ConfigError, Model
 from analysis.contract import RcaRequest, RcaResponse
 from analysis.llm.answer import Answer
 from analysis.llm.ground import ground
-from analysis.llm.redact import neutral
+from analysis.llm.redact import Redactor
 from analysis.rca.observation import Observation
 
 logger = logging.getLogger(__name__)
@@ -56,16 +56,17 @@ class Narrator:
     async def enrich(self, report: RcaResponse, request: RcaRequest, seen: Mapping[str, Observation]) -> RcaResponse:
         """The report with the model's additions; or as it was, with the reason why there are none."""
         name = f"{self._settings.model} {PROMPT_VERSION}"[:128]
+        redactor = Redactor()
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
-                text = await self._ask(self.prompt(report, request, seen))
+                text = await self._ask(self.prompt(report, request, seen, redactor))
             answer = parse(text)
         except (ModelFailure, TimeoutError, openai.OpenAIError) as error:
             reason = self._reason(error)
             self._metrics.model_calls.labels("failed").inc()
             logger.warning("deterministic report only: %s", reason)
             return report.model_copy(update={"model": name, "degraded_reason": reason[:300]})
-        causes, dropped = ground(report.root_causes, answer, seen, request.window)
+        causes, dropped = ground(report.root_causes, answer, seen, request.window, redactor.restore)
         self._metrics.model_calls.labels("used").inc()
         self._metrics.fabricated.inc(dropped)
         if dropped:
@@ -96,9 +97,12 @@ class Narrator:
             raise ModelFailure("empty answer")
         return content
 
-    def prompt(self, report: RcaResponse, request: RcaRequest, seen: Mapping[str, Observation]) -> str:
+    def prompt(
+        self, report: RcaResponse, request: RcaRequest, seen: Mapping[str, Observation], redactor: Redactor
+    ) -> str:
         """The prompt text. The fence cannot be guessed from the data: it is derived from all of it."""
         incident = request.incident
+        neutral = redactor.neutral
         values: dict[str, Any] = {
             "fence": hashlib.sha256(report.evidence_digest.encode()).hexdigest()[:16],
             "incident": {

@@ -52,7 +52,7 @@ async def read_context(loki: Loki, target: TargetRef, onset: datetime, end: date
     )
     return LogContext(
         selector=streams,
-        new=new_templates(before, after, MAX_TEMPLATES) if before else (),
+        new=await asyncio.to_thread(new_templates, before, after, MAX_TEMPLATES) if before else (),
         lines_before=len(before),
         lines_after=len(after),
         sampled=MAX_LINES in {len(before), len(after)},

@@ -33,6 +33,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "memory-outgrows-traffic": context.memory_outgrows_traffic,
         "node-short-of-memory": context.node_short_of_memory,
         "upstream-slow": context.upstream_slow,
+        "origin-in-callee": context.origin_in_callee,
         "new-log-lines": context.new_log_lines,
         "warning-events": context.warning_events,
     }

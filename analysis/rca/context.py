@@ -135,6 +135,28 @@ def _slowdown(pair: BeforeAfter) -> float:
     return pair.after / pair.before if pair.before > 0 else 0.0
 
 
+def origin_in_callee(facts: Facts) -> Observation:
+    """Do the metrics of the workloads that it calls, directly or not, explain the incident better than its own?"""
+    neighbours = facts.neighbours
+    if neighbours is None or facts.target.name not in neighbours.signals.entities:
+        return unknown("no metrics of this workload and the ones that it calls")
+    found = neighbours.origin(facts.target.name, facts.onset)
+    result = [[one.entity, one.strength] for one in found]
+    if not found:
+        return Observation(False, "neither its metrics nor those of what it calls changed", result=result)
+    first = found[0]
+    lead = first.accusations[0]
+    kind = neighbours.signals.kinds[lead.row]
+    return Observation(
+        first.entity != facts.target.name,
+        f"of it and what it calls, {first.entity} stands out: {kind} {lead.score:.0f} times its ordinary range up "
+        f"since {clock(moment(lead.onset))}",
+        query=neighbours.queries[kind],
+        at=moment(lead.onset),
+        result=result,
+    )
+
+
 def new_log_lines(facts: Facts) -> Observation:
     """Do the logs say something since the onset that they did not say before?"""
     logs = facts.logs

@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.contract import RcaRequest
 from analysis.logs.context import LogContext
+from analysis.rca.neighbours import Neighbourhood
 from analysis.windows.block import Block, Bool, Float64
 from analysis.windows.growth import Growth, measure
 from analysis.windows.robust import Features, features, row_max
@@ -107,6 +108,8 @@ class Facts:
     upstream: Mapping[str, BeforeAfter] | None = None
     """95th percentile of the latency of calls to each upstream, in seconds."""
     logs: LogContext | None = None
+    neighbours: Neighbourhood | None = None
+    """The other workloads of the namespace, and who calls whom."""
     missing: tuple[str, ...] = ()
 
     @property

@@ -12,6 +12,7 @@ import numpy as np
 from analysis.contract import RcaRequest
 from analysis.logs.context import LogContext, read_context
 from analysis.rca.facts import AFTER_THE_FACT, BeforeAfter, Facts, Memory, memory_facts
+from analysis.rca.neighbours import Neighbourhood, Span, calls_query, neighbourhood, queries
 from analysis.telemetry.errors import SourceError
 from analysis.telemetry.loki import Loki
 from analysis.telemetry.prometheus import Prometheus
@@ -50,12 +51,13 @@ class Gatherer:
         """All facts. A source that fails is named in ``missing``, once."""
         window = full_window(request)
         missing: dict[str, None] = {}
-        memory, traffic, node_free, upstream, logs = await asyncio.gather(
+        memory, traffic, node_free, upstream, logs, neighbours = await asyncio.gather(
             _try(self._memory(request, window), missing),
             _try(self._traffic(request, window), missing),
             _try(self._node_free(request, window), missing),
             _try(self._upstream(request, window), missing),
             _try(self._logs(request, window), missing),
+            _try(self._neighbours(request, window), missing),
         )
         if memory is not None and not bool(memory.mine.any()):
             missing[f"Prometheus at {self._prometheus.address}: no container metrics of this workload"] = None
@@ -69,6 +71,7 @@ class Gatherer:
             node_free=node_free,
             upstream=upstream,
             logs=logs,
+            neighbours=neighbours,
             missing=tuple(text[:300] for text in sorted(missing)),
         )
 
@@ -113,6 +116,16 @@ class Gatherer:
             for row, labels in enumerate(samples.labels)
             if labels.get("upstream")
         }
+
+    async def _neighbours(self, request: RcaRequest, window: Window) -> Neighbourhood:
+        scope = equal("namespace", request.incident.target.namespace)
+        asked = queries(scope)
+        *read, called = await asyncio.gather(
+            *(self._prometheus.range(one, window.start, window.end, RANGE_STEP) for one in asked.values()),
+            self._prometheus.range(calls_query(scope), window.start, window.end, RANGE_STEP),
+        )
+        span = Span(window.end.timestamp(), (window.end - window.start).total_seconds(), RANGE_STEP)
+        return neighbourhood(dict(zip(asked, read, strict=True)), called, asked, span)
 
     async def _compare(self, query: str, request: RcaRequest, window: Window, *, lowest: bool = False) -> BeforeAfter:
         samples = await self._prometheus.range(query, window.start, window.end, RANGE_STEP)

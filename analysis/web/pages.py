@@ -1,4 +1,7 @@
-"""Routes of the page. Server-rendered, autoescaped, no scripts; every object is read with the person's own token."""
+"""Routes of the page. Server-rendered, autoescaped, no scripts; every object is read with the person's own token.
+
+Decisions are in :mod:`analysis.web.decisions`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,10 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from analysis.config import Web
 from analysis.kube import ApiServer, ApiServerError
+from analysis.telemetry.prometheus import Prometheus
+from analysis.web.decisions import decision_routes
+from analysis.web.facets import listing
+from analysis.web.plots import Plotter
 from analysis.web.reader import Reader, valid_name
 from analysis.web.sessions import LOGIN_COOKIE, SESSION_COOKIE, Session, Sessions, same
 from analysis.web.view import FILTERS, is_open
@@ -35,9 +42,10 @@ HEADERS = {
 class Pages:
     """Renders pages and keeps the sessions."""
 
-    def __init__(self, settings: Web, api: ApiServer) -> None:
+    def __init__(self, settings: Web, api: ApiServer, plotter: Plotter | None = None) -> None:
         self.settings = settings
         self.reader = Reader(api)
+        self.plotter = plotter
         self.sessions = Sessions(settings.session_minutes, settings.max_sessions)
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
@@ -47,6 +55,11 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters.update(FILTERS)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of every answer."""
+        return dict(HEADERS)
 
     def render(self, template: str, session: Session | None, status: int = 200, **values: Any) -> HTMLResponse:
         """An HTML answer with the security headers."""
@@ -58,11 +71,19 @@ class Pages:
     def problem(self, session: Session | None, error: ApiServerError) -> Response:
         """What went wrong, in the API server's own words. An expired token leads to the sign-in."""
         if error.status == 401:
-            return _to_login()
+            return to_login()
         titles = {403: "You may not see this", 404: "There is no such incident"}
         status = error.status if error.status in titles else 502
         title = titles.get(status, "The API server did not answer as expected")
         return self.render("problem.html", session, status, title=title, detail=str(error))
+
+    def sign_in_first(self) -> Response:
+        """To the sign-in."""
+        return to_login()
+
+    def session(self, request: Request) -> Session | None:
+        """Of whoever asks."""
+        return self.sessions.find(request.cookies.get(SESSION_COOKIE))
 
     def sign_in_form(self, status: int = 200, message: str = "") -> HTMLResponse:
         """The form, tied to this browser by a cookie of its own (no session exists yet that could carry the secret)."""
@@ -72,11 +93,12 @@ class Pages:
         return answer
 
 
-def install(app: FastAPI, settings: Web, api: ApiServer) -> Pages:
-    """Add the page to the application."""
-    pages = Pages(settings, api)
+def install(app: FastAPI, settings: Web, api: ApiServer, prometheus: Prometheus | None = None) -> Pages:
+    """Add the page to the application. Without ``prometheus`` there are no plots."""
+    pages = Pages(settings, api, Plotter(prometheus) if prometheus is not None else None)
     app.include_router(_sign_in_routes(pages))
     app.include_router(_incident_routes(pages))
+    app.include_router(decision_routes(pages))
     return pages
 
 
@@ -118,7 +140,7 @@ def _sign_in_routes(pages: Pages) -> APIRouter:
         if session and not same(session.csrf, csrf):
             return pages.render("problem.html", session, 403, title="Not signed out", detail="The form was not ours.")
         pages.sessions.close(identifier)
-        return _to_login()
+        return to_login()
 
     @router.get("/static/style.css")
     async def style() -> Response:
@@ -132,10 +154,12 @@ def _incident_routes(pages: Pages) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
-    async def incidents(request: Request, namespace: str = "") -> Response:
-        session = pages.sessions.find(request.cookies.get(SESSION_COOKIE))
+    async def incidents(
+        request: Request, namespace: str = "", state: str = "", severity: str = "", q: str = ""
+    ) -> Response:
+        session = pages.session(request)
         if session is None:
-            return _to_login()
+            return to_login()
         if namespace and not valid_name(namespace):
             return pages.problem(session, ApiServerError("This is not a namespace's name.", 404))
         try:
@@ -143,16 +167,17 @@ def _incident_routes(pages: Pages) -> APIRouter:
         except ApiServerError as error:
             if error.status == 403:
                 return pages.render(
-                    "incidents.html", session, 403, incidents=(), namespace=namespace, denied=str(error), refresh=0
+                    "incidents.html", session, 403, listing=listing((), namespace), denied=str(error), refresh=0
                 )
             return pages.problem(session, error)
-        return pages.render("incidents.html", session, incidents=found, namespace=namespace, denied="", refresh=10)
+        shown = listing(found, namespace, state, severity, q)
+        return pages.render("incidents.html", session, listing=shown, denied="", refresh=10)
 
     @router.get("/incidents/{namespace}/{name}")
     async def incident(request: Request, namespace: str, name: str, *, pause: bool = False) -> Response:
-        session = pages.sessions.find(request.cookies.get(SESSION_COOKIE))
+        session = pages.session(request)
         if session is None:
-            return _to_login()
+            return to_login()
         if not (valid_name(namespace) and valid_name(name)):
             return pages.problem(session, ApiServerError("This is not an incident's name.", 404))
         try:
@@ -161,14 +186,16 @@ def _incident_routes(pages: Pages) -> APIRouter:
             return pages.problem(session, error)
         moving = is_open(chain.incident)
         refresh = 5 if moving and not pause else 0
+        plot = await pages.plotter.plot(chain, datetime.now(tz=UTC)) if pages.plotter else None
         return pages.render(
-            "incident.html", session, chain=chain, incident=chain.incident, refresh=refresh, moving=moving
+            "incident.html", session, chain=chain, incident=chain.incident, refresh=refresh, moving=moving, plot=plot
         )
 
     return router
 
 
-def _to_login() -> Response:
+def to_login() -> Response:
+    """To the sign-in, without the session."""
     answer = RedirectResponse("/login", 303, headers=HEADERS)
     _drop_cookie(answer, SESSION_COOKIE)
     return answer

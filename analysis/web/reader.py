@@ -1,4 +1,4 @@
-"""Reads the objects of the page from the API server, as the person who looks."""
+"""The page's objects at the API server, always as the person who looks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from analysis.kube import ApiServer, ApiServerError
+from analysis.kube import MERGE_PATCH, ApiServer, ApiServerError
 from crds import API_VERSION
 from crds.v1alpha1.actionplan import ActionPlan
-from crds.v1alpha1.approval import Approval
+from crds.v1alpha1.approval import DECISION_ANNOTATION, REASON_ANNOTATION, Approval, DecisionVerdict
 from crds.v1alpha1.base import Resource
 from crds.v1alpha1.incident import Incident
 from crds.v1alpha1.rcareport import RCAReport
@@ -41,7 +41,7 @@ def valid_name(text: str) -> bool:
 
 
 class Reader:
-    """Lists and gets, nothing else."""
+    """Lists and gets, and the one write there is: a person's decision, with that person's token."""
 
     def __init__(self, api: ApiServer) -> None:
         self._api = api
@@ -79,6 +79,24 @@ class Reader:
             raise ApiServerError("this object is not a readable Incident") from error
         return Chain(incident, reports, plans, approvals)
 
+    async def approval(self, token: str, namespace: str, name: str) -> Approval:
+        """One Approval."""
+        body = await self._api.request("GET", _approval(namespace, name), token=token)
+        try:
+            return Approval.from_wire(body)
+        except ValidationError as error:
+            raise ApiServerError("this object is not a readable Approval") from error
+
+    async def decide(self, token: str, namespace: str, name: str, verdict: DecisionVerdict, reason: str) -> None:
+        """Write the two annotations as the person; the API server's admission policies judge them.
+
+        Raises:
+            ApiServerError: it was refused (403, 422), or there was no answer.
+        """
+        annotations = {DECISION_ANNOTATION: verdict.value, **({REASON_ANNOTATION: reason} if reason else {})}
+        body = {"metadata": {"annotations": annotations}}
+        await self._api.request("PATCH", _approval(namespace, name), token=token, body=body, content=MERGE_PATCH)
+
     async def _children(self, kind: type[R], path: str, token: str) -> tuple[R, ...]:
         try:
             found = await self._list(kind, path, token)
@@ -97,6 +115,10 @@ class Reader:
             except ValidationError:
                 continue  # an object of another version does not hide the others
         return found
+
+
+def _approval(namespace: str, name: str) -> str:
+    return f"/apis/{API_VERSION}/namespaces/{quote(namespace, safe='')}/approvals/{quote(name, safe='')}"
 
 
 def _created(item: Resource) -> tuple[Any, str]:

@@ -44,6 +44,8 @@ class ApprovalReconciler:
         observed = self._observe(approval)
         now = self._context.now()
         ruling = decide(observed, now)
+        if ruling.state is not approval.status.state:
+            self._context.audit.record("approval.decide", approval, {"observed": observed}, ruling, now)
         names, refusal = self._settle(approval, observed.plan, ruling)
         self._write(approval, ruling, names, refusal, now)
         return _next(ruling, approval, now)

@@ -86,9 +86,11 @@ def _supersedes(other: ActionPlan, plan: ActionPlan) -> bool:
 
 
 def _goes_first(other: ActionPlan, plan: ActionPlan) -> bool:
-    """``other`` is being carried out on one of our targets and began before us (or we have not begun)."""
+    """``other`` is being carried out on one of our targets and began before us (or we have not begun). Where policy
+    wants one workload at a time, the whole namespace is our target."""
     theirs, ours = other.status.execution, plan.status.execution
-    if theirs is None or theirs.phase not in RUNNING or not _share_target(other, plan):
+    alone = plan.status.decision is not None and plan.status.decision.one_at_a_time
+    if theirs is None or theirs.phase not in RUNNING or not (alone or _share_target(other, plan)):
         return False
     if ours is None:
         return True

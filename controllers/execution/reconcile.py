@@ -47,7 +47,11 @@ class ExecutionReconciler:
             if plan is None or not may_concern_us(plan):
                 return Done()
             now = self._context.now().replace(microsecond=0)
-            step = decide(observe(self._context, plan), now)
+            observed = observe(self._context, plan)
+            step = decide(observed, now)
+            if not isinstance(step, Nothing | Wait):
+                # Before anything is written, so that no write is without its reasons (S8).
+                self._context.audit.record("execution.decide", plan, {"observed": observed}, step, now)
             match step:
                 case Nothing():
                     return Done()

@@ -58,8 +58,15 @@ class FeedbackReconciler:
             answer = self._analysis.verify(step.request)
         except (Retryable, Terminal) as error:
             self._context.metrics.failed(error.reason)
-            return unanswered(plan, step, error.reason, error.message, now)
-        return answered(step, answer, now)
+            status = unanswered(plan, step, error.reason, error.message, now)
+            if status.verdict is not None:
+                inputs = {"plan": plan, "step": step, "reason": error.reason, "message": error.message}
+                self._context.audit.record("feedback.unanswered", plan, inputs, status, now)
+            return status
+        status = answered(step, answer, now)
+        if status.verdict is not None:
+            self._context.audit.record("feedback.answered", plan, {"step": step, "answer": answer}, status, now)
+        return status
 
     def _write(self, plan: ActionPlan, status: VerificationStatus) -> None:
         if status == plan.status.verification:

@@ -47,6 +47,7 @@ REPLICASETS = ResourceType("apps", "v1", "ReplicaSet", "replicasets")
 ROLES = ResourceType("rbac.authorization.k8s.io", "v1", "Role", "roles")
 ROLEBINDINGS = ResourceType("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
 HPAS = ResourceType("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+BUDGETS = ResourceType("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 VALIDATING_POLICIES = ResourceType(
     "admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", namespaced=False
 )

@@ -7,24 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from controllers.policy.blast import blast_refusal
+from controllers.policy.guards import guard_refusal
+from controllers.policy.history import Outcome
+from controllers.policy.target import Target
 from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, PlanState
 from crds.v1alpha1.actionpolicy import PolicyLimits, Tier
-from crds.v1alpha1.actions import Action, ActionType
+from crds.v1alpha1.actions import Action
 
 RATE_WINDOW = timedelta(hours=1)
 NEVER_RAN = frozenset({PlanState.DENIED, PlanState.EXPIRED, PlanState.SUPERSEDED})
-
-
-@dataclass(frozen=True)
-class Target:
-    """The live target of an action, as far as a decision needs it."""
-
-    uid: str
-    replicas: int
-    deleting: bool = False
-    paused: bool = False
-    autoscaler: str = ""
-    """Name of the HorizontalPodAutoscaler that owns ``replicas``; empty if none does."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +27,24 @@ class Refusal:
     message: str
 
 
+@dataclass(frozen=True)
+class World:
+    """What checks count besides the plan and its targets."""
+
+    others: tuple[ActionPlan, ...] = ()
+    """All other plans of the namespace."""
+    elsewhere: tuple[ActionPlan, ...] = ()
+    """All plans of the other watched namespaces."""
+    past: tuple[Outcome, ...] = ()
+    """What became of all of them, oldest first."""
+    incident_ended: bool = False
+
+
 def first_refusal(
-    plan: ActionPlan,
-    targets: Mapping[str, Target | None],
-    others: tuple[ActionPlan, ...],
-    limits: PolicyLimits | None,
-    incident_ended: bool,
-    now: datetime,
+    plan: ActionPlan, targets: Mapping[str, Target | None], world: World, limits: PolicyLimits | None, now: datetime
 ) -> Refusal | None:
     """The first check that does not hold; None when all do."""
-    if incident_ended:
+    if world.incident_ended:
         return Refusal("IncidentEnded", "the incident has ended; nothing is left to repair")
     for action in plan.spec.actions:
         refusal = _target_refusal(plan, action, targets.get(action.id))
@@ -56,9 +56,15 @@ def first_refusal(
         return None
     for action in plan.spec.actions:
         target = targets.get(action.id)
-        refusal = _bounds_refusal(action, target, limits) or _rate_refusal(plan, action, others, limits, now)
+        if target is None:
+            continue  # _target_refusal has refused this
+        refusal = _bounds_refusal(action, target, limits) or _rate_refusal(plan, action, world, limits, now)
         if refusal:
             return refusal
+        if found := blast_refusal(action, target, limits) or guard_refusal(
+            plan, action, target, world.past, limits, now
+        ):
+            return Refusal(*found)
     return None
 
 
@@ -94,8 +100,8 @@ def _contradiction(plan: ActionPlan) -> Refusal | None:
     return None
 
 
-def _bounds_refusal(action: Action, target: Target | None, limits: PolicyLimits) -> Refusal | None:
-    if action.type is not ActionType.SCALE_DEPLOYMENT or action.scale is None or target is None:
+def _bounds_refusal(action: Action, target: Target, limits: PolicyLimits) -> Refusal | None:
+    if action.scale is None:
         return None
     wanted, current = action.scale.replicas, target.replicas
     if target.autoscaler:
@@ -119,23 +125,30 @@ def _bounds_refusal(action: Action, target: Target | None, limits: PolicyLimits)
 
 
 def _rate_refusal(
-    plan: ActionPlan, action: Action, others: tuple[ActionPlan, ...], limits: PolicyLimits, now: datetime
+    plan: ActionPlan, action: Action, world: World, limits: PolicyLimits, now: datetime
 ) -> Refusal | None:
     """Counts objects, so it holds across restarts and replicas (S9). Plans that may still run count too: otherwise
     ten plans decided at once would all be within a limit of one."""
-    counted = sum(1 for other in others if _counts(plan, other, action, now))
-    if counted < limits.max_per_hour:
-        return None
-    short = action.target.short()
-    return Refusal(
-        "RateLimited", f"{short}: {counted} plans ran or wait within the hour; policy allows {limits.max_per_hour}"
-    )
+    here = [other for other in world.others if _counts(plan, other, now)]
+    same = [other for other in here if _acts_on(other, action)]
+    everywhere = len(here) + sum(1 for other in world.elsewhere if _counts(plan, other, now))
+    for where, counted, allowed in (
+        (action.target.short(), len(same), limits.max_per_hour),
+        (f"namespace {plan.metadata.namespace}", len(here), limits.max_per_hour_in_namespace),
+        ("cluster", everywhere, limits.max_per_hour_in_cluster),
+    ):
+        if counted >= allowed:
+            message = f"{where}: {counted} plans ran or wait within the hour; policy allows {allowed}"
+            return Refusal("RateLimited", message)
+    return None
 
 
-def _counts(plan: ActionPlan, other: ActionPlan, action: Action, now: datetime) -> bool:
+def _acts_on(other: ActionPlan, action: Action) -> bool:
+    return any(a.target.kind == action.target.kind and a.target.name == action.target.name for a in other.spec.actions)
+
+
+def _counts(plan: ActionPlan, other: ActionPlan, now: datetime) -> bool:
     if other.metadata.uid == plan.metadata.uid or (supersedes(plan, other) and other.status.execution is None):
-        return False
-    if not any(a.target.kind == action.target.kind and a.target.name == action.target.name for a in other.spec.actions):
         return False
     execution, decision = other.status.execution, other.status.decision
     if execution is not None:

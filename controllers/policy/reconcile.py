@@ -6,28 +6,24 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from controllers.kube.errors import AlreadyExists, NotFound
-from controllers.kube.resources import DEPLOYMENTS, HPAS, resource_type
-from controllers.policy.checks import Target, supersedes
-from controllers.policy.decide import STRICTNESS, Observed, Ruling, decide, tier_now
+from controllers.kube.errors import AlreadyExists
+from controllers.policy.checks import supersedes
+from controllers.policy.decide import STRICTNESS, Ruling, decide, tier_now
+from controllers.policy.gather import observe
 from controllers.policy.state import PlanView, plan_view
-from controllers.policy.validity import PolicyEntry, read_policy
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import Waiting
 from controllers.runtime.names import INCIDENT_LABEL, field_manager
 from controllers.runtime.outcome import Done, Key, Outcome, Requeue
 from crds.v1alpha1.actionplan import ActionPlan, ActionPlanStatus, PlanState, PolicyDecision
-from crds.v1alpha1.actionpolicy import ActionPolicy, Tier
-from crds.v1alpha1.actions import ActionType
+from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.approval import Approval, ApprovalSpec, ApprovalState
-from crds.v1alpha1.base import Severity
 from crds.v1alpha1.clip import clip
 from crds.v1alpha1.conditions import merge
-from crds.v1alpha1.digest import JsonObject, plan_digest
-from crds.v1alpha1.incident import Incident, IncidentState
+from crds.v1alpha1.digest import plan_digest
+from crds.v1alpha1.incident import Incident
 
 MANAGER = field_manager("policy")
-ENDED = frozenset({IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.CLOSED})
 RECHECK = 10.0
 """Seconds between looks at an open plan: a stricter policy or a newer plan ends it."""
 OPEN = frozenset({None, ApprovalState.PENDING, ApprovalState.APPROVED})
@@ -58,7 +54,7 @@ class PlanReconciler:
         if decision is None and not newer:
             decision = self._decide(plan, others, incident, now)
         elif decision is not None and _may_still_run(plan, approval):
-            decision = self._tighten(plan, decision, incident)
+            decision = self._tighten(plan, decision, others, incident, now)
         plan = self._write(plan, decision, approval, newer, now)
         if decision is not None and decision.tier is not Tier.FORBIDDEN and not newer and decision.approval_ref is None:
             approval = self._ask(plan, decision, incident)
@@ -74,22 +70,12 @@ class PlanReconciler:
         approval = self._kube.find(Approval, plan.metadata.namespace, plan.metadata.name)
         return approval if approval is not None and approval.spec.plan_ref.uid == plan.metadata.uid else None
 
-    def _policies(self) -> tuple[PolicyEntry, ...]:
-        return tuple(read_policy(body) for body in self._kube.list_raw(resource_type(ActionPolicy)))
-
     def _decide(
         self, plan: ActionPlan, others: tuple[ActionPlan, ...], incident: Incident | None, now: datetime
     ) -> PolicyDecision:
-        live = {action.id: self._live(plan.metadata.namespace, action.target.name) for action in plan.spec.actions}
-        observed = Observed(
-            plan=plan,
-            severity=_severity(incident),
-            policies=self._policies(),
-            targets={key: _target(body, self._autoscalers(plan)) if body else None for key, body in live.items()},
-            others=others,
-            incident_ended=incident is None or incident.status.state in ENDED,
-        )
+        observed, live = observe(self._context, plan, others, incident)
         ruling = decide(observed, now)
+        self._context.audit.record("policy.decide", plan, {"observed": observed}, ruling, now)
         return PolicyDecision(
             tier=ruling.tier,
             reason=ruling.reason,
@@ -97,15 +83,28 @@ class PlanReconciler:
             rules=list(ruling.rules),
             plan_digest=plan_digest(plan, live),
             required_approvals=ruling.required_approvals,
+            approvers=list(ruling.approvers),
+            workload_class=ruling.workload_class,
+            one_at_a_time=ruling.one_at_a_time,
             decided_at=now,
             expires_at=now + ruling.expires_after,
         )
 
-    def _tighten(self, plan: ActionPlan, decision: PolicyDecision, incident: Incident | None) -> PolicyDecision:
-        """A policy that became stricter also holds for what was decided before and has not started (S10)."""
-        ruling: Ruling = tier_now(plan, _severity(incident), self._policies())
+    def _tighten(
+        self,
+        plan: ActionPlan,
+        decision: PolicyDecision,
+        others: tuple[ActionPlan, ...],
+        incident: Incident | None,
+        now: datetime,
+    ) -> PolicyDecision:
+        """A policy that became stricter, or a freeze that began, also holds for what was decided before and has not
+        started (S10)."""
+        observed, _ = observe(self._context, plan, others, incident)
+        ruling: Ruling = tier_now(observed, now)
         if STRICTNESS[ruling.tier] <= STRICTNESS[decision.tier]:
             return decision
+        self._context.audit.record("policy.tier_now", plan, {"observed": observed}, ruling, now)
         update: dict[str, Any] = {
             "tier": ruling.tier,
             "reason": "PolicyTightened",
@@ -114,23 +113,6 @@ class PlanReconciler:
             "required_approvals": max(decision.required_approvals, ruling.required_approvals),
         }
         return decision.model_copy(update=update)
-
-    def _live(self, namespace: str, name: str) -> JsonObject | None:
-        try:
-            return self._kube.get_raw(DEPLOYMENTS, namespace, name)
-        except NotFound:
-            return None
-
-    def _autoscalers(self, plan: ActionPlan) -> dict[str, str]:
-        """Deployment name -> HorizontalPodAutoscaler that scales it; read only when the plan scales something."""
-        if not any(action.type is ActionType.SCALE_DEPLOYMENT for action in plan.spec.actions):
-            return {}
-        found = {}
-        for body in self._kube.list_raw(HPAS, plan.metadata.namespace):
-            target = body.get("spec", {}).get("scaleTargetRef", {})
-            if target.get("kind") == "Deployment":
-                found[target.get("name", "")] = body["metadata"]["name"]
-        return found
 
     def _ask(self, plan: ActionPlan, decision: PolicyDecision, incident: Incident | None) -> Approval:
         """Create the Approval from the recorded decision, or find the one that a crash left without a reference."""
@@ -143,6 +125,7 @@ class PlanReconciler:
             summary=plan.spec.summary,
             requested_by=plan.spec.requested_by,
             required_approvals=decision.required_approvals,
+            approvers=decision.approvers,
             expires_at=decision.expires_at,
         )
         namespace, name = plan.metadata.namespace, plan.metadata.name
@@ -182,24 +165,6 @@ class PlanReconciler:
             note = f"{plan.spec.summary}: {why.message or why.reason}"
             self._context.events.emit(plan, "Warning", f"Plan{view.state.value}", note)
         return written
-
-
-def _severity(incident: Incident | None) -> Severity:
-    """Unknown severity counts as the worst: rules for severe incidents are the strict ones."""
-    if incident is None:
-        return Severity.CRITICAL
-    return incident.status.severity or incident.spec.severity
-
-
-def _target(body: JsonObject, autoscalers: dict[str, str]) -> Target:
-    metadata, spec = body["metadata"], body["spec"]
-    return Target(
-        uid=metadata["uid"],
-        replicas=int(spec.get("replicas", 1)),
-        deleting="deletionTimestamp" in metadata,
-        paused=bool(spec.get("paused", False)),
-        autoscaler=autoscalers.get(metadata["name"], ""),
-    )
 
 
 def _may_still_run(plan: ActionPlan, approval: Approval | None) -> bool:

@@ -14,10 +14,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from controllers.policy.conditions import problem_of
+from controllers.policy.windows import zone
 from crds.v1alpha1.actionpolicy import ActionPolicySpec, PolicyRule, Tier
 
 SHORTEST_EXPIRY = timedelta(minutes=1)
 LONGEST_EXPIRY = timedelta(hours=24)
+LONGEST_MEMORY = timedelta(days=30)
 _PART = re.compile(r"([0-9]+)(s|m|h)")
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -69,16 +72,53 @@ def read_policy(body: Mapping[str, Any]) -> PolicyEntry:
 
 
 def _rule_problems(rule: PolicyRule) -> list[str]:
-    problems = []
-    try:
-        expiry = parse_duration(rule.expires_after)
-        if not SHORTEST_EXPIRY <= expiry <= LONGEST_EXPIRY:
-            problems.append(f"rule {rule.name}: expiresAfter {rule.expires_after} is not between 1m and 24h")
-    except (ValueError, OverflowError) as error:
-        problems.append(f"rule {rule.name}: expiresAfter: {error}")
+    problems = [*_duration_problems(rule), *_condition_problems(rule)]
     if rule.tier is Tier.AUTO_LOW_RISK and "*" in rule.match.namespaces:
-        problems.append(f"rule {rule.name}: AutoLowRisk must name its namespaces; '*' would automate all of them")
+        problems.append("AutoLowRisk must name its namespaces; '*' would automate all of them")
+    if rule.approvers and len(set(rule.approvers)) < rule.required_approvals:
+        problems.append(f"{rule.required_approvals} approvals are required, and fewer approvers are named")
+    if rule.autonomy is not None and rule.tier is not Tier.AUTO_LOW_RISK:
+        problems.append("autonomy belongs to tier AutoLowRisk: nothing else runs by itself")
+    period = rule.match.period
+    if period is not None and period.start > period.end:
+        problems.append("match.period ends before it starts")
+    return [f"rule {rule.name}: {problem}" for problem in problems]
+
+
+def _duration_problems(rule: PolicyRule) -> list[str]:
+    problems = []
+    bounded = (
+        ("expiresAfter", rule.expires_after, SHORTEST_EXPIRY, LONGEST_EXPIRY),
+        ("limits.retryIneffectiveAfter", rule.limits.retry_ineffective_after, timedelta(0), LONGEST_MEMORY),
+        ("limits.breakerWindow", rule.limits.breaker_window, timedelta(0), LONGEST_MEMORY),
+    )
+    for name, text, shortest, longest in bounded:
+        try:
+            if not shortest <= parse_duration(text) <= longest:
+                problems.append(f"{name} {text} is not between {_short(shortest)} and {_short(longest)}")
+        except (ValueError, OverflowError) as error:
+            problems.append(f"{name}: {error}")
     return problems
+
+
+def _condition_problems(rule: PolicyRule) -> list[str]:
+    problems = []
+    for window in (*rule.match.windows, *rule.match.except_windows):
+        try:
+            zone(window.time_zone)
+        except ValueError as error:
+            problems.append(str(error))
+    names = [condition.name for condition in rule.match.conditions]
+    if len(set(names)) < len(names):
+        problems.append("two conditions have the same name")
+    told = ((condition.name, problem_of(condition.expression)) for condition in rule.match.conditions)
+    return [*problems, *(f"condition {name}: {problem}" for name, problem in told if problem)]
+
+
+def _short(span: timedelta) -> str:
+    """``24h``, ``1m``, ``0m``."""
+    minutes = int(span.total_seconds()) // 60
+    return f"{minutes // 60}h" if minutes and minutes % 60 == 0 else f"{minutes}m"
 
 
 def _named_namespaces(spec: Any) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from controllers.audit.log import Audit, NoAudit
 from controllers.kube.api import Kube
 from controllers.kube.events import Recorder
 from controllers.kube.resources import ResourceType
@@ -37,6 +38,8 @@ class Context:
     analysis: Analysis | None = None
     """None when ``IIRP_ANALYSIS_URL`` is not set; those who need it refuse to start."""
     now: Callable[[], datetime] = utc_now
+    audit: Audit = field(default_factory=NoAudit)
+    """Asked before a decision takes effect."""
 
 
 class Observer(Protocol):

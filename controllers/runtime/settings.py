@@ -43,6 +43,8 @@ class Settings(BaseModel):
     verification_interval: float = Field(default=5.0, gt=0, le=300)
     verification_grace: float = Field(default=60.0, ge=0, le=3600)
     """After the window: how long an unreachable analysis server is asked again before ``Inconclusive``."""
+    audit_dir: Path | None = None
+    """Where decisions are recorded, one file per controller; unset: nowhere, and the start says so."""
     rollout_timeout: float = Field(default=600.0, gt=0, le=3600)
     resync_interval: float = Field(default=30.0, gt=0, le=3600)
     workers: int = Field(default=4, ge=1, le=64)

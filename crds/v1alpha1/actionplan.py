@@ -96,6 +96,8 @@ class RuleResult(ApiModel):
     """What this rule alone says."""
     message: Line
     """Why."""
+    matched: bool = True
+    """False: the rule names the namespace, and ``message`` says what else kept it from having a say."""
 
 
 class PolicyDecision(ApiModel):
@@ -108,11 +110,17 @@ class PolicyDecision(ApiModel):
     message: Text
     """The same for people."""
     rules: Annotated[list[RuleResult], Field(max_length=16)] = []
-    """Every matching rule's word."""
+    """Every matching rule's word, strictest first, then the rules that name the namespace and did not match."""
     plan_digest: Digest
     """Over the plan's spec and UID, the target's UID and the part of the live target that the actions would change."""
     required_approvals: int = Field(ge=0, le=5)
     """Distinct people who must approve."""
+    approvers: Annotated[list[Username], Field(max_length=8)] = []
+    """Only these people count; empty: whoever RBAC lets approve."""
+    workload_class: Annotated[str, StringConstraints(max_length=63)] = ""
+    """The target's label iirp.io/workload-class when policy decided; outcomes are learned per class."""
+    one_at_a_time: bool = False
+    """Carried out only while no other plan of the namespace is."""
     approval_ref: LocalRef | None = None
     """The Approval that asks them."""
     decided_at: Time

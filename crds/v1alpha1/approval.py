@@ -74,6 +74,8 @@ class ApprovalSpec(ApiModel):
     """Who proposed the plan; that one can never approve it."""
     required_approvals: int = Field(ge=0, le=5)
     """0 for plans that policy lets run by themselves; a reject still stops those before dispatch."""
+    approvers: Annotated[list[Username], Field(max_length=8)] = []
+    """Only these people's approvals count; empty: whoever RBAC lets approve. Anybody with that verb may reject."""
     expires_at: Time
     """Decisions after this moment do not count."""
     decisions: Annotated[list[Decision], Field(max_length=20)] = []
@@ -88,6 +90,15 @@ class ApprovalSpec(ApiModel):
         *(
             (f"self.{name} == oldSelf.{name}", f"spec.{name} is immutable")
             for name in ("planRef", "planDigest", "tier", "summary", "requestedBy", "requiredApprovals", "expiresAt")
+        ),
+        (
+            " && ".join(
+                (
+                    "has(self.approvers) == has(oldSelf.approvers)",
+                    "(!has(self.approvers) || self.approvers == oldSelf.approvers)",
+                )
+            ),
+            "spec.approvers is immutable",
         ),
     )
 

@@ -36,8 +36,9 @@ def count(spec: ApprovalSpec, platform_namespace: str) -> Quorum:
     """Count the people behind ``spec.decisions``.
 
     An approval counts if it is about this digest and its author is neither the plan's requester nor a ServiceAccount of
-    the platform. Admission refuses those entries already; this holds when an object was written without it. A reject
-    counts whoever gave it except the platform itself: the requester may withdraw.
+    the platform, and is among the approvers that policy names, where it names any. Admission refuses those entries
+    already; this holds when an object was written without it. A reject counts whoever gave it except the platform
+    itself: the requester may withdraw.
     """
     platform = f"system:serviceaccount:{platform_namespace}:"
     approvers: dict[str, None] = {}
@@ -47,7 +48,7 @@ def count(spec: ApprovalSpec, platform_namespace: str) -> Quorum:
             continue
         if decision.verdict is DecisionVerdict.REJECT:
             rejecters[decision.by] = None
-        elif decision.by != spec.requested_by and decision.plan_digest == spec.plan_digest:
+        elif _may_approve(spec, decision.by) and decision.plan_digest == spec.plan_digest:
             approvers[decision.by] = None
     return Quorum(required=required(spec), approvers=tuple(approvers), rejecters=tuple(rejecters))
 
@@ -55,3 +56,7 @@ def count(spec: ApprovalSpec, platform_namespace: str) -> Quorum:
 def required(spec: ApprovalSpec) -> int:
     """How many people must approve; zero only for the tier that needs nobody, whatever the object says."""
     return spec.required_approvals if spec.tier is Tier.AUTO_LOW_RISK else max(1, spec.required_approvals)
+
+
+def _may_approve(spec: ApprovalSpec, person: str) -> bool:
+    return person != spec.requested_by and (not spec.approvers or person in spec.approvers)

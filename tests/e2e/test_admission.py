@@ -220,6 +220,21 @@ def test_what_is_asked_cannot_be_changed(cluster: Cluster, undecided: str, field
     assert f"spec.{field} is immutable" in done.stderr
 
 
+def test_where_policy_names_approvers_others_may_only_reject(cluster: Cluster, pending: str) -> None:
+    cluster.ok("delete", "approval", NAME, "-n", pending)
+    must_create(cluster, approval(pending, approvers=["bob"]), as_user=account("policy"))
+    assert "alice may not approve this; policy names who may" in decide(cluster, pending, "alice").stderr
+    change = json.dumps({"spec": {"approvers": ["alice"]}})
+    refused = cluster.kubectl("patch", "approval", NAME, "-n", pending, "--type=merge", "-p", change)
+    assert "spec.approvers is immutable" in refused.stderr
+    assert decide(cluster, pending, "bob").returncode == 0
+    assert decide(cluster, pending, "alice", "iirp.io/decision=reject").returncode == 0
+    assert [(item["by"], item["verdict"]) for item in decisions(cluster, pending)] == [
+        ("bob", "approve"),
+        ("alice", "reject"),
+    ]
+
+
 @pytest.mark.parametrize("state", ["Rejected", "Expired", "Void", "Used"])
 def test_nothing_is_decided_after_the_end(cluster: Cluster, pending: str, state: str) -> None:
     done = set_status(cluster, "Approval", NAME, pending, account("approval"), state=state)

@@ -172,3 +172,20 @@ def test_wrong_values_are_named(values: dict[str, Any], message: str) -> None:
 def test_default_values_fit_their_schema() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     jsonschema.validate(yaml.safe_load((CHART / "values.yaml").read_text()), schema)
+
+
+def test_decisions_are_recorded_where_a_volume_is_given() -> None:
+    def mounted(objects: list[dict[str, Any]]) -> dict[str, Any]:
+        pods = {name: body["spec"]["template"]["spec"] for name, body in named(objects, "Deployment", "iirp-").items()}
+        return {
+            name.removeprefix(f"{NAMESPACE}/iirp-"): volume["persistentVolumeClaim"]["claimName"]
+            for name, pod in pods.items()
+            for volume in pod["volumes"]
+            if volume["name"] == "audit"
+            if {"name": "IIRP_AUDIT_DIR", "value": "/var/lib/iirp/audit"} in pod["containers"][0]["env"]
+            if {"name": "audit", "mountPath": "/var/lib/iirp/audit"} in pod["containers"][0]["volumeMounts"]
+        }
+
+    assert mounted(render()) == {}
+    recorded = mounted(render(audit={"volume": {"persistentVolumeClaim": {"claimName": "iirp-audit"}}}))
+    assert recorded == dict.fromkeys(("approval", "execution", "feedback", "policy"), "iirp-audit")

@@ -12,6 +12,7 @@ from pydantic import Field
 from crds.definition import custom_resource_definition, object_schema
 from crds.schema import Schema, UnsupportedSchemaError, structural
 from crds.v1alpha1 import KINDS, Incident
+from crds.v1alpha1.actionpolicy import ActionPolicy
 from crds.v1alpha1.base import ApiModel, Line, Resource
 
 ALL = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -80,7 +81,7 @@ def test_schemas_are_structural(kind: type[Resource]) -> None:
 
 @ALL
 def test_conditions_are_a_map_by_type(kind: type[Resource]) -> None:
-    found = {path: node for path, node in parts(kind) if path.endswith(".conditions")}
+    found = {path: node for path, node in parts(kind) if path.endswith("status.conditions")}
     assert found
     for node in found.values():
         assert node["x-kubernetes-list-type"] == "map"
@@ -184,3 +185,12 @@ def test_optional_fields_may_be_absent_and_defaults_are_kept_where_they_say_some
     }
     assert schema["properties"]["mode"]["default"] == "fast"
     assert "default" not in schema["properties"]["empty"]
+
+
+def test_only_conditions_with_a_type_are_a_map() -> None:
+    """A list map needs its key among the properties, or the API server refuses the whole definition."""
+    spec = object_schema(ActionPolicy)["properties"]["spec"]["properties"]
+    expressions = spec["rules"]["items"]["properties"]["match"]["properties"]["conditions"]
+    assert expressions["x-kubernetes-list-type"] == "atomic"
+    status = object_schema(ActionPolicy)["properties"]["status"]["properties"]
+    assert status["conditions"]["x-kubernetes-list-map-keys"] == ["type"]

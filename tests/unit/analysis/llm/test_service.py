@@ -132,6 +132,14 @@ def test_wording_changes_words_only(model: ModelServer) -> None:
     assert best.model_copy(update={"explanation": same.explanation}) == same
 
 
+def test_addresses_leave_as_pseudonyms_and_come_back_as_themselves(model: ModelServer) -> None:
+    wording = {"cause_id": "cause-memoryleak", "explanation": "See [ip-1].", "evidence_ids": ["new-log-lines"]}
+    model.reply = answer(wordings=[wording])
+    _, after, _ = enrich(model.url, given=facts(logs=logs(("10.1.2.3 refused", 3))))
+    assert "10.1.2.3" not in model.requests[0]["messages"][0]["content"]
+    assert after.root_causes[0].explanation.endswith("Model: See 10.1.2.3.")
+
+
 def test_existing_kinds_are_not_repeated(model: ModelServer) -> None:
     model.reply = answer(hypotheses=[hypothesis("MemoryLeak"), hypothesis("TrafficGrowth")])
     before, after, _ = enrich(model.url)

@@ -20,6 +20,7 @@ from tests.unit.analysis.rca.world import (
     facts,
     logs,
     memory,
+    neighbours,
     pod,
     request,
     rollout,
@@ -159,6 +160,19 @@ def test_slow_upstream_explains_latency() -> None:
     assert found.root_causes[0].kind == "DependencySlow"
     assert "calls to payments" in found.root_causes[0].evidence[0].summary
     assert found.recommended_actions == ()
+
+
+def test_the_callee_that_stands_out_is_named() -> None:
+    slow = {"payments": BeforeAfter(0.05, 2.1, "q")}
+    found = report(request("HighLatency"), upstream=slow, neighbours=neighbours(payments=0.05, bank=1.9))
+    evidence = {one.id: one for one in found.root_causes[0].evidence}
+    assert "bank stands out: latency" in evidence["origin-in-callee"].summary
+    assert "http_request_duration_seconds_bucket" in evidence["origin-in-callee"].query
+
+
+def test_a_workload_that_is_slow_itself_does_not_blame_its_callees() -> None:
+    found = report(request("HighLatency"), upstream={}, neighbours=neighbours(payments=2.0, bank=0.05))
+    assert "origin-in-callee" not in {one.id for one in found.root_causes[0].evidence}
 
 
 @pytest.mark.parametrize(

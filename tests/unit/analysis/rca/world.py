@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 
 from analysis.contract import Change, ChangeKind, IncidentFacts, PodState, RcaRequest
 from analysis.logs.context import LogContext
 from analysis.logs.templates import NewTemplate
+from analysis.rca.deviation import Kind
 from analysis.rca.facts import BeforeAfter, Facts, Memory, memory_facts
+from analysis.rca.neighbours import Neighbourhood, Span, neighbourhood, queries
+from analysis.telemetry.query import equal
+from analysis.windows.block import Samples
 from crds.v1alpha1.base import Scope, Severity, TargetRef, Window
 from tests.unit.analysis.shapes import END, MIB, START, block, flat, leak, sampled
 
@@ -66,6 +71,25 @@ def memory(series: Mapping[str, tuple], *, limit: float = 256.0, ended: bool = F
 def logs(*new: tuple[str, int]) -> LogContext:
     templates = tuple(NewTemplate(text, count, int((START + ONSET + 2) * 1e9), text) for text, count in new)
     return LogContext('{k8s_namespace_name="shop"}', templates, lines_before=100, lines_after=200, sampled=False)
+
+
+def neighbours(**latency_since_onset: float) -> Neighbourhood:
+    """Workloads that call each other in the order given; each answers in 50 ms before the onset, then as told."""
+    names = list(latency_since_onset)
+    times = np.arange(START + 1, END, 15.0)
+    values = [np.where(times < START + ONSET, 0.05, latency_since_onset[name]) for name in names]
+    read = Samples(
+        labels=tuple({"pod": f"{name}-7c9d8f6b5d-abcde"} for name in names),
+        series=np.repeat(np.arange(len(names), dtype=np.int64), times.size),
+        times=np.tile(times, len(names)),
+        values=np.concatenate(values),
+    )
+    called = Samples(
+        labels=tuple({"pod": f"{name}-7c9d8f6b5d-abcde", "upstream": to} for name, to in pairwise(names)),
+        series=np.empty(0, dtype=np.int64), times=np.empty(0), values=np.empty(0),
+    )  # fmt: skip
+    asked = queries(equal("namespace", "shop"))
+    return neighbourhood({Kind.LATENCY: read}, called, asked, Span(END, END - START, 15.0))
 
 
 def facts(asked: RcaRequest | None = None, **changes) -> Facts:

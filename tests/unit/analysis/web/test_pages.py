@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -14,6 +18,7 @@ from analysis.config import Web
 from analysis.kube import ApiServerError
 from analysis.web.pages import install
 from analysis.web.sessions import LOGIN_COOKIE, SESSION_COOKIE, Sessions
+from analysis.windows.block import Samples
 
 EVIL = "<script>alert('x')</script>"
 INCIDENT: dict[str, Any] = {
@@ -90,7 +95,11 @@ CHILDREN: dict[str, list[dict[str, Any]]] = {
     ],
     "approvals": [
         {
-            "metadata": {"name": "payments-leak-1-1", "namespace": "shop"},
+            "metadata": {
+                "name": "payments-leak-1-1",
+                "namespace": "shop",
+                "labels": {"iirp.io/incident": "payments-leak-1"},
+            },
             "spec": {
                 "planRef": {"name": "payments-leak-1-1", "uid": "p"},
                 "planDigest": DIGEST,
@@ -114,8 +123,14 @@ class Cluster:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, str | None]] = []
         self.expired = False
+        self.refuses = ""
+        self.incident = copy.deepcopy(INCIDENT)
+        self.patches: list[Any] = []
+        self.approval = copy.deepcopy(CHILDREN["approvals"][0])
 
-    async def request(self, method: str, path: str, *, token: str | None = None, body: Any = None) -> Any:
+    async def request(
+        self, method: str, path: str, *, token: str | None = None, body: Any = None, content: str = ""
+    ) -> Any:
         self.asked.append((method, path, token))
         if token not in {"alice-token", "eve-token"} or self.expired:
             raise ApiServerError("Unauthorized", 401)
@@ -126,11 +141,21 @@ class Cluster:
         for plural, items in CHILDREN.items():
             if f"/{plural}?" in path:
                 return {"items": items}
+        if path.endswith("/approvals/payments-leak-1-1"):
+            return self._approval(method, body, content)
         if "/incidents?" in path:
             return {"items": [INCIDENT, {"metadata": {"name": "odd"}, "spec": {}}]}
         if path.endswith("/incidents/payments-leak-1"):
-            return INCIDENT
+            return self.incident
         raise ApiServerError("not found", 404)
+
+    def _approval(self, method: str, body: Any, content: str) -> Any:
+        if method == "PATCH":
+            assert content == "application/merge-patch+json"
+            if self.refuses:
+                raise ApiServerError(self.refuses, 403)
+            self.patches.append(body)
+        return self.approval
 
 
 @pytest.fixture
@@ -233,6 +258,121 @@ def test_an_expired_token_ends_the_session(client: TestClient, cluster: Cluster)
     sign_in(client)
     cluster.expired = True
     assert client.get("/").headers["location"] == "/login"
+
+
+DECIDE = "/incidents/shop/payments-leak-1/decide/payments-leak-1-1"
+
+
+def form(client: TestClient) -> dict[str, str]:
+    """The hidden fields of the decision's form."""
+    text = client.get(DECIDE).text
+    return dict(re.findall(r'type="hidden" name="(csrf|digest)" value="([^"]+)"', text.split("<main>")[1]))
+
+
+@pytest.mark.parametrize(("verdict", "reason"), [("approve", ""), ("approve", "seen"), ("reject", "not now")])
+def test_a_decision_is_written_as_the_person(client: TestClient, cluster: Cluster, verdict: str, reason: str) -> None:
+    sign_in(client)
+    assert f'href="{DECIDE}"' in client.get("/incidents/shop/payments-leak-1").text
+    fields = form(client)
+    assert fields["digest"] == DIGEST
+    answer = client.post(DECIDE, data={**fields, "verdict": verdict, "reason": reason})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/incidents/shop/payments-leak-1")
+    wanted = {"iirp.io/decision": verdict, **({"iirp.io/reason": reason} if reason else {})}
+    assert cluster.patches == [{"metadata": {"annotations": wanted}}]
+    assert {token for method, _, token in cluster.asked if method == "PATCH"} == {"alice-token"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"csrf": "guess"}, 403),
+        ({"csrf": ""}, 403),
+        ({"digest": "sha256:" + "b" * 64}, 409),
+        ({"digest": ""}, 400),
+        ({"verdict": "maybe"}, 409),
+        ({"verdict": "reject", "reason": "  "}, 409),
+        ({"reason": "x" * 1025}, 409),
+    ],
+)
+def test_what_is_not_our_form_decides_nothing(
+    client: TestClient, cluster: Cluster, changed: dict[str, str], status: int
+) -> None:
+    sign_in(client)
+    assert client.post(DECIDE, data={**form(client), "verdict": "approve", **changed}).status_code == status
+    assert cluster.patches == []
+
+
+def test_a_refusal_is_shown_in_the_api_servers_words_and_the_reason_is_kept(
+    client: TestClient, cluster: Cluster
+) -> None:
+    sign_in(client)
+    cluster.refuses = f"alice may not decide: needs the verb approve {EVIL}"
+    answer = client.post(DECIDE, data={**form(client), "verdict": "approve", "reason": "typed at night"})
+    assert answer.status_code == 403
+    assert "needs the verb approve" in answer.text
+    assert EVIL not in answer.text
+    assert "typed at night" in answer.text
+
+
+def test_nobody_decides_without_a_session_or_for_another_incident(client: TestClient, cluster: Cluster) -> None:
+    assert client.get(DECIDE).headers["location"] == "/login"
+    assert client.post(DECIDE, data={"verdict": "approve", "digest": DIGEST}).headers["location"] == "/login"
+    sign_in(client)
+    fields = form(client)
+    other = "/incidents/shop/another/decide/payments-leak-1-1"
+    assert client.get(other).status_code == 404
+    assert client.post(other, data={**fields, "verdict": "approve"}).status_code == 404
+    assert cluster.patches == []
+
+
+def test_what_is_decided_already_offers_no_form(client: TestClient, cluster: Cluster) -> None:
+    sign_in(client)
+    fields = form(client)
+    cluster.approval["status"] = {"state": "Expired"}
+    assert "<textarea" not in client.get(DECIDE).text
+    assert client.post(DECIDE, data={**fields, "verdict": "approve"}).status_code == 409
+    assert cluster.patches == []
+
+
+def test_the_list_is_filtered_by_its_address(client: TestClient) -> None:
+    sign_in(client)
+    for query in ("state=AwaitingApproval", "state=open", "severity=high", "q=PAYMENTS+leak"):
+        assert "payments-leak-1</a>" in client.get(f"/?{query}").text, query
+    for query in ("state=Resolved", "severity=low", "q=checkout", f"state={EVIL}"):
+        text = client.get(f"/?{query}").text
+        assert "payments-leak-1</a>" not in text, query
+        assert "None of 1 incidents fits" in text
+        assert EVIL not in text
+
+
+class Metric:
+    """Prometheus with one rising series."""
+
+    async def range(self, _query: str, start: datetime, _end: datetime, step: float) -> Samples:
+        times = start.timestamp() + step * np.arange(5.0)
+        return Samples(({},), np.zeros(5, dtype=np.int64), times, np.arange(5.0))
+
+
+def test_the_metric_is_drawn_without_scripts_and_its_words_are_inert() -> None:
+    cluster, app = Cluster(), FastAPI()
+    install(app, Web(cluster_name="dev"), cluster, Metric())  # type: ignore[arg-type]
+    at = {"firstSeenAt": "2026-01-02T03:04:05Z", "lastSeenAt": "2026-01-02T03:04:05Z"}
+    metric = {"query": "up", "summary": EVIL, "value": "1", "unit": "bytes"}
+    signal = {"type": "MemoryLeak", "rule": "r", "target": INCIDENT["spec"]["target"], **at, "metrics": [metric]}
+    detection = {"active": True, "severity": "high", "lastSeenAt": at["lastSeenAt"], "signals": [signal]}
+    cluster.incident["status"] |= {"detection": detection, "resolvedAt": "2026-01-02T03:10:00Z"}
+    cluster.incident["status"]["timeline"].append({"at": "2026-01-02T03:06:00Z", "source": "action", "message": EVIL})
+    with TestClient(app, base_url="https://page", follow_redirects=False) as client:
+        sign_in(client)
+        text = client.get("/incidents/shop/payments-leak-1").text
+    assert EVIL not in text
+    (drawing,) = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    root = ElementTree.fromstring(drawing)
+    assert root.get("role") == "img"
+    assert len(root.findall("polyline")) == 1
+    assert [line.get("class") for line in root.findall("line") if line.get("class") != "grid"] == [
+        "mark onset", "mark action",
+    ]  # fmt: skip
 
 
 def test_signing_out_needs_our_own_form(client: TestClient) -> None:

@@ -161,6 +161,25 @@ def test_s3_the_requester_never_counts_whoever_it_is() -> None:
     assert (room.state[0], room.approval.status.approvals) == (ApprovalState.PENDING, "0/1")
 
 
+def test_only_the_people_whom_policy_names_count() -> None:
+    room = Room()
+    room.raw("approvals", PLAN)["spec"]["approvers"] = ["bob"]
+    say(room.kube, "alice", APPROVE)
+    room.run()
+    assert (room.state[0], room.approval.status.approvals) == (ApprovalState.PENDING, "0/1")
+    say(room.kube, "bob", APPROVE)
+    room.run()
+    assert room.state[0] is ApprovalState.APPROVED
+
+
+def test_whom_policy_does_not_name_may_still_reject() -> None:
+    room = Room()
+    room.raw("approvals", PLAN)["spec"]["approvers"] = ["bob"]
+    say(room.kube, "alice", REJECT)
+    room.run()
+    assert room.state[0] is ApprovalState.REJECTED
+
+
 def test_the_requester_may_withdraw() -> None:
     room = Room()
     room.raw("approvals", PLAN)["spec"]["requestedBy"] = "carol"

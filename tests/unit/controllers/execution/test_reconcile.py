@@ -265,6 +265,18 @@ def test_one_plan_at_a_time_on_a_target() -> None:
     assert world.effects == []
 
 
+@pytest.mark.parametrize(("alone", "outcome"), [(True, "TargetBusy"), (False, "Requeue")])
+def test_one_workload_at_a_time_where_policy_says_so(alone: bool, outcome: str) -> None:
+    world, clock = prepared()
+    add_plan(world, restart("cart"), name="cart")
+    world.objects["actionplans", NS, "cart"]["status"] = {
+        "execution": {"phase": "Written", "reason": "Written", "startedAt": "2026-01-02T03:04:00Z", "actions": []}
+    }
+    world.objects["actionplans", NS, PLAN]["status"]["decision"]["oneAtATime"] = alone
+    assert run(world, clock) == outcome
+    assert bool(world.effects) is not alone
+
+
 def overwrite(world: World, clock: Clock) -> None:
     stored(world)["spec"]["template"]["metadata"]["annotations"]["iirp.io/action-id"] = "act-ffffffffffffffff"
 

@@ -10,45 +10,17 @@ from typing import Any
 
 import pytest
 
-from controllers.policy.checks import Target
-from controllers.policy.decide import STRICTNESS, Observed, Ruling, decide, matches_namespace, tier_now
+from controllers.policy.decide import STRICTNESS, Observed, tier_now
+from controllers.policy.match import matches_namespace
+from controllers.policy.target import Target
 from controllers.policy.validity import PolicyEntry, parse_duration, read_policy
 from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
 from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.actions import Action
 from crds.v1alpha1.base import Severity
-from tests.fakes.chain import NS, plan_spec, restart, rule, scale
+from tests.fakes.chain import NS, restart, rule, scale
 from tests.fakes.kube import START
-
-
-def policy(*rules: dict[str, Any], name: str = "shop") -> PolicyEntry:
-    return read_policy({"metadata": {"name": name}, "spec": {"rules": list(rules)}})
-
-
-def plan(*actions: Action, confidence: int = 84, name: str = "p-1", **status: Any) -> ActionPlan:
-    body = {
-        "metadata": {"name": name, "namespace": NS, "uid": f"uid-{name}"},
-        "spec": plan_spec(*actions, confidence=confidence).to_wire(),
-        "status": status,
-    }
-    return ActionPlan.from_wire(body)
-
-
-LIVE = Target(uid=f"uid-deployments-{NS}-payments", replicas=2)
-
-
-def rule_on(
-    *policies: PolicyEntry,
-    of: ActionPlan | None = None,
-    severity: Severity = Severity.HIGH,
-    target: Target | None = LIVE,
-    others: tuple[ActionPlan, ...] = (),
-    ended: bool = False,
-) -> Ruling:
-    of = of or plan()
-    targets = {action.id: target for action in of.spec.actions}
-    return decide(Observed(of, severity, policies, targets, others, ended), START)
-
+from tests.unit.controllers.policy.world import LIVE, plan, policy, rule_on
 
 AUTO = rule("AutoLowRisk", "auto", minConfidencePercent=80)
 HUMAN = rule("HumanApproval", "human", requiredApprovals=2)
@@ -195,7 +167,7 @@ def test_two_actions_of_one_type_on_one_target_contradict() -> None:
 
 
 def test_an_ended_incident_needs_nothing() -> None:
-    assert rule_on(policy(AUTO), ended=True).reason == "IncidentEnded"
+    assert rule_on(policy(AUTO), incident_ended=True).reason == "IncidentEnded"
 
 
 def executed(name: str, minutes_ago: int, phase: ActionPhase = ActionPhase.SUCCEEDED) -> ActionPlan:
@@ -327,6 +299,6 @@ def check_ruling(samples: list[Sample], of: ActionPlan, severity: Severity) -> T
     assert entries or ruling.tier is Tier.FORBIDDEN
     assert (ruling.required_approvals >= 1) is (ruling.tier is Tier.HUMAN_APPROVAL)
     assert ruling.tier is not Tier.READ_ONLY
-    assert tier_now(of, severity, entries).tier is ruling.tier
+    assert tier_now(Observed(of, severity, entries, {a.id: LIVE for a in of.spec.actions}), START).tier is ruling.tier
     assert len(ruling.rules) <= 16
     return ruling.tier

@@ -1,0 +1,138 @@
+"""Which fault each signal follows from.
+
+A forest, not a clustering: each faulty entity has at most one parent, the one thing it depends on (directly or
+through things that show nothing) that was faulty before it or with it. What has no parent, or shows a fault that is
+nobody else's, is a fault of its own. So two overlapping faults stay two even when one caller suffers from both, where
+linking everything that touches would make them one. A dependency that shows nothing itself is a fault when most of
+what needs it fails at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from analysis.correlate.signals import SYMPTOMS, Dependencies, Entity, Merged, Signal, collapse
+
+SLACK = 60.0
+"""Seconds by which a consequence may be noticed before its cause: detectors differ in how long they look."""
+REACH = 600.0
+"""Seconds after a cause's onset within which a consequence begins."""
+TOGETHER = 90.0
+"""Seconds within which the users of a silent dependency must fail for it to be blamed."""
+MIN_TOGETHER = 3
+"""Users that must fail together, and …"""
+MIN_SHARE = 0.5
+"""… the share of all users that they must be."""
+MAX_HOPS = 2
+"""Dependencies that are looked through: one that shows nothing may stand between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One incident: its root, and all signals that follow from it, earliest first."""
+
+    root: Entity
+    """The entity to blame."""
+    onset: float
+    weight: int
+    signals: tuple[Merged, ...]
+    observed: bool
+    """False when the root shows nothing itself and is blamed for what fails around it."""
+
+    @property
+    def count(self) -> int:
+        """Signals before duplicates were collapsed."""
+        return sum(one.count for one in self.signals)
+
+
+def correlate(signals: Iterable[Signal], dependencies: Dependencies) -> tuple[Group, ...]:
+    """Few groups of many signals, in order of onset; every signal is in exactly one."""
+    merged = collapse(signals)
+    onset: dict[Entity, float] = {}
+    for one in merged:
+        onset[one.entity] = min(one.onset, onset.get(one.entity, one.onset))
+    own = {one.entity for one in merged if one.type not in SYMPTOMS}
+    parents = {one: None if one in own else _parent(one, onset, dependencies.needs) for one in onset}
+    unexplained = {one: at for one, at in onset.items() if one not in own and parents[one] is None}
+    silent = _silent_roots(unexplained, onset, dependencies)
+    with_silent = onset | silent
+    parents |= {one: _parent(one, with_silent, dependencies.needs) for one in unexplained}
+    onset = with_silent
+    parents |= _shared_changes(merged, parents, onset)
+    roots = {one: _root(one, parents) for one in onset}
+    found: dict[Entity, list[Merged]] = {}
+    for one in merged:
+        found.setdefault(roots[one.entity], []).append(one)
+    groups = (
+        Group(root, members[0].onset, max(one.weight for one in members), tuple(members), root not in silent)
+        for root, members in found.items()
+    )
+    return tuple(sorted(groups, key=lambda group: (group.onset, group.root)))
+
+
+def _silent_roots(
+    unexplained: Mapping[Entity, float], onset: Mapping[Entity, float], dependencies: Dependencies
+) -> dict[Entity, float]:
+    """Dependencies without a signal of their own whose users fail together, for no other reason, and since when."""
+    found: dict[Entity, float] = {}
+    for needed, users in dependencies.used_by().items():
+        if needed in onset:
+            continue
+        best, first = _together(sorted(unexplained[one] for one in users if one in unexplained))
+        if best >= MIN_TOGETHER and best >= MIN_SHARE * len(users):
+            found[needed] = first
+    return found
+
+
+def _together(at: list[float]) -> tuple[int, float]:
+    """The most moments that lie within ``TOGETHER`` seconds, and the first of them."""
+    best, first, start = 0, 0.0, 0
+    for end, moment in enumerate(at):
+        while moment - at[start] > TOGETHER:
+            start += 1
+        if end - start + 1 > best:
+            best, first = end - start + 1, at[start]
+    return best, first
+
+
+def _parent(one: Entity, onset: Mapping[Entity, float], needs: Mapping[Entity, frozenset[Entity]]) -> Entity | None:
+    """The nearest faulty dependency that was first, and of those as near the one that began closest before."""
+    level, seen = {one}, {one}
+    for _ in range(MAX_HOPS):
+        level = {needed for entity in level for needed in needs.get(entity, frozenset())} - seen
+        seen |= level
+        able = [other for other in level if other in onset and _may_cause(other, one, onset)]
+        if able:
+            return min(able, key=lambda other: (abs(onset[one] - onset[other]), other))
+        level -= onset.keys()
+    return None
+
+
+def _may_cause(cause: Entity, consequence: Entity, onset: Mapping[Entity, float]) -> bool:
+    return -SLACK <= onset[consequence] - onset[cause] <= REACH
+
+
+def _shared_changes(
+    merged: tuple[Merged, ...], parents: Mapping[Entity, Entity | None], onset: Mapping[Entity, float]
+) -> dict[Entity, Entity | None]:
+    """Faults of their own that follow the same change belong together: the first of them stands for all."""
+    by_change: dict[str, list[Entity]] = {}
+    for one in merged:
+        if one.change and parents.get(one.entity) is None and one.entity not in by_change.get(one.change, []):
+            by_change.setdefault(one.change, []).append(one.entity)
+    found: dict[Entity, Entity | None] = {}
+    for entities in by_change.values():
+        first, *others = sorted(entities, key=lambda one: (onset[one], one))
+        found |= {other: first for other in others if other not in found}
+    return found
+
+
+def _root(one: Entity, parents: Mapping[Entity, Entity | None]) -> Entity:
+    """Follow parents to the end; a circle (things that need each other) ends at its smallest member."""
+    path = [one]
+    while (parent := parents.get(path[-1])) is not None:
+        if parent in path:
+            return min(path[path.index(parent) :])
+        path.append(parent)
+    return path[-1]

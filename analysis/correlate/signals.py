@@ -1,0 +1,79 @@
+"""What is correlated, and what is known about how things depend on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+SYMPTOMS = frozenset(
+    {"HighLatency", "HighErrorRate", "Timeouts", "LogBurst", "CrashLoop", "Restarted", "ZeroEndpoints"}
+)
+"""Types that follow from somebody else's fault as often as not. Others (a leak, a full disk, a bad image) are a fault
+of the entity itself, however much fails around it."""
+
+Entity = str
+"""A thing that can be faulty: ``Deployment/shop/payments``, ``Node//node-3``, ``PersistentVolumeClaim/shop/data``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One alarm, event or log burst about one entity."""
+
+    entity: Entity
+    type: str
+    onset: float
+    """Unix seconds."""
+    seen_at: float
+    weight: int = 1
+    """Severity, 1 (low) to 4 (critical)."""
+    change: str = ""
+    """The change (rollout, configuration) that it is known to follow, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """All signals of one type about one entity: the earliest onset, the latest sight, how many."""
+
+    entity: Entity
+    type: str
+    onset: float
+    seen_at: float
+    weight: int
+    count: int
+    change: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """``needs[a]`` is what ``a`` fails with: the services it calls, its node, its volumes."""
+
+    needs: Mapping[Entity, frozenset[Entity]] = field(default_factory=dict)
+
+    def used_by(self) -> dict[Entity, list[Entity]]:
+        """The other direction, in a stable order."""
+        found: dict[Entity, list[Entity]] = {}
+        for one in sorted(self.needs):
+            for needed in self.needs[one]:
+                found.setdefault(needed, []).append(one)
+        return found
+
+
+def collapse(signals: Iterable[Signal]) -> tuple[Merged, ...]:
+    """Duplicates become one with a count, in order of onset."""
+    found: dict[tuple[Entity, str], Merged] = {}
+    for one in signals:
+        key = (one.entity, one.type)
+        known = found.get(key)
+        if known is None:
+            found[key] = Merged(one.entity, one.type, one.onset, one.seen_at, one.weight, 1, one.change)
+        else:
+            found[key] = Merged(
+                one.entity,
+                one.type,
+                min(known.onset, one.onset),
+                max(known.seen_at, one.seen_at),
+                max(known.weight, one.weight),
+                known.count + 1,
+                known.change or one.change,
+            )
+    return tuple(sorted(found.values(), key=lambda merged: (merged.onset, merged.entity, merged.type)))

@@ -1,0 +1,174 @@
+"""Rule tests as data: series in promtool's notation, API signals, and what must be reported (all of it, nothing else).
+
+``42Mi+8Mix30`` is thirty-one samples from 42 MiB on, each 8 MiB more; ``42Mix9`` ten equal ones; ``_x4`` four that are
+missing.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from analysis.config import ConfigError, describe
+from analysis.contract import ApiSignal, PodFact
+from analysis.detect.replay import Recording, replay
+from analysis.detect.rules import MetricName, RuleSet
+from analysis.units import Duration, Size, size
+from analysis.windows.block import Float64, Samples
+from analysis.words import moment
+from analysis.workloads import family
+from crds.v1alpha1.base import TargetRef, Word
+
+START = 1_767_225_600.0
+NAMESPACE, CONTAINER = "test", "app"
+MAX_SAMPLES = 20_000
+_NUMBER = r"\d+(?:\.\d+)?(?:Ki|Mi|Gi)?"
+_TOKEN = re.compile(rf"(?P<first>_|{_NUMBER})(?:(?P<sign>[+-])(?P<step>{_NUMBER}))?(?:x(?P<times>\d{{1,5}}))?")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
+
+
+class SignalCase(_Part):
+    """Something that the API server reports."""
+
+    type: str
+    pod: str
+    at: Duration
+    count: int = Field(default=1, ge=1)
+
+
+class Expectation(_Part):
+    """A report that must come."""
+
+    type: Word
+    workload: str
+    by: Duration | None = None
+    """At the latest, from the start."""
+
+
+class RuleCase(_Part):
+    """One test."""
+
+    name: str
+    every: Duration = 10.0
+    """Between samples."""
+    tick: Duration = 15.0
+    """Between evaluations."""
+    until: Duration | None = None
+    """End of the test; the end of the series if it is not given."""
+    metric: MetricName = "container_memory_working_set_bytes"
+    limit_metric: MetricName = "container_spec_memory_limit_bytes"
+    limit: Size = 268435456.0
+    pods: dict[str, str]
+    """Series by pod name; the workload follows from the name."""
+    signals: tuple[SignalCase, ...] = ()
+    expect: tuple[Expectation, ...]
+
+
+class RuleCases(_Part):
+    """One file."""
+
+    tests: tuple[RuleCase, ...] = Field(min_length=1)
+
+
+def load_cases(path: Path) -> RuleCases:
+    """Read a file of rule tests.
+
+    Raises:
+        ConfigError: it is unreadable or invalid.
+    """
+    try:
+        return RuleCases.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {describe(error)}") from error
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+
+
+def check(rules: RuleSet, case: RuleCase) -> list[str]:
+    """What went wrong, in words; empty when the test passes.
+
+    Raises:
+        ConfigError: a series cannot be read.
+    """
+    recording, length = _recording(case)
+    first: dict[tuple[str, str], float] = {}
+    until = length if case.until is None else case.until
+    for now, reported in replay(rules, recording, START + case.tick, START + until + case.tick, case.tick):
+        for candidate in reported:
+            first.setdefault((candidate.type, candidate.target.name), now - START)
+    wanted = {(one.type, one.workload): one for one in case.expect}
+    wrong = [f"{type_} of {workload} was not reported" for type_, workload in sorted(wanted.keys() - first.keys())]
+    for (type_, workload), at in sorted(first.items()):
+        expected = wanted.get((type_, workload))
+        if expected is None:
+            wrong.append(f"{type_} of {workload} was reported after {at:.0f} s, and should not have been")
+        elif expected.by is not None and at > expected.by:
+            wrong.append(f"{type_} of {workload} was reported after {at:.0f} s, later than {expected.by:.0f} s")
+    return wrong
+
+
+def expand(text: str) -> Float64:
+    """Values of a series in promtool's notation; missing ones are NaN.
+
+    Raises:
+        ConfigError: it is not in that notation, or too long.
+    """
+    values: list[float] = []
+    for token in text.split():
+        found = _TOKEN.fullmatch(token)
+        if found is None:
+            raise ConfigError(f"{token!r} is no series: write 42Mi, 42Mix9, 42Mi+8Mix30 or _x4")
+        times = int(found["times"] or 0)
+        if found["first"] == "_":
+            values += [np.nan] * max(times, 1)
+        else:
+            step = _number(found["step"] or "0") * (-1.0 if found["sign"] == "-" else 1.0)
+            values += [_number(found["first"]) + step * index for index in range(times + 1)]
+        if len(values) > MAX_SAMPLES:
+            raise ConfigError(f"a series of more than {MAX_SAMPLES} samples")
+    return np.array(values, dtype=np.float64)
+
+
+def _number(text: str) -> float:
+    value = size(text)
+    assert isinstance(value, float)  # noqa: S101 (the pattern allows nothing else)
+    return value
+
+
+def _recording(case: RuleCase) -> tuple[Recording, float]:
+    series = {pod: expand(text) for pod, text in case.pods.items()}
+    names = {*series, *(signal.pod for signal in case.signals)}
+    workloads = {pod: TargetRef(kind="Deployment", namespace=NAMESPACE, name=family(pod), uid=pod) for pod in names}
+    pods = {
+        (NAMESPACE, pod): PodFact(namespace=NAMESPACE, name=pod, uid=pod, workload=workload, containers=(CONTAINER,))
+        for pod, workload in workloads.items()
+    }
+    labels = tuple({"namespace": NAMESPACE, "pod": pod, "container": CONTAINER} for pod in series)
+    sizes = [len(values) for values in series.values()]
+    index = np.repeat(np.arange(len(series)), sizes)
+    none = np.zeros(0, dtype=np.float64)
+    times = START + case.every * np.concatenate([none, *(np.arange(count) for count in sizes)])
+    used = Samples(labels, index, times, np.concatenate([none, *series.values()]))
+    limits = Samples(labels, index, times, np.full(len(times), case.limit))
+    signals = tuple(
+        ApiSignal(
+            type=one.type,
+            target=workloads[one.pod],
+            pod=one.pod,
+            container=CONTAINER,
+            at=moment(START + one.at),
+            count=one.count,
+        )
+        for one in case.signals
+    )
+    samples = {case.metric: used, case.limit_metric: limits}
+    last = max([one.at for one in case.signals], default=0.0) + 60.0
+    return Recording(pods, samples, signals=signals), max([case.every * count for count in sizes], default=last)

@@ -1,0 +1,218 @@
+"""A remote_write 1.0 receiver's decoder: snappy and protobuf in, rows, times and values out.
+
+``Decoder`` keeps the table of known series. It is bounded: when it is full, new series are refused and counted until
+``forget`` makes room. A malformed request changes nothing. Labels are kept as the bytes in which they came (a fifth of
+what a dict would take) and read when somebody asks; senders must sort them, so equal labels are equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cramjam
+import numpy as np
+
+from analysis.telemetry import wire
+from analysis.telemetry.wire import UInt64
+from analysis.windows.block import Float64, Int64, Labels
+
+MAX_BYTES = 8 * 1024 * 1024
+"""Of one request, uncompressed: Prometheus sends at most 2,000 samples in one, well under a megabyte."""
+_HEADER = 5
+"""Bytes of the largest length that snappy's header may have."""
+_FULL = 0.75
+"""Share of the hash table that may be taken."""
+_KEPT = 1 << 20
+"""Samples up to which the working arrays are kept for the next request."""
+
+_Arrays = tuple[Int64, UInt64, Int64, Int64, UInt64]
+
+
+def _arrays(samples: int) -> _Arrays:
+    """Rows, bits, milliseconds, spans and keys, not filled."""
+    return (
+        np.empty(samples, dtype=np.int64),
+        np.empty(samples, dtype=np.uint64),
+        np.empty(samples, dtype=np.int64),
+        np.empty((samples, 3), dtype=np.int64),
+        np.empty((samples, 2), dtype=np.uint64),
+    )
+
+
+class Malformed(Exception):
+    """Not a remote_write 1.0 request; the message says which part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Samples of one request, in its order. ``rows: int64``, ``millis: int64`` (Unix), ``values: float64``."""
+
+    rows: Int64
+    millis: Int64
+    values: Float64
+    refused: int
+    """Samples of series for which there was no room."""
+    new: Int64
+    """Rows that were given out by this request."""
+
+
+class Decoder:
+    """Knows each series by a row number, given out as series are first seen."""
+
+    def __init__(self, capacity: int) -> None:
+        size = 1 << max(4, (2 * capacity - 1).bit_length())
+        self.capacity = capacity
+        self._raw: list[bytes | None] = []
+        self._free: list[int] = []
+        self._rows: dict[bytes, int] = {}
+        self._taken = 0
+        self._scratch = _arrays(0)
+        self._buffer = np.empty(0, dtype=np.uint8)
+        self._table = np.full((size, 3), wire.VACANT, dtype=np.uint64)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def raw(self, row: int) -> bytes:
+        """Labels of a row as they came; empty for a free row."""
+        return self._raw[row] or b""
+
+    def labels(self, row: int) -> Labels:
+        """Labels of a known row."""
+        raw = self._raw[row]
+        return {} if raw is None else labels_of(raw)
+
+    def decode(self, body: bytes) -> Written:
+        """Read one request's body.
+
+        Raises:
+            Malformed: it is not snappy, too large, or not a WriteRequest.
+        """
+        size = uncompressed_size(body)
+        if size > len(self._buffer):
+            self._buffer = np.empty(size, dtype=np.uint8)
+        try:
+            written = cramjam.snappy.decompress_raw_into(body, self._buffer.data)
+        except cramjam.DecompressionError as error:
+            raise Malformed("not snappy") from error
+        return self.read(self._buffer[:written].data)
+
+    def read(self, message: bytes | memoryview) -> Written:
+        """The same, of an uncompressed WriteRequest."""
+        data = np.frombuffer(message, dtype=np.uint8)
+        rows, bits, millis, spans, keys = self._room(len(data) // 2 + 1)
+        with np.errstate(over="ignore"):  # the hashes wrap
+            count, fresh, status = wire.decode(data, self._table, rows, bits, millis, spans, keys)
+        if status < 0:
+            raise Malformed("not a WriteRequest of remote_write 1.0")
+        rows, new = rows[:count].copy(), np.zeros(0, dtype=np.int64)
+        if fresh:
+            given, new = self._register(bytes(message), spans[:fresh], keys[:fresh])
+            is_new = rows < wire.EMPTY
+            rows[is_new] = given[-2 - rows[is_new]]
+        kept = rows >= 0
+        values = bits[:count].view(np.float64)
+        if kept.all():
+            return Written(rows, millis[:count].copy(), values.copy(), 0, new)
+        return Written(rows[kept], millis[:count][kept], values[kept], int((~kept).sum()), new)
+
+    def forget(self, rows: Int64) -> None:
+        """Free rows of series that are gone; their numbers are given to others."""
+        gone = np.zeros(len(self._raw), dtype=np.bool_)
+        for row in rows.tolist():
+            raw = self._raw[row]
+            if raw is not None:
+                del self._rows[raw]
+                self._raw[row] = None
+                self._free.append(row)
+                gone[row] = True
+        kept = self._table[self._table[:, 2] != wire.VACANT]
+        kept = kept[~gone[kept[:, 2].astype(np.int64)]]
+        self._table[:] = wire.VACANT
+        self._insert(kept[:, :2], kept[:, 2].astype(np.int64))
+        self._taken = len(kept)
+
+    def _room(self, samples: int) -> _Arrays:
+        """Arrays for so many samples and series; the same ones again for requests of the usual size."""
+        if samples > len(self._scratch[0]):
+            made = _arrays(samples)
+            if samples > _KEPT:
+                return made
+            self._scratch = made
+        return self._scratch
+
+    def _register(self, message: bytes, spans: Int64, keys: UInt64) -> tuple[Int64, Int64]:
+        given = np.full(len(spans), wire.EMPTY, dtype=np.int64)
+        new: list[int] = []
+        for index, (start, stop, pieces) in enumerate(spans.tolist()):
+            raw = message[start:stop]
+            given[index] = self._row_of(_joined(raw) if pieces else raw, new)
+        added = np.flatnonzero(given != wire.EMPTY)
+        self._insert(keys[added], given[added])
+        self._taken += len(added)
+        return given, np.array(new, dtype=np.int64)
+
+    def _row_of(self, raw: bytes, new: list[int]) -> int:
+        row = self._rows.get(raw)
+        if self._taken + len(new) >= _FULL * len(self._table):
+            return wire.EMPTY
+        if row is None and len(self._rows) < self.capacity:
+            row = self._free.pop() if self._free else len(self._raw)
+            if row == len(self._raw):
+                self._raw.append(None)
+            self._raw[row] = raw
+            self._rows[raw] = row
+            new.append(row)
+        return wire.EMPTY if row is None else row
+
+    def _insert(self, keys: UInt64, rows: Int64) -> None:
+        with np.errstate(over="ignore"):
+            wire.insert_all(self._table, np.ascontiguousarray(keys), rows)
+
+
+def uncompressed_size(body: bytes) -> int:
+    """What snappy's header says, checked before anything is unpacked: a small body cannot become a large one.
+
+    Raises:
+        Malformed: no header, or too large.
+    """
+    size, after = wire.varint(np.frombuffer(body[:_HEADER], dtype=np.uint8), 0, min(_HEADER, len(body)))
+    if after < 0:
+        raise Malformed("no snappy header")
+    if int(size) > MAX_BYTES:
+        raise Malformed(f"{int(size)} bytes uncompressed, more than {MAX_BYTES}")
+    return int(size)
+
+
+def labels_of(raw: bytes) -> Labels:
+    """Labels of a TimeSeries message; text that is not UTF-8 is replaced, never passed on."""
+    found: Labels = {}
+    for number, label in _messages(raw):
+        if number == 1:
+            parts = {part: text.decode("utf-8", "replace") for part, text in _messages(label)}
+            found[parts.get(1, "")] = parts.get(2, "")
+    return found
+
+
+def _joined(series: bytes) -> bytes:
+    """The label fields of a TimeSeries message, side by side."""
+    data = np.frombuffer(series, dtype=np.uint8)
+    pieces, at = b"", 0
+    while at < len(series):
+        number, kind, _, stop = wire.field(data, at, len(series))
+        if number == 1 and kind == 2:
+            pieces += series[at:stop]
+        at = stop
+    return pieces
+
+
+def _messages(raw: bytes) -> Iterator[tuple[int, bytes]]:
+    """Length-delimited fields; ends at what is malformed."""
+    data, at = np.frombuffer(raw, dtype=np.uint8), 0
+    while at < len(raw):
+        number, kind, begin, at = wire.field(data, at, len(raw))
+        if at < 0:
+            return
+        if kind == 2:
+            yield number, raw[begin:at]

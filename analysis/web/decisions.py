@@ -1,0 +1,103 @@
+"""Approve and reject on the page. The write carries the person's token; the API server judges it, not this server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from analysis.kube import ApiServerError
+from analysis.web.reader import INCIDENT_LABEL, valid_name
+from analysis.web.sessions import Session, same
+from crds.v1alpha1.approval import Approval, ApprovalState, DecisionVerdict
+
+if TYPE_CHECKING:
+    from analysis.web.pages import Pages
+
+__all__ = ["decision_routes"]
+
+MAX_REASON_CHARS = 1024
+"""As the API has it."""
+
+
+def decision_routes(pages: Pages) -> APIRouter:
+    """A form of its own, so that the incident's page may reload by itself while somebody writes."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/incidents/{namespace}/{incident}/decide/{name}")
+    async def form(request: Request, namespace: str, incident: str, name: str) -> Response:
+        session = pages.session(request)
+        if session is None:
+            return pages.sign_in_first()
+        try:
+            approval = await _approval(pages, session, namespace, incident, name)
+        except ApiServerError as error:
+            return pages.problem(session, error)
+        return _show(pages, session, approval)
+
+    @router.post("/incidents/{namespace}/{incident}/decide/{name}")
+    async def decide(
+        request: Request,
+        namespace: str,
+        incident: str,
+        name: str,
+        csrf: Annotated[str, Form()] = "",
+        digest: Annotated[str, Form()] = "",
+        verdict: Annotated[str, Form()] = "",
+        reason: Annotated[str, Form()] = "",
+    ) -> Response:
+        session = pages.session(request)
+        if session is None:
+            return pages.sign_in_first()
+        if not same(session.csrf, csrf):
+            title = "Nothing was decided"
+            return pages.render("problem.html", session, 403, title=title, detail="The form was not ours.")
+        try:
+            approval = await _approval(pages, session, namespace, incident, name)
+            message = _refusal(approval, digest, verdict, reason)
+            if message:
+                return _show(pages, session, approval, message, reason, 409 if digest else 400)
+            await pages.reader.decide(session.token, namespace, name, DecisionVerdict(verdict), reason.strip())
+        except ApiServerError as error:
+            if error.status in {403, 422}:  # the admission policies' own words
+                return _show(pages, session, approval, str(error), reason, 403)
+            return pages.problem(session, error)
+        return RedirectResponse(f"/incidents/{namespace}/{incident}", 303, headers=pages.headers)
+
+    return router
+
+
+async def _approval(pages: Pages, session: Session, namespace: str, incident: str, name: str) -> Approval:
+    """The Approval, if it belongs to that incident. Raises ApiServerError."""
+    if not all(valid_name(part) for part in (namespace, incident, name)):
+        raise ApiServerError("This is not an approval's name.", 404)
+    approval = await pages.reader.approval(session.token, namespace, name)
+    if approval.metadata.labels.get(INCIDENT_LABEL) != incident:
+        raise ApiServerError(f"Approval {name} belongs to another incident.", 404)
+    return approval
+
+
+def _refusal(approval: Approval, digest: str, verdict: str, reason: str) -> str:
+    """Why the form cannot be sent on; empty if it can. What may be decided by whom is the API server's business."""
+    if digest != approval.spec.plan_digest:
+        return "The plan is not the one that you were shown. Look again."
+    if verdict not in set(DecisionVerdict):
+        return "Say whether you approve or reject."
+    if len(reason) > MAX_REASON_CHARS:
+        return f"The reason is longer than {MAX_REASON_CHARS} characters."
+    if verdict == DecisionVerdict.REJECT and not reason.strip():
+        return "Say why you reject: it is part of the record."
+    if approval.status.state not in {None, ApprovalState.PENDING} and verdict == DecisionVerdict.APPROVE:
+        return "This is decided already."
+    return ""
+
+
+def _show(
+    pages: Pages, session: Session, approval: Approval, message: str = "", reason: str = "", status: int = 200
+) -> Response:
+    open_ = approval.status.state in {None, ApprovalState.PENDING}
+    incident = approval.metadata.labels.get(INCIDENT_LABEL, "")
+    return pages.render(
+        "decide.html", session, status, approval=approval, incident=incident, message=message, reason=reason, open=open_
+    )

@@ -1,0 +1,142 @@
+"""The metric behind an incident as a drawing: the query that fired, run again, with onset, change and action marks.
+
+Drawn by the server as SVG within the page: no script, and the page's own colours in light and dark.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+
+from analysis.telemetry.errors import SourceError
+from analysis.telemetry.prometheus import Prometheus
+from analysis.web.reader import Chain
+from analysis.web.view import amount
+from analysis.windows.block import Float64, Samples
+from crds.v1alpha1.incident import Incident, MetricEvidence, TimelineSource
+
+__all__ = ["Mark", "Plot", "Plotter", "draw"]
+
+WIDTH, HEIGHT = 720, 200
+_LEFT, _RIGHT, _TOP, _BOTTOM = 84, 12, 22, 24
+_STEPS = 160
+_SERIES = 6
+_BEFORE, _AFTER = timedelta(minutes=10), timedelta(minutes=10)
+_LONGEST = timedelta(hours=6)
+_TIMEOUT = 3.0
+_MARKED = {TimelineSource.CHANGE: "change", TimelineSource.ACTION: "action"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A vertical line: ``x`` in the drawing, what it is, and when."""
+
+    x: float
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A drawing, or why there is none (``problem``). ``lines``: SVG points of unbroken stretches, by series."""
+
+    query: str
+    summary: str
+    problem: str = ""
+    lines: tuple[tuple[int, str], ...] = ()
+    marks: tuple[Mark, ...] = ()
+    rows: tuple[tuple[float, str], ...] = ()
+    """Height and label of the horizontal lines."""
+    columns: tuple[tuple[float, str], ...] = ()
+    """Position and label on the time axis."""
+    width: int = WIDTH
+    height: int = HEIGHT
+
+
+class Plotter:
+    """Asks Prometheus, with little patience: a page without a drawing is better than a page that hangs."""
+
+    def __init__(self, prometheus: Prometheus) -> None:
+        self._prometheus = prometheus
+
+    async def plot(self, chain: Chain, now: datetime) -> Plot | None:
+        """The first metric of the first signal; None when the incident names none."""
+        incident = chain.incident
+        shown = _evidence(incident)
+        if shown is None:
+            return None
+        start, end = _window(incident, now)
+        step = max(5.0, (end - start).total_seconds() / _STEPS)
+        try:
+            asked = self._prometheus.range(shown.query, start, end, step)
+            samples = await asyncio.wait_for(asked, _TIMEOUT)
+        except (SourceError, TimeoutError):
+            return Plot(shown.query, shown.summary, problem="The metric could not be read just now.")
+        return draw(samples, shown, incident, start, end, step)
+
+
+def draw(
+    samples: Samples, shown: MetricEvidence, incident: Incident, start: datetime, end: datetime, step: float
+) -> Plot:
+    """Lay out the drawing. Gaps in the data stay gaps. Pure."""
+    finite = np.isfinite(samples.values)
+    if not finite.any():
+        return Plot(shown.query, shown.summary, problem="There are no samples in this window.")
+    low, high = float(samples.values[finite].min()), float(samples.values[finite].max())
+    low, high = (min(low, 0.0), high) if low > 0 and low < high / 2 else (low, high)
+    high = high if high > low else low + (abs(low) or 1.0)
+    span = (end - start).total_seconds()
+
+    def across(seconds: float) -> float:
+        return round(_LEFT + (WIDTH - _LEFT - _RIGHT) * (seconds - start.timestamp()) / span, 1)
+
+    def up(value: float) -> float:
+        return round(HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * (value - low) / (high - low), 1)
+
+    lines = []
+    for number in range(min(len(samples.labels), _SERIES)):
+        mine = (samples.series == number) & finite
+        for times, values in _stretches(samples.times[mine], samples.values[mine], 2.5 * step):
+            points = zip(times.tolist(), values.tolist(), strict=True)
+            lines.append((number, " ".join(f"{across(at)},{up(value)}" for at, value in points)))
+    ticks = [start + (end - start) * part / 4 for part in range(5)]
+    return Plot(
+        shown.query,
+        shown.summary,
+        lines=tuple(lines),
+        marks=tuple(
+            Mark(across(at.timestamp()), kind, text) for at, kind, text in _moments(incident) if start <= at <= end
+        ),
+        rows=tuple((up(value), amount(f"{value:.6g}", shown.unit)) for value in (low, (low + high) / 2, high)),
+        columns=tuple((across(at.timestamp()), at.astimezone(UTC).strftime("%H:%M")) for at in ticks),
+    )
+
+
+def _evidence(incident: Incident) -> MetricEvidence | None:
+    signals = incident.status.detection.signals if incident.status.detection else ()
+    return next((metric for signal in signals for metric in signal.metrics), None)
+
+
+def _window(incident: Incident, now: datetime) -> tuple[datetime, datetime]:
+    ended = incident.status.resolved_at
+    end = min(now, ended + _AFTER) if ended else now
+    start = max(incident.spec.started_at - _BEFORE, end - _LONGEST)
+    return start, max(end, start + timedelta(minutes=1))
+
+
+def _moments(incident: Incident) -> list[tuple[datetime, str, str]]:
+    told = ((entry.at, _MARKED.get(entry.source), entry.message) for entry in incident.status.timeline)
+    return [(incident.spec.started_at, "onset", "onset"), *((at, kind, text) for at, kind, text in told if kind)]
+
+
+def _stretches(times: Float64, values: Float64, gap: float) -> list[tuple[Float64, Float64]]:
+    """Parts without a hole longer than ``gap`` seconds; a lone sample cannot be a line and is left out."""
+    if times.size == 0:
+        return []
+    cuts = [0, *(np.flatnonzero(np.diff(times) > gap) + 1).tolist(), times.size]
+    return [(times[a:b], values[a:b]) for a, b in pairwise(cuts) if b - a > 1 and math.isfinite(float(times[a]))]

@@ -1,0 +1,192 @@
+"""The newest minutes of many series in a fixed amount of memory: five bytes per series and step.
+
+Time-major inside (``[time, series]``), so that a tick touches one row of memory and an old column is cleared at once.
+A gap stays a gap: a cell that was not written since its column came round again is NaN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.compiled import kernel
+from analysis.windows.block import Block, Bool, Float32, Float64, Int64, Labels
+
+STALE_BITS = np.uint64(0x7FF0000000000002)
+"""Prometheus' staleness marker."""
+_PARTS = 256
+"""A sample's time within its cell is kept to 1/256 of the step."""
+NEVER = -1
+"""Slot of a series without samples."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of samples; shown as metrics."""
+
+    written: int = 0
+    late: int = 0
+    """Older than the window."""
+    superseded: int = 0
+    """Another sample of the same cell is newer."""
+    ahead: int = 0
+    """Further in the future than clocks may differ."""
+    ended: int = 0
+    """Staleness markers."""
+    not_finite: int = 0
+
+
+class Ring:
+    """``columns`` steps of ``step`` seconds for ``capacity`` series."""
+
+    def __init__(self, capacity: int, columns: int, step: float, skew: float = 60.0) -> None:
+        self.capacity, self.columns, self.step, self.skew = capacity, columns, step, skew
+        self.head = NEVER
+        """Slot (Unix time / step) of the newest column."""
+        self.counts = Counts()
+        self.newest: Int64 = np.full(capacity, NEVER, dtype=np.int64)
+        """Slot of each series' newest sample."""
+        self.ended: Bool = np.zeros(capacity, dtype=np.bool_)
+        """Series whose sender said that they are over."""
+        self._values: Float32 = np.full((columns, capacity), np.nan, dtype=np.float32)
+        self._parts: NDArray[np.uint8] = np.zeros((columns, capacity), dtype=np.uint8)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the arrays take."""
+        return int(self._values.nbytes + self._parts.nbytes + self.newest.nbytes + self.ended.nbytes)
+
+    def write(self, rows: Int64, millis: Int64, values: Float64, now: float) -> None:
+        """Put samples into their cells, in any order. ``now`` (Unix seconds) bounds how far a clock may be ahead."""
+        if not len(rows):
+            return
+        step, limit = round(self.step * 1000), round((now + self.skew) * 1000)
+        inside = millis[millis <= limit]
+        if inside.size:
+            self._advance(int(inside.max()) // step)
+        tally = np.zeros(6, dtype=np.int64)
+        _write(
+            rows,
+            millis,
+            values.view(np.uint64),
+            values,
+            np.array([step, limit, self.head], dtype=np.int64),
+            self._values,
+            self._parts,
+            self.newest,
+            self.ended,
+            tally,
+        )
+        counts = self.counts
+        counts.written += int(tally[0])
+        counts.late += int(tally[1])
+        counts.superseded += int(tally[2])
+        counts.ahead += int(tally[3])
+        counts.ended += int(tally[4])
+        counts.not_finite += int(tally[5])
+
+    def advance(self, now: float) -> None:
+        """Let time pass: columns up to ``now`` become the newest, empty until something is written."""
+        self._advance(int(now // self.step))
+
+    def order(self, seconds: float | None = None) -> Int64:
+        """Columns of the last ``seconds`` (of all without), oldest first, as indices of :attr:`cells`."""
+        wanted = self.columns if seconds is None else min(self.columns, max(1, round(seconds / self.step)))
+        return np.arange(self.head - wanted + 1, self.head + 1, dtype=np.int64) % self.columns
+
+    @property
+    def cells(self) -> Float32:
+        """``float32[time, series]``, columns in ring order: read with :meth:`order`, do not write."""
+        return self._values
+
+    def block(self, labels: tuple[Labels, ...], rows: Int64, seconds: float | None = None) -> Block:
+        """Some series as a block, with their samples' times."""
+        order = self.order(seconds)
+        values = self._values[np.ix_(order, rows)].T
+        within = (self._parts[np.ix_(order, rows)].T.astype(np.float32) + 0.5) / _PARTS
+        offsets = (np.arange(len(order), dtype=np.float32)[None, :] + within) * np.float32(self.step)
+        start = (self.head - len(order) + 1) * self.step
+        gaps = np.isnan(values)
+        return Block(labels, start, self.step, np.where(gaps, np.float32(np.nan), offsets), values)
+
+    def silent(self, seconds: float) -> Int64:
+        """Rows that were written once and not within the last ``seconds``: what may be forgotten."""
+        before = self.head - round(seconds / self.step)
+        return np.flatnonzero((self.newest != NEVER) & (self.newest < before))
+
+    def clear(self, rows: Int64) -> None:
+        """Forget rows, so that they can belong to other series."""
+        self._values[:, rows] = np.nan
+        self.newest[rows] = NEVER
+        self.ended[rows] = False
+
+    def _advance(self, slot: int) -> None:
+        if slot <= self.head:
+            return
+        first = max(self.head + 1, slot - self.columns + 1) if self.head != NEVER else slot - self.columns + 1
+        for one in range(first, slot + 1):
+            self._values[one % self.columns] = np.nan
+        self.head = slot
+
+
+@kernel
+def _write(
+    rows: Int64,
+    millis: Int64,
+    bits: NDArray[np.uint64],
+    given: Float64,
+    bounds: Int64,
+    values: Float32,
+    parts: NDArray[np.uint8],
+    newest: Int64,
+    ended: Bool,
+    tally: Int64,
+) -> None:
+    step, limit, head = bounds[0], bounds[1], bounds[2]
+    columns = values.shape[0]
+    for index in range(len(rows)):
+        row, at = rows[index], millis[index]
+        if at > limit:
+            tally[3] += 1
+            continue
+        slot = at // step
+        if slot <= head - columns:
+            tally[1] += 1
+            continue
+        if bits[index] == STALE_BITS:
+            tally[4] += 1
+            if slot >= newest[row]:
+                ended[row] = True
+            continue
+        if not np.isfinite(given[index]):
+            tally[5] += 1
+            continue
+        column, part = slot % columns, (at - slot * step) * _PARTS // step
+        if not np.isnan(values[column, row]) and part < parts[column, row]:
+            tally[2] += 1
+            continue
+        values[column, row] = given[index]
+        parts[column, row] = part
+        if slot >= newest[row]:
+            newest[row] = slot
+            ended[row] = False
+        tally[0] += 1
+
+
+def increase(values: Float32 | Float64) -> Float64:
+    """Increase of counters over each row of ``[series, time]``, resets allowed for; NaN below two samples.
+
+    A fall is a restart from zero, as Prometheus has it: the value after it counts whole. No extrapolation.
+    """
+    total = np.zeros(len(values))
+    last = np.full(len(values), np.nan)
+    for column in range(values.shape[1]):
+        now = np.asarray(values[:, column], dtype=np.float64)
+        with np.errstate(invalid="ignore"):
+            step = np.where(now < last, now, now - last)
+        total += np.nan_to_num(step)
+        last = np.where(np.isnan(now), last, now)
+    some = np.isfinite(values).sum(axis=1) >= 2
+    return np.where(some, total, np.nan)

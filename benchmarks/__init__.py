@@ -1,0 +1,1 @@
+"""What `make accuracy` and `make bench` run: public data and synthetic load through the production code path."""

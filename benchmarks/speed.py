@@ -1,0 +1,201 @@
+"""What `make bench` measures: one core, CPU seconds (other work on the machine does not count), best of runs.
+
+Peers are measured in the same run on the same data, each with its accuracy beside its speed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import time
+from collections.abc import Callable
+
+import numpy as np
+import orjson
+from sklearn.metrics import average_precision_score
+
+from analysis.compiled import COMPILED
+from analysis.telemetry.intake import Intake
+from analysis.telemetry.remote_write import Decoder
+from analysis.windows.block import Float64
+from analysis.windows.screen import Screening, screen
+from benchmarks import load
+from benchmarks.report import BUILD, Speed, save, speed_table, table
+
+SEED = 5
+SAMPLES = 20
+"""Per window: five minutes of 15 s."""
+STEP = 15.0
+MILLIS = 1_767_225_600_000
+SIZES = (10_000, 100_000, 1_000_000)
+
+
+def best(run: Callable[[], object], times: int = 7) -> float:
+    """Least CPU seconds of several runs."""
+    found = []
+    for _ in range(times):
+        start = time.process_time()
+        run()
+        found.append(time.process_time() - start)
+    return min(found)
+
+
+def decode_rows(series: int = 20_000) -> list[Speed]:
+    """Samples from the wire to rows and numbers, beside the orjson path doing the same."""
+    bodies = [load.request(at, load.PER_REQUEST, 1e6, MILLIS) for at in range(0, series, load.PER_REQUEST)]
+    texts = [orjson.dumps(load.vector(at, load.PER_REQUEST, 1e6, MILLIS)) for at in range(0, series, load.PER_REQUEST)]
+    decoder, known = Decoder(series), dict[tuple[tuple[str, str], ...], int]()
+    for body, text in zip(bodies, texts, strict=True):
+        written, (rows, _, values) = decoder.decode(body), json_path(text, known)
+        if not (np.array_equal(written.rows, rows) and np.array_equal(written.values, values)):
+            raise AssertionError("the two paths disagree")
+    ours = best(lambda: [decoder.decode(body) for body in bodies])
+    theirs = best(lambda: [json_path(text, known) for text in texts], 5)
+    return [
+        Speed(
+            "decode",
+            ours / series * 1e9,
+            "ns/series",
+            "orjson, dict lookup",
+            theirs / series * 1e9,
+            theirs / ours,
+            10.0,
+        )
+    ]
+
+
+def json_path(text: bytes, known: dict[tuple[tuple[str, str], ...], int]) -> tuple[np.ndarray, Float64, Float64]:
+    """An instant query's answer to the same arrays, as well as plain Python can do it.
+
+    A JSON object has no order: labels are sorted so that a series is the same whoever wrote it.
+    """
+    result = orjson.loads(text)["data"]["result"]
+    rows, times, values = np.empty(len(result), dtype=np.int64), np.empty(len(result)), np.empty(len(result))
+    for index, one in enumerate(result):
+        key = tuple(sorted(one["metric"].items()))
+        row = known.get(key)
+        if row is None:
+            row = known[key] = len(known)
+        at, text_value = one["value"]
+        rows[index], times[index], values[index] = row, at, float(text_value)
+    return rows, times, values
+
+
+def screen_rows(series: int = 100_000) -> list[Speed]:
+    """Features and rules of whole windows, beside detectors of the libraries on the same windows."""
+    cells, limits, faulty = load.windows(series, SAMPLES, SEED)
+    order = np.arange(SAMPLES)
+    found, reasons = screen(cells, order, limits, STEP, Screening())
+    seconds = best(lambda: screen(cells, order, limits, STEP, Screening()))
+    ours = series / seconds / 1e6
+    hit = reasons > 0
+    report = [
+        Speed("features and rules", ours, "M series/s", floor=1.0),
+        Speed("features and rules: precision", float((hit & faulty).sum() / max(hit.sum(), 1)), "share"),
+        Speed("features and rules: recall", float((hit & faulty).sum() / faulty.sum()), "share"),
+        Speed("features and rules: average precision", float(average_precision_score(faulty, hit)), "share"),
+    ]
+    few = slice(0, 20_000)
+    shares = (cells[:, few] / limits[few]).T.astype(np.float64)
+    plain = np.column_stack([found[few, column] / limits[few] for column in (1, 2, 3, 4, 5)]).astype(np.float64)
+    for name, score in _peers(shares, plain).items():
+        start = time.process_time()
+        scored = score()
+        rate = len(scored) / (time.process_time() - start) / 1e6
+        truth = faulty[: len(scored)]
+        report.append(Speed(f"peer {name}", rate, "M series/s", "features and rules", ours, ours / rate))
+        report.append(Speed(f"peer {name}: average precision", float(average_precision_score(truth, scored)), "share"))
+    return report
+
+
+def _peers(shares: Float64, features: Float64) -> dict[str, Callable[[], Float64]]:
+    def ewma() -> Float64:
+        mean, variance = shares[:, 0].copy(), np.full(len(shares), 1e-4)
+        score = np.zeros(len(shares))
+        for column in range(1, shares.shape[1]):
+            off = shares[:, column] - mean
+            score = np.maximum(score, np.abs(off) / np.sqrt(variance))
+            mean += 0.2 * off
+            variance += 0.2 * (off * off - variance)
+        return score
+
+    def ecod() -> Float64:
+        from pyod.models.ecod import ECOD
+
+        return np.asarray(ECOD().fit(features).decision_scores_, dtype=np.float64)
+
+    def forest() -> Float64:
+        from pyod.models.iforest import IForest
+
+        return np.asarray(IForest(random_state=SEED).fit(features).decision_scores_, dtype=np.float64)
+
+    def half_space() -> Float64:
+        from river.anomaly import HalfSpaceTrees
+
+        trees, low, high = HalfSpaceTrees(seed=SEED), features.min(axis=0), features.max(axis=0)
+        scaled = ((features[:4000] - low) / np.maximum(high - low, 1e-12)).tolist()
+        scores = []
+        for one in scaled:
+            sample = dict(enumerate(one))
+            scores.append(trees.score_one(sample))
+            trees.learn_one(sample)
+        return np.array(scores)
+
+    return {"EWMA rule": ewma, "pyod ECOD": ecod, "pyod IForest": forest, "river HalfSpaceTrees": half_space}
+
+
+def tick_rows(sizes: tuple[int, ...]) -> list[Speed]:
+    """A whole tick, requests to candidates, for growing numbers of series."""
+    report, lines = [], []
+    for series in sizes:
+        seconds, standing = tick(series)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        lines.append((f"{series:,}", f"{seconds:.3f}", f"{seconds / series * 1e9:.0f}", f"{peak:.0f}", str(standing)))
+        if series == 1_000_000:
+            report.append(Speed("tick of 1,000,000 series", seconds, "s", floor=2.0, at_most=True))
+            report.append(Speed("memory at 1,000,000 series", peak, "MiB", floor=1024.0, at_most=True))
+    print(table(("series", "CPU s per tick", "ns/series", "peak MiB", "stand out"), lines))
+    return report
+
+
+def tick(series: int) -> tuple[float, int]:
+    """CPU seconds of the cheaper of two ticks with full windows, and how many series stood out."""
+    intake = Intake.of(series, SAMPLES * STEP, STEP)
+    random = np.random.default_rng(SEED)
+    now = MILLIS / 1000
+    bodies = [
+        load.request(at, min(load.PER_REQUEST, series - at), 1e6, MILLIS) for at in range(0, series, load.PER_REQUEST)
+    ]
+    for body in bodies:
+        intake.accept(body, now)
+    rows = np.arange(series)
+    for back in range(1, SAMPLES):
+        millis = np.full(series, MILLIS - back * round(STEP * 1000))
+        values = 1e6 * np.where(rows % 4 == 1, 2.0, 1.0) + rows % 100 + random.normal(0.0, 100.0, series)
+        values[::400] *= 1.0 - 0.02 * back  # one working set in a hundred leaks
+        intake.ring.write(rows, millis, values, now)
+    standing = 0
+
+    def once() -> None:
+        nonlocal standing
+        for body in bodies:
+            intake.accept(body, now)
+        standing = len(intake.tick(now).rows)
+
+    return best(once, 2), standing
+
+
+def run(argv: list[str]) -> int:
+    """``python -m benchmarks bench [--sizes 10000,100000,1000000,4000000]``."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks bench")
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="numbers of series of a tick")
+    given = parser.parse_args(argv)
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    if not COMPILED:
+        print("numba is not installed or IIRP_NO_COMPILE is set: these are the figures of the fallback")
+    report = tick_rows(tuple(int(size) for size in given.sizes.split(",")))
+    report += decode_rows() + screen_rows()
+    save(BUILD / "bench.json", report)
+    print(speed_table(report))
+    return 1 if any(row.met is False for row in report) else 0

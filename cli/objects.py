@@ -1,0 +1,90 @@
+"""Objects for commands that judge the past: from the cluster, or from what `kubectl get ... -o json|yaml` exported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import yaml
+from pydantic import ValidationError
+
+from crds.v1alpha1.actionplan import ActionPlan
+from crds.v1alpha1.base import Resource
+from crds.v1alpha1.incident import Incident
+
+R = TypeVar("R", bound=Resource)
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was found; ``namespaces`` are labels by name."""
+
+    plans: list[ActionPlan]
+    incidents: list[Incident]
+    namespaces: dict[str, dict[str, str]]
+
+
+def documents(path: Path) -> Iterator[dict[str, Any]]:
+    """Every object of a YAML or JSON file, lists taken apart.
+
+    Raises:
+        click.ClickException: the file is neither.
+    """
+    try:
+        parsed = list(yaml.safe_load_all(path.read_text()))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise click.ClickException(f"{path}: {error}") from error
+    for document in parsed:
+        if isinstance(document, dict):
+            items = document.get("items") if str(document.get("kind", "")).endswith("List") else None
+            yield from (item for item in (items if items is not None else [document]) if isinstance(item, dict))
+
+
+def from_files(paths: tuple[Path, ...]) -> Export:
+    """Read exported objects; what is of other kinds is passed over."""
+    found = [item for path in paths for item in documents(path)]
+    namespaces = {
+        item["metadata"]["name"]: item["metadata"].get("labels") or {}
+        for item in found
+        if item.get("kind") == "Namespace"
+    }
+    return Export(_typed(ActionPlan, found), _typed(Incident, found), namespaces)
+
+
+def from_cluster() -> Export:
+    """List plans, incidents and namespaces with the caller's own credentials.
+
+    Raises:
+        click.ClickException: there is no cluster to ask, or it refuses.
+    """
+    from controllers.kube.client import connect
+    from controllers.kube.resources import NAMESPACES
+    from controllers.runtime.errors import ReconcileError
+
+    try:
+        kube = connect()
+        spaces = {body["metadata"]["name"]: body["metadata"].get("labels") or {} for body in kube.list_raw(NAMESPACES)}
+        return Export(kube.list_all(ActionPlan), kube.list_all(Incident), spaces)
+    except ReconcileError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def load(paths: tuple[Path, ...]) -> Export:
+    """From files where some are given, else from the cluster."""
+    return from_files(paths) if paths else from_cluster()
+
+
+def _typed(kind: type[R], found: list[dict[str, Any]]) -> list[R]:
+    result = []
+    for item in found:
+        if item.get("kind") != kind.definition.kind:
+            continue
+        try:
+            result.append(kind.from_wire(item))
+        except ValidationError as error:
+            name = item.get("metadata", {}).get("name", "")
+            raise click.ClickException(f"{kind.definition.kind} {name}: {error.errors()[0]['msg']}") from error
+    return result

@@ -1,0 +1,128 @@
+"""Approve, reject, modify: writes that the API server judges. Nothing here decides whether somebody may."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from cli.plugin.kube import INCIDENT_LABEL, Body, Chain, Kubectl, PluginError, labelled
+from cli.plugin.story import pending
+
+__all__ = ["decide", "find_approval", "find_plan", "submit", "superseding"]
+
+_STARTED = {"Executing", "Executed", "Verified", "Ineffective", "Inconclusive", "Failed"}
+
+
+def find_approval(kubectl: Kubectl, name: str) -> Body:
+    """The Approval of that name, else the one that an incident of that name waits for. Raises PluginError."""
+    try:
+        return kubectl.get("approvals", name)
+    except PluginError as error:
+        if "NotFound" not in str(error):
+            raise
+    waiting = pending(kubectl.chain(name))
+    if not waiting:
+        raise PluginError(f"nothing of incident {name} waits for a decision")
+    if len(waiting) > 1:
+        names = ", ".join(body["metadata"]["name"] for body in waiting)
+        raise PluginError(f"several approvals wait, name one of: {names}")
+    return waiting[0]
+
+
+def decide(kubectl: Kubectl, approval: Body, verdict: str, reason: str) -> None:
+    """One annotation, under the person's own name. Raises PluginError with the next step when it is refused."""
+    name, namespace = approval["metadata"]["name"], approval["metadata"]["namespace"]
+    annotations = (f"iirp.io/decision={verdict}", *((f"iirp.io/reason={reason}",) if reason else ()))
+    try:
+        kubectl.run("annotate", f"approvals.iirp.io/{name}", "--namespace", namespace, *annotations)
+    except PluginError as error:
+        text = str(error)
+        if "forbidden" in text.lower() or ("approve" in text and "verb" in text):
+            text += (
+                f"\nDeciding needs the ClusterRole iirp-approver in {namespace}. Somebody who may grant it:\n"
+                f"  kubectl create rolebinding NAME-approves -n {namespace} --clusterrole=iirp-approver --user=NAME"
+            )
+        raise PluginError(text, error.code) from error
+
+
+def find_plan(kubectl: Kubectl, name: str) -> tuple[Body, Chain]:
+    """The plan of that name, or the newest of an incident of that name, and its chain. Raises PluginError."""
+    try:
+        plan = kubectl.get("actionplans", name)
+    except PluginError as error:
+        if "NotFound" not in str(error):
+            raise
+        chain = kubectl.chain(name)
+        if not chain.plans:
+            raise PluginError(f"incident {name} has no plan yet") from error
+        return chain.plans[0], chain
+    return plan, kubectl.chain(labelled(plan) or plan["spec"]["incidentRef"]["name"])
+
+
+def superseding(plan: Body, chain: Chain, me: str, change: str, replicas: int | None) -> Body:
+    """A plan in place of ``plan`` with other actions; approvals start anew, and ``me`` cannot approve it.
+
+    Args:
+        change: ``scale`` (to ``replicas``) or ``restart``.
+
+    Raises:
+        PluginError: the plan has started, or would be the same.
+    """
+    if (plan.get("status") or {}).get("state") in _STARTED:
+        raise PluginError(f"{plan['metadata']['name']} has started already; it cannot be changed any more")
+    action = {key: value for key, value in plan["spec"]["actions"][0].items() if key not in {"type", "scale"}}
+    if change == "scale":
+        action |= {"type": "ScaleDeployment", "scale": {"replicas": replicas}}
+    else:
+        action |= {"type": "RestartDeployment"}
+    if [action] == plan["spec"]["actions"]:
+        raise PluginError("that is what the plan says already")
+    spec = copy.deepcopy(plan["spec"])
+    spec |= {
+        "actions": [action],
+        "requestedBy": me,
+        "supersedes": {"name": plan["metadata"]["name"], "uid": plan["metadata"]["uid"]},
+        "summary": _summary(action),
+        "expectedImpact": f"changed by {me}"[:300],
+    }
+    spec.pop("rollback", None)
+    return _child(chain, spec)
+
+
+def submit(kubectl: Kubectl, plan: Body, *, dry_run: bool) -> Body:
+    """Create the plan, or have the API server only say what it would do."""
+    flags: Sequence[str] = ("--dry-run=server",) if dry_run else ()
+    created: Body = json.loads(kubectl.run("create", "-f", "-", *flags, "-o", "json", stdin=json.dumps(plan)))
+    return created
+
+
+def _child(chain: Chain, spec: dict[str, Any]) -> Body:
+    """An ActionPlan of the incident, as the incident controller makes them: owned, labelled, numbered."""
+    incident = chain.incident["metadata"]
+    owner = {
+        "apiVersion": "iirp.io/v1alpha1", "kind": "Incident", "name": incident["name"], "uid": incident["uid"],
+        "controller": True, "blockOwnerDeletion": False,
+    }  # fmt: skip
+    metadata = {
+        "name": _next_name(incident["name"], chain.plans),
+        "namespace": incident["namespace"],
+        "labels": {INCIDENT_LABEL: incident["name"]},
+        "ownerReferences": [owner],
+    }
+    return {"apiVersion": "iirp.io/v1alpha1", "kind": "ActionPlan", "metadata": metadata, "spec": spec}
+
+
+def _summary(action: dict[str, Any]) -> str:
+    name = action["target"]["name"]
+    if action["type"] == "ScaleDeployment":
+        return f"Scale deploy/{name} to {action['scale']['replicas']}"
+    return f"Restart deploy/{name}"
+
+
+def _next_name(incident: str, plans: Sequence[Body]) -> str:
+    pattern = re.compile(re.escape(incident) + r"-([0-9]{1,6})")
+    numbers = [int(found[1]) for plan in plans if (found := pattern.fullmatch(plan["metadata"]["name"]))]
+    return f"{incident}-{max(numbers, default=0) + 1}"

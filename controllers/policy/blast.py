@@ -1,0 +1,36 @@
+"""Blast radius: how much of a workload an action may take away at once. Pure.
+
+Needed because a rollout does not ask PodDisruptionBudgets: only evictions do.
+"""
+
+from __future__ import annotations
+
+from controllers.policy.target import Target
+from crds.v1alpha1.actionpolicy import PolicyLimits
+from crds.v1alpha1.actions import Action, ActionType
+
+
+def taken(action: Action, target: Target) -> int:
+    """Pods that are gone at the worst moment of the action."""
+    match action.type:
+        case ActionType.RESTART_DEPLOYMENT:
+            return target.unavailable
+        case ActionType.SCALE_DEPLOYMENT:
+            wanted = action.scale.replicas if action.scale is not None else 0
+            return max(0, target.replicas - wanted)
+
+
+def blast_refusal(action: Action, target: Target, limits: PolicyLimits) -> tuple[str, str] | None:
+    """(reason, message) of the first bound that the action would break; None when it keeps all."""
+    lost, wanted, short = taken(action, target), target.replicas, action.target.short()
+    if lost * 100 > limits.max_unavailable_percent * wanted:
+        allowed = limits.max_unavailable_percent
+        return "BlastRadius", f"{short}: {lost} of {wanted} pods would be gone at once; policy allows {allowed} %"
+    left = max(0, target.ready - lost)
+    if lost and left * 100 < limits.min_ready_percent * wanted:
+        needed = limits.min_ready_percent
+        return "TooFewReady", f"{short}: {left} of {wanted} pods would be left ready; policy asks for {needed} %"
+    if limits.respect_disruption_budgets and target.budget and lost > target.disruptions_allowed:
+        allowed, name = target.disruptions_allowed, target.budget
+        return "DisruptionBudget", f"{short}: {lost} pods would be gone at once; budget {name} allows {allowed} now"
+    return None

@@ -1,0 +1,116 @@
+"""Reads from the API server what one decision rests on; policies, target and plans as they are at this moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controllers.kube.api import Kube
+from controllers.kube.errors import NotFound
+from controllers.kube.resources import BUDGETS, DEPLOYMENTS, HPAS, NAMESPACES, resource_type
+from controllers.policy.decide import Observed
+from controllers.policy.match import Documents
+from controllers.policy.target import read_target
+from controllers.policy.validity import PolicyEntry, read_policy
+from controllers.runtime.controller import Context
+from crds.v1alpha1.actionplan import ActionPlan
+from crds.v1alpha1.actionpolicy import ActionPolicy
+from crds.v1alpha1.actions import ActionType
+from crds.v1alpha1.base import Severity
+from crds.v1alpha1.digest import JsonObject
+from crds.v1alpha1.incident import Incident, IncidentState
+from crds.v1alpha1.rcareport import RCAReport
+
+ENDED = frozenset({IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.CLOSED})
+Live = dict[str, JsonObject | None]
+
+
+def observe(
+    context: Context, plan: ActionPlan, others: tuple[ActionPlan, ...], incident: Incident | None
+) -> tuple[Observed, Live]:
+    """What policies are held against, and the live targets by action id for the digest."""
+    kube, namespace = context.kube, plan.metadata.namespace
+    live: Live = {action.id: _live(kube, namespace, action.target.name) for action in plan.spec.actions}
+    autoscalers = _autoscalers(kube, plan)
+    budgets = kube.list_raw(BUDGETS, namespace)
+    targets = {
+        key: read_target(body, autoscalers.get(body["metadata"]["name"], ""), budgets) if body is not None else None
+        for key, body in live.items()
+    }
+    observed = Observed(
+        plan=plan,
+        severity=severity_of(incident),
+        policies=policies(kube),
+        targets=targets,
+        others=others,
+        incident_ended=incident is None or incident.status.state in ENDED,
+        elsewhere=_elsewhere(context, namespace),
+        documents=_documents(kube, plan, incident),
+    )
+    return observed, live
+
+
+def policies(kube: Kube) -> tuple[PolicyEntry, ...]:
+    """All ActionPolicies, readable or not."""
+    return tuple(read_policy(body) for body in kube.list_raw(resource_type(ActionPolicy)))
+
+
+def severity_of(incident: Incident | None) -> Severity:
+    """Unknown severity counts as the worst: rules for severe incidents are the strict ones."""
+    if incident is None:
+        return Severity.CRITICAL
+    return incident.status.severity or incident.spec.severity
+
+
+def _live(kube: Kube, namespace: str, name: str) -> JsonObject | None:
+    try:
+        return kube.get_raw(DEPLOYMENTS, namespace, name)
+    except NotFound:
+        return None
+
+
+def _autoscalers(kube: Kube, plan: ActionPlan) -> dict[str, str]:
+    """Deployment name -> HorizontalPodAutoscaler that scales it; read only when the plan scales something."""
+    if not any(action.type is ActionType.SCALE_DEPLOYMENT for action in plan.spec.actions):
+        return {}
+    found = {}
+    for body in kube.list_raw(HPAS, plan.metadata.namespace):
+        target = body.get("spec", {}).get("scaleTargetRef", {})
+        if target.get("kind") == "Deployment":
+            found[target.get("name", "")] = body["metadata"]["name"]
+    return found
+
+
+def _elsewhere(context: Context, namespace: str) -> tuple[ActionPlan, ...]:
+    spaces: tuple[str | None, ...] = context.settings.namespaces or (None,)
+    plans = (plan for space in spaces if space != namespace for plan in context.kube.list_all(ActionPlan, space))
+    return tuple(plan for plan in plans if plan.metadata.namespace != namespace)
+
+
+def _documents(kube: Kube, plan: ActionPlan, incident: Incident | None) -> Documents:
+    """What conditions may speak about. The report is the one that recommended the plan."""
+    ref = plan.spec.report_ref
+    report = kube.find(RCAReport, plan.metadata.namespace, ref.name) if ref is not None else None
+    if report is not None and ref is not None and report.metadata.uid != ref.uid:
+        report = None
+    return Documents(
+        incident=_document(incident) if incident is not None else {},
+        report=_document(report) if report is not None else {},
+        namespace=_namespace(kube, plan.metadata.namespace),
+    )
+
+
+def _document(found: Incident | RCAReport) -> dict[str, Any]:
+    metadata = found.metadata
+    return {
+        "metadata": {"name": metadata.name, "namespace": metadata.namespace, "labels": metadata.labels},
+        "spec": found.spec.to_wire(),
+        "status": found.status.to_wire(),
+    }
+
+
+def _namespace(kube: Kube, name: str) -> dict[str, Any]:
+    try:
+        labels = kube.get_raw(NAMESPACES, "", name)["metadata"].get("labels") or {}
+    except NotFound:
+        labels = {}
+    return {"metadata": {"name": name, "labels": labels}}

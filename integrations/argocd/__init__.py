@@ -1,0 +1,1 @@
+"""Argo CD: health, actions and links of the platform's objects."""

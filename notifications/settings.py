@@ -1,0 +1,131 @@
+"""Configuration of the notifier. Secrets are files, never values: a configuration can be committed."""
+
+from __future__ import annotations
+
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from crds.v1alpha1.base import Severity
+from notifications.message import Event
+
+__all__ = [
+    "Channel", "Email", "PagerDuty", "QuietHours", "Route", "Settings", "SettingsError", "Slack", "Webhook", "load",
+]  # fmt: skip
+
+Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9*?-]{1,63}$")]
+
+
+class SettingsError(ValueError):
+    """The file cannot be used; says where and why."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Slack(_Model):
+    """An incoming webhook of a Slack app. The address is itself a secret."""
+
+    type: Literal["slack"]
+    url_file: Path
+
+
+class Webhook(_Model):
+    """JSON to any address, signed with HMAC-SHA256; Microsoft Teams and others through a small relay."""
+
+    type: Literal["webhook"]
+    url: HttpUrl
+    secret_file: Path
+
+
+class PagerDuty(_Model):
+    """Events API v2: one PagerDuty incident per Incident, resolved with it."""
+
+    type: Literal["pagerduty"]
+    routing_key_file: Path
+    url: HttpUrl = HttpUrl("https://events.pagerduty.com/v2/enqueue")
+
+
+class Email(_Model):
+    """Plain text by SMTP; one thread per incident."""
+
+    type: Literal["email"]
+    host: str
+    port: int = Field(default=587, ge=1, le=65535)
+    starttls: bool = True
+    username: str = ""
+    password_file: Path | None = None
+    sender: str
+    to: Annotated[list[str], Field(min_length=1, max_length=50)]
+
+
+Channel = Annotated[Slack | Webhook | PagerDuty | Email, Field(discriminator="type")]
+
+
+class QuietHours(_Model):
+    """From ``start`` to ``end`` (may pass midnight) notifications wait, unless their severity is in ``unless``."""
+
+    start: time
+    end: time
+    timezone: str = "UTC"
+    unless: frozenset[Severity] = frozenset({Severity.CRITICAL})
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"no time zone {value!r}") from error
+        return value
+
+
+class Route(_Model):
+    """What goes where. Empty lists match everything; all routes are tried, none stops the others."""
+
+    channels: Annotated[list[str], Field(min_length=1)]
+    namespaces: list[Glob] = []
+    severities: list[Severity] = []
+    events: list[Event] = []
+    quiet_hours: QuietHours | None = None
+
+
+class Settings(_Model):
+    """The whole file."""
+
+    page_url: str = ""
+    """Address of the web page, for links."""
+    channels: dict[str, Channel]
+    routes: list[Route]
+    max_age_minutes: int = Field(default=60, ge=1)
+    """Incidents that have ended longer ago are not told any more, for instance at the first start."""
+    poll_seconds: float = Field(default=5.0, ge=1.0)
+
+    @model_validator(mode="after")
+    def _routes_lead_somewhere(self) -> Settings:
+        unknown = {name for route in self.routes for name in route.channels} - set(self.channels)
+        if unknown:
+            raise ValueError(f"routes name channels that are not there: {', '.join(sorted(unknown))}")
+        return self
+
+
+def load(path: Path) -> Settings:
+    """Read a YAML file. Raises SettingsError."""
+    try:
+        return Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        raise SettingsError(f"{path}: {error}") from error

@@ -1,0 +1,76 @@
+"""Incidents from the API server, with the pod's own ServiceAccount, or with an address, a token file and a CA."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+from pydantic import ValidationError
+
+from crds import API_VERSION
+from crds.v1alpha1.incident import Incident
+
+__all__ = ["Source", "SourceError", "in_cluster"]
+
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_TIMEOUT = (5.0, 30.0)
+_PAGE = 200
+
+
+class SourceError(Exception):
+    """The API server did not answer as expected."""
+
+
+class Source:
+    """Reads, in pages; the token is read anew for each pass, since the kubelet renews it."""
+
+    def __init__(self, url: str, token_file: Path, ca_file: Path | None) -> None:
+        self._url = url.rstrip("/")
+        self._token_file = token_file
+        self._verify: str | bool = str(ca_file) if ca_file else True
+
+    def incidents(self) -> Iterator[Incident]:
+        """All incidents that the account may see. Raises SourceError."""
+        proceed = ""
+        while True:
+            answer = self._page(proceed)
+            for item in answer.get("items") or ():
+                try:
+                    yield Incident.from_wire(item)
+                except ValidationError:
+                    continue  # of another version; it does not hide the others
+            proceed = (answer.get("metadata") or {}).get("continue") or ""
+            if not proceed:
+                return
+
+    def _page(self, proceed: str) -> dict[str, Any]:
+        wanted: dict[str, str | int] = {"limit": _PAGE}
+        if proceed:
+            wanted["continue"] = proceed
+        try:
+            answer = requests.get(
+                f"{self._url}/apis/{API_VERSION}/incidents",
+                params=wanted,
+                headers={"Authorization": f"Bearer {self._token_file.read_text(encoding='utf-8').strip()}"},
+                timeout=_TIMEOUT, verify=self._verify,
+            )  # fmt: skip
+        except (requests.RequestException, OSError) as error:
+            raise SourceError(f"the API server cannot be asked: {type(error).__name__}") from error
+        if answer.status_code != 200:
+            raise SourceError(f"the API server answered {answer.status_code} to the list of incidents")
+        try:
+            body: dict[str, Any] = answer.json()
+        except ValueError as error:
+            raise SourceError("the API server's answer is no JSON") from error
+        return body
+
+
+def in_cluster(env: Mapping[str, str] = os.environ) -> Source:
+    """The API server of the pod's own cluster. Raises SourceError outside of one."""
+    host, port = env.get("KUBERNETES_SERVICE_HOST"), env.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host:
+        raise SourceError("not in a pod: give --api, --token-file and --ca-file")
+    return Source(f"https://{host}:{port}", _ACCOUNT / "token", _ACCOUNT / "ca.crt")

@@ -1,0 +1,122 @@
+"""The drawing: marks where they belong, gaps as gaps, and no drawing where there are no data."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analysis.telemetry.errors import SourceError
+from analysis.web.plots import HEIGHT, WIDTH, Plotter, draw
+from analysis.web.reader import Chain
+from analysis.windows.block import Samples
+from crds.v1alpha1.incident import Incident, MetricEvidence
+from tests.fakes import story
+
+START = datetime(2026, 1, 31, 13, 52, 55, tzinfo=UTC)
+END = START + timedelta(minutes=30)
+SHOWN = MetricEvidence(query="up", summary="working set grows", value="1", unit="bytes")
+
+
+def incident(**status: Any) -> Incident:
+    """With an action a little after the onset."""
+    body = story.incident()
+    action = {"at": "2026-01-31T14:09:32Z", "source": "action", "message": "restarted"}
+    metric = {"query": "up", "summary": "working set grows", "value": "1", "unit": "bytes"}
+    signal = {
+        "type": "MemoryLeak", "rule": "memory-growth", "target": body["spec"]["target"],
+        "firstSeenAt": "2026-01-31T14:02:55Z", "lastSeenAt": "2026-01-31T14:07:05Z", "metrics": [metric],
+    }  # fmt: skip
+    body["status"]["detection"]["signals"] = [signal]
+    body["status"]["timeline"].append(action)
+    body["status"] |= status
+    return Incident.from_wire(body)
+
+
+def samples(*series: tuple[list[float], list[float]]) -> Samples:
+    """Series of (seconds since the start, values)."""
+    return Samples(
+        tuple({"pod": str(number)} for number in range(len(series))),
+        np.concatenate([np.full(len(at), number) for number, (at, _) in enumerate(series)]).astype(np.int64),
+        np.concatenate([np.array(at) + START.timestamp() for at, _ in series]),
+        np.concatenate([np.array(values, dtype=np.float64) for _, values in series]),
+    )
+
+
+def points(text: str) -> list[tuple[float, float]]:
+    """SVG points as numbers."""
+    return [(float(x), float(y)) for x, y in (pair.split(",") for pair in text.split())]
+
+
+def test_values_rise_within_the_frame_and_marks_stand_where_they_happened() -> None:
+    made = draw(samples(([0, 900, 1800], [100e6, 150e6, 200e6])), SHOWN, incident(), START, END, 11.0)
+    assert made.lines == ()  # 900 s apart at a step of 11 s is no line
+    made = draw(samples(([0, 900, 1800], [100e6, 150e6, 200e6])), SHOWN, incident(), START, END, 600.0)
+    ((_, text),) = made.lines
+    xs, ys = zip(*points(text), strict=True)
+    assert list(xs) == sorted(xs)
+    assert list(ys) == sorted(ys, reverse=True), "up is less in SVG"
+    assert min(ys) >= 0
+    assert max(ys) <= HEIGHT
+    assert xs[-1] <= WIDTH
+    by_kind = {mark.kind: mark.x for mark in made.marks}
+    assert set(by_kind) == {"onset", "change", "action"}
+    assert by_kind["change"] < by_kind["onset"] < by_kind["action"]
+    assert made.rows[-1][1] == "191 MiB"
+
+
+def test_a_gap_stays_a_gap() -> None:
+    at = [0.0, 10, 20, 600, 610, 620]
+    made = draw(samples((at, [1.0] * 6)), SHOWN, incident(), START, END, 10.0)
+    assert [len(points(text)) for _, text in made.lines] == [3, 3]
+
+
+@pytest.mark.parametrize("values", [[], [float("nan")] * 3])
+def test_no_data_is_said(values: list[float]) -> None:
+    made = draw(samples(([0.0, 10, 20][: len(values)], values)), SHOWN, incident(), START, END, 10.0)
+    assert made.problem == "There are no samples in this window."
+    assert made.lines == ()
+
+
+class Source:
+    """Prometheus as told."""
+
+    def __init__(self, answer: Samples | Exception | None) -> None:
+        self.answer = answer
+        self.asked: list[tuple[str, datetime, datetime]] = []
+
+    async def range(self, query: str, start: datetime, end: datetime, step: float) -> Samples:
+        self.asked.append((query, start, end))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if self.answer is None:
+            await asyncio.sleep(60)
+        assert self.answer is not None
+        return self.answer
+
+
+def plotted(source: Source, one: Incident, now: datetime = END) -> Any:
+    """As the page asks."""
+    return asyncio.run(Plotter(source).plot(Chain(one, (), (), ()), now))  # type: ignore[arg-type]
+
+
+def test_the_query_that_fired_is_run_again_around_the_incident() -> None:
+    source = Source(samples(([0.0, 10], [1.0, 2.0])))
+    assert plotted(source, incident()).query == "up"
+    ((_, start, end),) = source.asked
+    assert start < datetime(2026, 1, 31, 14, 2, 55, tzinfo=UTC) < end == END
+    plotted(source, incident(resolvedAt="2026-01-31T14:15:00Z"), END + timedelta(days=3))
+    assert source.asked[1][2] == datetime(2026, 1, 31, 14, 25, tzinfo=UTC), "a resolved incident keeps its window"
+
+
+def test_a_source_that_fails_or_hangs_does_not_take_the_page_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analysis.web.plots._TIMEOUT", 0.05)
+    for answer in (SourceError("Prometheus", "http://x", "down"), None):
+        assert plotted(Source(answer), incident()).problem == "The metric could not be read just now."
+
+
+def test_an_incident_without_a_metric_has_no_drawing() -> None:
+    assert plotted(Source(None), Incident.from_wire(story.incident())) is None

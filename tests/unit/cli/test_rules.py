@@ -1,0 +1,28 @@
+"""`iirp rules test`: exit codes and what is printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli.rules import rules
+
+CASE = "tests:\n  - name: quiet\n    pods: {{a-7c9d8f6b5d-abcde: 60Mix30}}\n    expect: {expect}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "word"),
+    [
+        (CASE.format(expect="[]"), 0, "1 passed, 0 failed"),
+        (CASE.format(expect="[{type: MemoryLeak, workload: a}]"), 1, "MemoryLeak of a was not reported"),
+        ("tests: []\n", 1, "tests"),
+    ],
+)
+def test_exit_code_and_words(tmp_path: Path, text: str, code: int, word: str) -> None:
+    path = tmp_path / "case.yaml"
+    path.write_text(text)
+    done = CliRunner().invoke(rules, ["test", str(path)])
+    assert done.exit_code == code
+    assert word in done.output

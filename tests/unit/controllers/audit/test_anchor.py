@@ -1,0 +1,89 @@
+"""Heads outside, against botocore's own stubber: requests are checked against the real S3 model."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.response import StreamingBody
+from botocore.stub import ANY, Stubber
+
+from controllers.audit.anchor import AnchorError, Place, S3Anchor
+from controllers.audit.chain import Head
+from tests.fakes.kube import START
+
+DIGEST = "a" * 64
+
+
+def anchor() -> tuple[S3Anchor, Stubber]:
+    client: Any = boto3.client(
+        "s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x",
+        config=Config(retries={"max_attempts": 0}),
+    )  # type: ignore[no-untyped-call]  # fmt: skip
+    stub = Stubber(client)
+    stub.activate()
+    return S3Anchor(client, Place.parse("s3://heads/prod/")), stub
+
+
+def stored(head: Head) -> dict[str, Any]:
+    body = json.dumps({"seq": head.seq, "hash": head.digest}).encode()
+    return {"Body": StreamingBody(io.BytesIO(body), len(body))}
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_a_head_is_kept_and_locked_where_the_bucket_can(locks: bool) -> None:
+    made, stub = anchor()
+    expected = {
+        "Bucket": "heads", "Key": "prod/policy/000000000007.json", "Body": ANY,
+        "ContentType": "application/json", "ChecksumAlgorithm": "SHA256",
+    }  # fmt: skip
+    if locks:
+        answer = {"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}}
+        stub.add_response("get_object_lock_configuration", answer, {"Bucket": "heads"})
+        expected |= {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": START + timedelta(days=365)}
+    else:
+        stub.add_client_error("get_object_lock_configuration", "ObjectLockConfigurationNotFoundError")
+    stub.add_response("put_object", {}, expected)
+    assert made.put("policy", Head(7, DIGEST), START) is locks
+    stub.assert_no_pending_responses()
+
+
+def test_a_store_that_refuses_is_said() -> None:
+    made, stub = anchor()
+    stub.add_client_error("get_object_lock_configuration", "NotImplemented")
+    stub.add_client_error("put_object", "AccessDenied", "no")
+    with pytest.raises(AnchorError, match="AccessDenied"):
+        made.put("policy", Head(7, DIGEST), START)
+
+
+def test_heads_come_back_oldest_first() -> None:
+    made, stub = anchor()
+    keys = ["prod/policy/000000000009.json", "prod/policy/000000000002.json"]
+    listing = {"Contents": [{"Key": key} for key in keys], "IsTruncated": False}
+    stub.add_response("list_objects_v2", listing, {"Bucket": "heads", "Prefix": "prod/policy/"})
+    for seq in (2, 9):
+        stub.add_response("get_object", stored(Head(seq, DIGEST)), {"Bucket": "heads", "Key": ANY})
+    assert made.heads("policy") == [Head(2, DIGEST), Head(9, DIGEST)]
+
+
+def test_what_is_no_head_is_said() -> None:
+    made, stub = anchor()
+    stub.add_response("list_objects_v2", {"Contents": [{"Key": "prod/policy/1.json"}]})
+    stub.add_response("get_object", {"Body": StreamingBody(io.BytesIO(b"{}"), 2)})
+    with pytest.raises(AnchorError, match="is no head"):
+        made.heads("policy")
+
+
+@pytest.mark.parametrize("url", ["heads/prod", "https://heads/prod", "s3://"])
+def test_a_place_is_an_s3_url(url: str) -> None:
+    with pytest.raises(ValueError, match="is not s3://"):
+        Place.parse(url)
+
+
+def test_a_bucket_without_prefix() -> None:
+    assert Place.parse("s3://heads").key("policy", 1) == "policy/000000000001.json"
