@@ -46,7 +46,7 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     cluster.apply(*namespace_bindings(name, SYSTEM))
     yield name
-    cluster.ok("delete", "namespace", name, "--wait=false")
+    cluster.ok("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 @pytest.fixture
@@ -75,4 +75,4 @@ def policy(cluster: Cluster, namespace: str, request: pytest.FixtureRequest) -> 
 
     yield write
     for name in made:
-        cluster.ok("delete", "actionpolicy", name, "--wait=false")
+        cluster.ok("delete", "actionpolicy", name, "--wait=false", "--ignore-not-found")

@@ -181,4 +181,3 @@ def test_namespace_deletion_does_not_hang_with_every_controller_dead(story: Stor
     finally:
         cluster.ok("scale", "-n", SYSTEM, "--replicas=1", *controllers)
         cluster.ok("rollout", "status", "-n", SYSTEM, *controllers, "--timeout=180s", timeout=200)
-        cluster.ok("create", "namespace", namespace) if cluster.get("namespace", namespace) is None else None
