@@ -1,4 +1,7 @@
-"""Composition root: ``python -m controllers detection|incident|rca|policy|approval|execution|feedback``."""
+"""Composition root: ``python -m controllers detection|incident|rca|policy|approval|execution|feedback``.
+
+``python -m controllers selftest`` looks once whether an installation is at work (`helm test`).
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,10 @@ from controllers.runtime.logs import configure
 from controllers.runtime.metrics import Metrics
 from controllers.runtime.operator import run
 from controllers.runtime.settings import Settings, SettingsError
+from controllers.selftest import selftest
 
 NAMES = ("detection", "incident", "rca", "policy", "approval", "execution", "feedback")
+SELFTEST = "selftest"
 NEED_ANALYSIS = frozenset({"detection", "rca", "feedback"})
 AUDITED = frozenset({"policy", "approval", "execution", "feedback"})
 
@@ -52,8 +57,8 @@ def _audit(name: str, settings: Settings) -> Audit:
 
 def main(arguments: list[str]) -> int:
     """Exit code: 0 after SIGTERM, 1 when it could not start, 2 for wrong usage or settings."""
-    if len(arguments) != 1 or arguments[0] not in NAMES:
-        print(f"usage: python -m controllers {{{'|'.join(NAMES)}}}", file=sys.stderr)
+    if len(arguments) != 1 or arguments[0] not in (*NAMES, SELFTEST):
+        print(f"usage: python -m controllers {{{'|'.join((*NAMES, SELFTEST))}}}", file=sys.stderr)
         return 2
     name = arguments[0]
     try:
@@ -62,6 +67,8 @@ def main(arguments: list[str]) -> int:
         print(f"settings: {error}", file=sys.stderr)
         return 2
     configure(name, settings.log_level)
+    if name == SELFTEST:
+        return selftest(settings)
     try:
         controller, context = compose(name, settings)
     except ReconcileError as error:

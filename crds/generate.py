@@ -1,7 +1,8 @@
 """Write every generated file, or say which ones differ: ``python -m crds.generate [--check]``.
 
 Sources: the pydantic types in ``crds/v1alpha1``, the YAML in ``rbac/`` and ``config/policies``. Targets: ``crds/yaml``,
-the chart's templates of all three, and the reference pages under ``docs/reference``.
+the chart's templates of all three, its copy of the alerts in ``integrations/prometheus``, and the reference pages under
+``docs/reference``.
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ def generated_files(root: Path = ROOT) -> dict[str, str]:
         files[f"{TEMPLATES}/{name}"] = text
     for path in sorted((root / "config/policies").glob("*.yaml")):
         files[f"{TEMPLATES}/policies/{path.name}"] = HEADER.format(source="config/policies") + policy_template(path)
+    alerts = "iirp.rules.yaml"
+    source = HEADER.format(source="integrations/prometheus")
+    files[f"charts/iirp/files/monitoring/{alerts}"] = source + (root / "integrations/prometheus" / alerts).read_text(
+        "utf-8"
+    )
     return files
 
 

@@ -189,3 +189,81 @@ def test_decisions_are_recorded_where_a_volume_is_given() -> None:
     assert mounted(render()) == {}
     recorded = mounted(render(audit={"volume": {"persistentVolumeClaim": {"claimName": "iirp-audit"}}}))
     assert recorded == dict.fromkeys(("approval", "execution", "feedback", "policy"), "iirp-audit")
+
+
+def test_network_policies_name_exactly_what_each_part_talks_to() -> None:
+    assert not named(render(), "NetworkPolicy")
+    found = named(render(networkPolicy={"enabled": True, "external": {"cidrs": ["192.0.2.0/24"]}}), "NetworkPolicy")
+    assert {key.split("/")[1] for key in found} >= {f"iirp-{name}" for name in CONTROLLERS}
+    for key, body in found.items():
+        name = key.split("/")[1]
+        assert body["spec"]["policyTypes"] == ["Ingress", "Egress"], name
+        assert body["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == name
+        ports = [[port["port"] for port in rule.get("ports", [])] for rule in body["spec"]["egress"]]
+        external = [rule for rule in body["spec"]["egress"] if rule.get("ports", [{}])[0].get("port") == 8443]
+        calls = name.removeprefix("iirp-") in CALLERS or name.removeprefix("iirp-") not in CONTROLLERS
+        assert bool(external) is calls, name
+        assert all(rule["to"] == [{"ipBlock": {"cidr": "192.0.2.0/24"}}] for rule in external)
+        assert ports[:2] == [[53, 53], [443, 6443]]
+
+
+def test_network_policies_select_the_pods_that_the_release_runs() -> None:
+    objects = render(networkPolicy={"enabled": True})
+    pods = [
+        body["spec"]["template"]["metadata"]["labels"]
+        for body in objects
+        if body["kind"] in ("Deployment", "DaemonSet") and not body["spec"]["template"]["spec"].get("hostNetwork")
+    ]
+    selectors = [body["spec"]["podSelector"]["matchLabels"] for body in named(objects, "NetworkPolicy").values()]
+    for selector in selectors:
+        assert [labels for labels in pods if selector.items() <= labels.items()], selector
+    for labels in pods:
+        assert [selector for selector in selectors if selector.items() <= labels.items()], labels
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [("https://iirp.example.com", 443), ("https://iirp.example.com:9443/base", 9443), ("https://10.1.2.3/", 443)],
+)
+def test_the_external_port_follows_the_url(url: str, port: int) -> None:
+    done = run({"external": {"url": url}, "networkPolicy": {"enabled": True}})
+    assert done.returncode == 0, done.stderr
+    policies = named([body for body in yaml.safe_load_all(done.stdout) if body], "NetworkPolicy", "iirp-rca")
+    (policy,) = policies.values()
+    assert policy["spec"]["egress"][2]["ports"] == [{"protocol": "TCP", "port": port}]
+
+
+def test_disruption_budgets_never_block_a_drain() -> None:
+    budgets = named(render(podDisruptionBudget={"enabled": True}), "PodDisruptionBudget")
+    assert len(budgets) == len(CONTROLLERS)
+    assert all(body["spec"]["maxUnavailable"] == 1 for body in budgets.values())
+    assert all(body["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow" for body in budgets.values())
+
+
+def test_prometheus_operator_objects_are_off_until_asked_for() -> None:
+    assert not {"ServiceMonitor", "PrometheusRule"} & {body["kind"] for body in render()}
+    objects = render(
+        monitoring={
+            "serviceMonitor": {"enabled": True, "labels": {"release": "x"}},
+            "prometheusRule": {"enabled": True},
+        }
+    )
+    (monitor,) = named(objects, "ServiceMonitor").values()
+    (service,) = named(objects, "Service", "iirp-metrics").values()
+    (rule,) = named(objects, "PrometheusRule").values()
+    assert monitor["metadata"]["labels"]["release"] == "x"
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    pods = [body["spec"]["template"]["metadata"]["labels"] for body in controllers(objects).values()]
+    assert all(service["spec"]["selector"].items() <= labels.items() for labels in pods)
+    alerts = yaml.safe_load((CHART.parents[1] / "integrations/prometheus/iirp.rules.yaml").read_text())
+    assert rule["spec"] == alerts
+
+
+def test_helm_test_runs_with_no_right_but_to_list_deployments() -> None:
+    objects = [body for body in render() if "helm.sh/hook" in body["metadata"].get("annotations", {})]
+    (role,) = (body for body in objects if body["kind"] == "Role")
+    (pod,) = (body for body in objects if body["kind"] == "Pod")
+    assert role["rules"] == [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["list"]}]
+    assert pod["spec"]["containers"][0]["args"] == ["selftest"]
+    assert pod["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
+    assert pod["spec"]["restartPolicy"] == "Never"
