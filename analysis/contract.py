@@ -116,6 +116,10 @@ class ChangeKind(StrEnum):
     ROLLOUT = "Rollout"
     SCALE = "Scale"
     CONFIG = "Config"
+    SERVICE = "Service"
+    NODE = "Node"
+    QUOTA = "Quota"
+    NETWORK_POLICY = "NetworkPolicy"
 
 
 class Change(Message):
@@ -157,8 +161,57 @@ class PodState(Message):
     started_at: datetime | None = None
     last_termination_reason: str = ""
     last_termination_at: datetime | None = None
+    exit_code: int | None = None
+    """Of the last termination."""
+    waiting_reason: str = ""
+    """Of the first container that cannot start: ImagePullBackOff, CrashLoopBackOff, CreateContainerConfigError…"""
+    waiting_message: Annotated[str, StringConstraints(max_length=512)] = ""
+    image: str = ""
+    """Of that container, else of the first one."""
+    unschedulable: Annotated[str, StringConstraints(max_length=512)] = ""
+    """Why no node fits, while none does."""
+    revision: str = ""
+    """Name of the ReplicaSet that it belongs to, if any."""
     memory_limit_bytes: int | None = None
     cpu_limit_cores: float | None = None
+
+
+class WorkloadState(Message):
+    """A workload of the incident's namespace at request time."""
+
+    target: TargetRef
+    replicas: int | None = None
+    """Wanted; None for a DaemonSet."""
+    ready: int = 0
+    paused: bool = False
+
+
+class ServiceState(Message):
+    """A Service of the incident's namespace at request time."""
+
+    name: str
+    selector: Annotated[str, StringConstraints(max_length=512)] = ""
+    """``app=payments,tier=api``; empty for a Service whose endpoints somebody else writes."""
+    ready: int = 0
+    """Ready endpoints."""
+    not_ready: int = 0
+    matches: tuple[TargetRef, ...] = ()
+    """Workloads whose pod template the selector matches."""
+    changed_at: datetime | None = None
+    """When the selector was last written, by managedFields."""
+    changed_by: str = ""
+    reference: str = ""
+
+
+class NodeState(Message):
+    """A node that pods of the incident run on."""
+
+    name: str
+    ready: bool
+    problems: tuple[str, ...] = ()
+    """``MemoryPressure since 14:02:11: …``, at most eight."""
+    since: datetime | None = None
+    """When the first of them began."""
 
 
 class IncidentFacts(Message):
@@ -174,6 +227,8 @@ class IncidentFacts(Message):
     started_at: datetime
     detected_at: datetime
     prediction: Prediction | None = None
+    signals: tuple[str, ...] = ()
+    """Types of all signals that were merged into it; ``type`` is the leading one."""
 
 
 class RcaRequest(Message):
@@ -183,8 +238,15 @@ class RcaRequest(Message):
     window: Window
     changes: tuple[Change, ...] = ()
     events: tuple[EventFact, ...] = ()
+    """Of the target, its pods and ReplicaSets."""
+    neighbour_events: tuple[EventFact, ...] = ()
+    """Warnings and scalings of the namespace's other objects."""
     pods: tuple[PodState, ...] = ()
     replicas: int | None = None
+    workloads: tuple[WorkloadState, ...] = ()
+    """All of the namespace, so that a cause can be named that lies in another one."""
+    services: tuple[ServiceState, ...] = ()
+    nodes: tuple[NodeState, ...] = ()
 
 
 class RcaResponse(Message):

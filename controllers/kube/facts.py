@@ -67,6 +67,10 @@ class PodRecord:
     states: tuple[ContainerState, ...]
     memory_limit_bytes: int | None
     cpu_limit_cores: float | None
+    images: tuple[str, ...] = ()
+    """Of ``containers``, in their order."""
+    unschedulable: str = ""
+    """Why no node fits, while none does."""
 
     @property
     def terminal(self) -> bool:
@@ -78,7 +82,8 @@ def pod_record(body: Body) -> PodRecord:
     """Parse one Pod; tolerates every absent field."""
     metadata, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
     containers = spec.get("containers") or []
-    conditions = {item.get("type"): item.get("status") for item in status.get("conditions") or ()}
+    conditions = {item.get("type"): item for item in status.get("conditions") or ()}
+    scheduled = conditions.get("PodScheduled") or {}
     return PodRecord(
         namespace=metadata.get("namespace", ""),
         name=metadata["name"],
@@ -91,12 +96,18 @@ def pod_record(body: Body) -> PodRecord:
         message=(status.get("message") or "")[:1024],
         started_at=parse_time(status.get("startTime")),
         created_at=parse_time(metadata.get("creationTimestamp")),
-        ready=conditions.get("Ready") == "True",
+        ready=(conditions.get("Ready") or {}).get("status") == "True",
         containers=tuple(item["name"] for item in containers),
         states=tuple(_container_state(item) for item in status.get("containerStatuses") or ()),
         memory_limit_bytes=_total_limit(containers, "memory"),
         cpu_limit_cores=_cpu(_total_limit_decimal(containers, "cpu")),
+        images=tuple(str(item.get("image") or "") for item in containers),
+        unschedulable=(scheduled.get("message") or "no node fits")[:512] if _unscheduled(scheduled) else "",
     )
+
+
+def _unscheduled(condition: Body) -> bool:
+    return condition.get("status") == "False" and condition.get("reason") == "Unschedulable"
 
 
 def controller_of(body: Body) -> TargetRef | None:
@@ -114,10 +125,19 @@ def controller_of(body: Body) -> TargetRef | None:
     return None
 
 
+_ORDINARY = frozenset({"", "ContainerCreating", "PodInitializing"})
+"""Reasons to wait that every pod has at its start."""
+
+
+def _ended_at(state: ContainerState) -> datetime:
+    return state.ended_at or datetime.min.replace(tzinfo=UTC)
+
+
 def pod_state(pod: PodRecord) -> PodState:
     """What rca tells the analysis server of a pod."""
-    moments = [(state.ended_at, state.ended_reason) for state in pod.states if state.ended_at is not None]
-    ended_at, ended_reason = max(moments, default=(None, ""))
+    ended = max((state for state in pod.states if state.ended_at), key=_ended_at, default=None)
+    waiting = next((state for state in pod.states if state.waiting_reason not in _ORDINARY), None)
+    images = dict(zip(pod.containers, pod.images, strict=False))
     return PodState(
         name=pod.name,
         uid=pod.uid,
@@ -126,8 +146,14 @@ def pod_state(pod: PodRecord) -> PodState:
         ready=pod.ready,
         restarts=sum(state.restarts for state in pod.states),
         started_at=pod.started_at,
-        last_termination_reason=ended_reason,
-        last_termination_at=ended_at,
+        last_termination_reason=ended.ended_reason if ended else "",
+        last_termination_at=ended.ended_at if ended else None,
+        exit_code=ended.exit_code if ended else None,
+        waiting_reason=waiting.waiting_reason if waiting else "",
+        waiting_message=waiting.waiting_message if waiting else "",
+        image=images.get(waiting.name, "") if waiting else next(iter(pod.images), ""),
+        unschedulable=pod.unschedulable,
+        revision=pod.owner.name if pod.owner is not None and pod.owner.kind == "ReplicaSet" else "",
         memory_limit_bytes=pod.memory_limit_bytes,
         cpu_limit_cores=pod.cpu_limit_cores,
     )

@@ -38,6 +38,9 @@ class ResourceType:
 
 PODS = ResourceType("", "v1", "Pod", "pods")
 NAMESPACES = ResourceType("", "v1", "Namespace", "namespaces", namespaced=False)
+NODES = ResourceType("", "v1", "Node", "nodes", namespaced=False)
+SERVICES = ResourceType("", "v1", "Service", "services")
+ENDPOINT_SLICES = ResourceType("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
 CORE_EVENTS = ResourceType("", "v1", "Event", "events")
 EVENTS = ResourceType("events.k8s.io", "v1", "Event", "events")
 DEPLOYMENTS = ResourceType("apps", "v1", "Deployment", "deployments")

@@ -16,6 +16,7 @@ Body = Mapping[str, Any]
 
 REVISION = "deployment.kubernetes.io/revision"
 MAX_CHANGES = 20
+MAX_CHANGES_OF_ALL = 60
 MAX_SUMMARY = 300
 REUSED = timedelta(seconds=30)
 """A ReplicaSet this much older than the rollout to it existed before: the rollout was a rollback."""
@@ -37,6 +38,37 @@ def changes_of(target: TargetRef, deployment: Body, replica_sets: Iterable[Body]
     found = [*_rollouts(target, deployment, revisions), *_scalings(target, deployment)]
     recent = sorted((item for item in found if window.start <= item.at <= window.end), key=lambda item: item.at)
     return tuple(recent[-MAX_CHANGES:])
+
+
+def all_changes(
+    target: TargetRef,
+    subjects: Sequence[TargetRef],
+    workloads: Iterable[tuple[TargetRef, Body]],
+    replica_sets: Mapping[str, Sequence[Body]],
+    window: Window,
+) -> tuple[Change, ...]:
+    """Changes of all workloads of a namespace, oldest first.
+
+    Those of the incident's own workloads are kept before the neighbours' when there are too many.
+
+    Args:
+        subjects: the workloads that the incident is about.
+        replica_sets: by the UID of their owner.
+    """
+    mine = {target.name, *(one.name for one in subjects)}
+    own: list[Change] = []
+    others: list[Change] = []
+    for one, body in workloads:
+        found = changes_of(one, body, replica_sets.get(one.uid, ()), window)
+        (own if one.name in mine else others).extend(found)
+    own.sort(key=_order)
+    others.sort(key=_order)
+    kept = own[-MAX_CHANGES:]
+    return tuple(sorted([*kept, *others[-(MAX_CHANGES_OF_ALL - len(kept)) :]], key=_order))
+
+
+def _order(change: Change) -> tuple[datetime, str, str]:
+    return change.at, change.target.name, change.revision
 
 
 def _revisions(replica_sets: Iterable[Body]) -> Iterator[Revision]:

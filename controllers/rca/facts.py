@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from analysis.contract import Change, EventFact, PodState
+from analysis.contract import Change, EventFact, NodeState, PodState, ServiceState, WorkloadState
 from controllers.kube.api import Kube, Raw
 from controllers.kube.errors import Forbidden, NotFound
 from controllers.kube.facts import controller_of, parse_time, pod_record, pod_state
@@ -15,16 +15,30 @@ from controllers.kube.resources import (
     CORE_EVENTS,
     DAEMONSETS,
     DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    NODES,
     PODS,
     REPLICASETS,
+    SERVICES,
     STATEFULSETS,
     ResourceType,
 )
-from controllers.rca.changes import changes_of
+from controllers.rca.changes import all_changes
+from controllers.rca.surroundings import (
+    MAX_WORKLOADS,
+    Workload,
+    node_state,
+    service_states,
+    subjects_of,
+    workload_ref,
+    workload_state,
+)
 from crds.v1alpha1.base import TargetRef, Window
 
 MAX_EVENTS = 50
 MAX_PODS = 100
+MAX_NODES = 8
+SCALED = "ScalingReplicaSet"
 WORKLOADS: dict[str, ResourceType] = {"Deployment": DEPLOYMENTS, "StatefulSet": STATEFULSETS, "DaemonSet": DAEMONSETS}
 
 
@@ -34,8 +48,12 @@ class Facts:
 
     changes: tuple[Change, ...] = ()
     events: tuple[EventFact, ...] = ()
+    neighbour_events: tuple[EventFact, ...] = ()
     pods: tuple[PodState, ...] = ()
     replicas: int | None = None
+    workloads: tuple[WorkloadState, ...] = ()
+    services: tuple[ServiceState, ...] = ()
+    nodes: tuple[NodeState, ...] = ()
     missing: list[str] = field(default_factory=list)
 
     def read(self, what: str, reader: Callable[[], Raw]) -> Raw:
@@ -52,33 +70,65 @@ class Facts:
 
 
 def gather(kube: Kube, target: TargetRef, window: Window) -> Facts:
-    """Changes, events and pods of ``target``. Raises Unavailable."""
+    """Changes, events and pods of ``target``, and what stands around it in its namespace. Raises Unavailable."""
     facts = Facts()
-    workload = _workload(kube, target, facts)
-    selector = _selector(workload)
-    bodies = _pods(kube, target, selector, facts)
-    sets = _replica_sets(kube, target, workload, selector, facts)
-    if sets:
-        own = {body["metadata"]["name"] for body in sets}
-        bodies = [body for body in bodies if (owner := controller_of(body)) is not None and owner.name in own]
-        facts.changes = changes_of(target, workload, sets, window)
-    names = {target.name, *(body["metadata"]["name"] for body in (*bodies, *sets))}
-    facts.replicas = (workload.get("spec") or {}).get("replicas")
+    bodies, own = _namespaced(kube, target, window, facts) if target.namespace else ([], set())
     facts.pods = tuple(pod_state(pod_record(body)) for body in bodies[:MAX_PODS])
+    facts.nodes = tuple(_nodes(kube, target, bodies, facts))
+    names = {target.name, *own, *(body["metadata"]["name"] for body in bodies)}
     listed = facts.read_list("events", lambda: kube.list_raw(CORE_EVENTS, target.namespace or "default"))
-    facts.events = event_facts(listed, names, window)
+    facts.events, facts.neighbour_events = event_facts(listed, names, window)
     return facts
 
 
-def event_facts(bodies: Iterable[Mapping[str, Any]], names: set[str], window: Window) -> tuple[EventFact, ...]:
-    """Events of these objects within the window (and after it: what followed matters too), newest kept."""
-    found = []
+def _namespaced(kube: Kube, target: TargetRef, window: Window, facts: Facts) -> tuple[list[Raw], set[str]]:
+    """The pods of the target, and the names of its other objects."""
+    space = target.namespace
+    workloads = [
+        (workload_ref(kind, body), body)
+        for kind, resource in WORKLOADS.items()
+        for body in facts.read_list(resource.plural, _lister(kube, resource, space))
+    ]
+    services = facts.read_list("services", _lister(kube, SERVICES, space))
+    slices = facts.read_list("endpointslices", _lister(kube, ENDPOINT_SLICES, space))
+    sets = _by_owner(facts.read_list("replicasets", _lister(kube, REPLICASETS, space)))
+    subjects = _subjects(target, workloads, services, facts)
+    facts.workloads = tuple(workload_state(one, body) for one, body in workloads[:MAX_WORKLOADS])
+    facts.services = service_states(services, slices, workloads)
+    facts.changes = all_changes(target, [one for one, _ in subjects], workloads, sets, window)
+    facts.replicas = (subjects[0][1].get("spec") or {}).get("replicas") if subjects else None
+    own = {one.name for one, _ in subjects}
+    own |= {body["metadata"]["name"] for one, _ in subjects for body in sets.get(one.uid, ())}
+    return _pods(kube, target, subjects, sets, facts), own
+
+
+def _lister(kube: Kube, resource: ResourceType, namespace: str, labels: str = "") -> Callable[[], list[Raw]]:
+    return lambda: kube.list_raw(resource, namespace, labels=labels)
+
+
+def _getter(kube: Kube, resource: ResourceType, namespace: str, name: str) -> Callable[[], Raw]:
+    return lambda: kube.get_raw(resource, namespace, name)
+
+
+def event_facts(
+    bodies: Iterable[Mapping[str, Any]], names: set[str], window: Window
+) -> tuple[tuple[EventFact, ...], tuple[EventFact, ...]]:
+    """Events within the window (and after it: what followed matters too), newest kept.
+
+    Returns:
+        those of the objects in ``names``, and of all others the warnings and scalings.
+    """
+    own: list[EventFact] = []
+    others: list[EventFact] = []
     for body in bodies:
         about, at = body.get("involvedObject") or {}, event_time(body)
         ours = (body.get("reportingComponent") or "").startswith("iirp.io/")  # our own story is no evidence
-        if at is None or at < window.start - timedelta(minutes=1) or about.get("name") not in names or ours:
+        if at is None or at < window.start - timedelta(minutes=1) or ours:
             continue
-        found.append(
+        mine = about.get("name") in names
+        if not mine and body.get("type") != "Warning" and body.get("reason") != SCALED:
+            continue
+        (own if mine else others).append(
             EventFact(
                 at=at,
                 type=body.get("type") or "Normal",
@@ -89,7 +139,11 @@ def event_facts(bodies: Iterable[Mapping[str, Any]], names: set[str], window: Wi
                 reference=CORE_EVENTS.path(body["metadata"].get("namespace", ""), body["metadata"]["name"]),
             )
         )
-    return tuple(sorted(found, key=lambda item: (item.at, item.reference))[-MAX_EVENTS:])
+    return _newest(own), _newest(others)
+
+
+def _newest(events: list[EventFact]) -> tuple[EventFact, ...]:
+    return tuple(sorted(events, key=lambda item: (item.at, item.reference))[-MAX_EVENTS:])
 
 
 def event_time(body: Mapping[str, Any]) -> datetime | None:
@@ -107,24 +161,42 @@ def event_time(body: Mapping[str, Any]) -> datetime | None:
     return parse_time(body["metadata"].get("creationTimestamp"))
 
 
-def _workload(kube: Kube, target: TargetRef, facts: Facts) -> dict[str, Any]:
-    resource = WORKLOADS.get(target.kind)
-    if resource is None:
-        return {}
-    body = facts.read(target.short(), lambda: kube.get_raw(resource, target.namespace, target.name))
-    if body and target.uid and body["metadata"].get("uid") != target.uid:
-        facts.missing.append(f"{target.short()}: it was deleted and created anew since")
-        return {}
-    return body
+def _by_owner(replica_sets: Iterable[Raw]) -> dict[str, list[Raw]]:
+    """ReplicaSets by the UID of the Deployment that they belong to: another one may have the same labels."""
+    found: dict[str, list[Raw]] = {}
+    for body in replica_sets:
+        owner = controller_of(body)
+        if owner is not None:
+            found.setdefault(owner.uid, []).append(body)
+    return found
 
 
-def _replica_sets(kube: Kube, target: TargetRef, workload: Raw, selector: str, facts: Facts) -> list[Raw]:
-    """Those of the Deployment itself: another one may have the same labels."""
-    if target.kind != "Deployment" or not workload:
-        return []
-    found = facts.read_list("replicasets", lambda: kube.list_raw(REPLICASETS, target.namespace, labels=selector))
-    uid = workload["metadata"]["uid"]
-    return [body for body in found if (owner := controller_of(body)) is not None and owner.uid == uid]
+def _subjects(
+    target: TargetRef, workloads: Sequence[Workload], services: Sequence[Raw], facts: Facts
+) -> list[Workload]:
+    """The workloads that the incident is about; the target itself if it is one."""
+    found = subjects_of(target, workloads, services)
+    if target.kind in WORKLOADS:
+        if not found and not any(text.startswith(WORKLOADS[target.kind].plural) for text in facts.missing):
+            facts.missing.append(f"{target.short()}: NotFound: it is not there any more")
+        if found and target.uid and found[0][0].uid != target.uid:
+            facts.missing.append(f"{target.short()}: it was deleted and created anew since")
+            return []
+    return found
+
+
+def _pods(
+    kube: Kube, target: TargetRef, subjects: Sequence[Workload], sets: Mapping[str, list[Raw]], facts: Facts
+) -> list[Raw]:
+    if target.kind == "Pod":
+        pod = facts.read(f"pod/{target.name}", _getter(kube, PODS, target.namespace, target.name))
+        return [pod] if pod else []
+    found: list[Raw] = []
+    for one, body in subjects:
+        owners = {item["metadata"]["uid"] for item in sets.get(one.uid, ())} | {one.uid}
+        listed = facts.read_list("pods", _lister(kube, PODS, one.namespace, _selector(body)))
+        found.extend(pod for pod in listed if (owner := controller_of(pod)) is not None and owner.uid in owners)
+    return found
 
 
 def _selector(workload: Mapping[str, Any]) -> str:
@@ -132,10 +204,12 @@ def _selector(workload: Mapping[str, Any]) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items()))
 
 
-def _pods(kube: Kube, target: TargetRef, selector: str, facts: Facts) -> list[dict[str, Any]]:
-    if target.kind == "Pod":
-        pod = facts.read(f"pod/{target.name}", lambda: kube.get_raw(PODS, target.namespace, target.name))
-        return [pod] if pod else []
-    if not selector:
-        return []
-    return facts.read_list("pods", lambda: kube.list_raw(PODS, target.namespace, labels=selector))
+def _nodes(kube: Kube, target: TargetRef, pods: Sequence[Raw], facts: Facts) -> Iterable[NodeState]:
+    """The nodes of the pods, or the target itself."""
+    names = {str((pod.get("spec") or {}).get("nodeName") or "") for pod in pods} - {""}
+    if target.kind == "Node":
+        names = {target.name}
+    for name in sorted(names)[:MAX_NODES]:
+        body = facts.read(f"node/{name}", _getter(kube, NODES, "", name))
+        if body:
+            yield node_state(body)

@@ -68,12 +68,17 @@ class RcaReconciler:
                 started_at=incident.spec.started_at,
                 detected_at=incident.spec.detected_at,
                 prediction=detection.prediction if detection is not None else None,
+                signals=tuple(sorted({one.type for one in detection.signals})) if detection is not None else (),
             ),
             window=report.spec.window,
             changes=facts.changes,
             events=facts.events,
+            neighbour_events=facts.neighbour_events,
             pods=facts.pods,
             replicas=facts.replicas,
+            workloads=facts.workloads,
+            services=facts.services,
+            nodes=facts.nodes,
         )
         response = self._analysis.rca(request)
         return answered(report, response, facts.missing, self._context.now())

@@ -5,13 +5,22 @@ from typing import Any
 import pytest
 
 from controllers.kube.errors import Forbidden, KubeError, Unavailable
-from controllers.kube.resources import CORE_EVENTS, DEPLOYMENTS, PODS, REPLICASETS
+from controllers.kube.resources import (
+    CORE_EVENTS,
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    NODES,
+    PODS,
+    REPLICASETS,
+    SERVICES,
+    STATEFULSETS,
+)
 from controllers.rca.facts import MAX_EVENTS, event_time, gather
 from crds.v1alpha1.base import TargetRef, Window
 from tests.fakes.kube import FakeKube
 from tests.unit.controllers.detection.pods import pod
 from tests.unit.controllers.incident.builders import TARGET, at
-from tests.unit.controllers.rca.workload import LABELS, deployment, replica_set
+from tests.unit.controllers.rca.workload import LABELS, deployment, managed, replica_set
 
 WINDOW = Window(start=at(-1800), end=at(0))
 
@@ -44,7 +53,28 @@ def kube() -> FakeKube:
     made.add_raw(REPLICASETS, replica_set(9, "else:v1", at(-100), owner="uid-other"))
     made.add_raw(PODS, own_pod("payments-7-a", "payments-7"))
     made.add_raw(PODS, own_pod("stranger", "payments-9"))
+    made.add_raw(NODES, node())
     return made
+
+
+def node(**conditions: str) -> dict[str, Any]:
+    listed = [{"type": kind, "status": status} for kind, status in {"Ready": "True", **conditions}.items()]
+    return {"metadata": {"name": "n1", "namespace": ""}, "status": {"conditions": listed}}
+
+
+def service(name: str, **selector: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "shop"}, "spec": {"selector": selector}}
+
+
+def endpoints(name: str, number: int = 0, **pods: bool) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": f"{name}-{number}",
+            "namespace": "shop",
+            "labels": {"kubernetes.io/service-name": name},
+        },
+        "endpoints": [{"targetRef": {"name": pod}, "conditions": {"ready": ready}} for pod, ready in pods.items()],
+    }
 
 
 def test_only_what_belongs_to_the_workload_is_gathered(kube: FakeKube) -> None:
@@ -75,7 +105,7 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_still_gathered(kube: Fake
 
     kube.fail = refuse
     (missing,) = gather(kube, TARGET, WINDOW).missing
-    assert f"cannot {'get' if denied == 'deployments' else 'list'} {denied}" in missing
+    assert f"cannot list {denied}" in missing
 
 
 def test_an_outage_is_not_taken_for_absence(kube: FakeKube) -> None:
@@ -88,6 +118,70 @@ def test_a_namesake_created_since_is_not_taken_for_the_target(kube: FakeKube) ->
     facts = gather(kube, TARGET.model_copy(update={"uid": "uid-before"}), WINDOW)
     assert facts.pods == ()
     assert "created anew" in facts.missing[0]
+
+
+def test_the_services_that_select_the_workload_come_with_their_endpoints(kube: FakeKube) -> None:
+    with_template = deployment()
+    with_template["spec"]["template"] = {"metadata": {"labels": LABELS}}
+    kube.add_raw(DEPLOYMENTS, with_template)
+    kube.add_raw(SERVICES, service("payments", **LABELS))
+    kube.add_raw(SERVICES, service("typo", app="paymnets"))
+    kube.add_raw(SERVICES, service("by-hand"))
+    kube.add_raw(ENDPOINT_SLICES, endpoints("payments", 0, a=True, b=False))
+    kube.add_raw(ENDPOINT_SLICES, endpoints("payments", 1, a=True))
+    found = {item.name: item for item in gather(kube, TARGET, WINDOW).services}
+    assert set(found) == {"payments", "typo"}
+    assert (found["payments"].ready, found["payments"].not_ready) == (1, 1)
+    assert [one.name for one in found["payments"].matches] == ["payments"]
+    assert found["typo"].matches == ()
+
+
+def test_an_incident_of_a_service_is_about_the_workloads_behind_it(kube: FakeKube) -> None:
+    with_template = deployment()
+    with_template["spec"]["template"] = {"metadata": {"labels": LABELS}}
+    kube.add_raw(DEPLOYMENTS, with_template)
+    kube.add_raw(SERVICES, service("pay", **LABELS))
+    target = TargetRef(api_version="v1", kind="Service", namespace="shop", name="pay")
+    facts = gather(kube, target, WINDOW)
+    assert [item.name for item in facts.pods] == ["payments-7-a"]
+    assert [item.target.name for item in facts.changes] == ["payments"]
+
+
+def test_an_incident_of_a_claim_is_about_who_mounts_it(kube: FakeKube) -> None:
+    stateful = deployment()
+    stateful["metadata"]["name"] = "db"
+    stateful["spec"]["volumeClaimTemplates"] = [{"metadata": {"name": "data"}}]
+    kube.add_raw(STATEFULSETS, stateful)
+    target = TargetRef(api_version="v1", kind="PersistentVolumeClaim", namespace="shop", name="data-db-0")
+    assert gather(kube, target, WINDOW).replicas == 2
+
+
+def test_changes_of_neighbours_and_their_warnings_come_along(kube: FakeKube) -> None:
+    other = deployment()
+    other["metadata"] |= {
+        "name": "bank",
+        "uid": "uid-bank",
+        "managedFields": [managed("kubectl", -60, {"f:replicas": {}})],
+    }
+    kube.add_raw(DEPLOYMENTS, other)
+    kube.add_raw(CORE_EVENTS, event("bank-1"))
+    kube.add_raw(CORE_EVENTS, event("bank", number=1, type="Normal", reason="ScalingReplicaSet"))
+    kube.add_raw(CORE_EVENTS, event("bank", number=2, type="Normal", reason="Pulled"))
+    facts = gather(kube, TARGET, WINDOW)
+    assert [(item.target.name, item.summary) for item in facts.changes] == [
+        ("payments", "image v1.8 -> v1.9"),
+        ("bank", "replicas set to 2"),
+    ]
+    assert [item.reason for item in facts.neighbour_events] == ["ScalingReplicaSet", "OOMKilling"]
+    assert facts.events == ()
+
+
+def test_a_node_says_what_is_wrong_with_it(kube: FakeKube) -> None:
+    kube.add_raw(NODES, node(MemoryPressure="True", DiskPressure="False"))
+    (found,) = gather(kube, TARGET, WINDOW).nodes
+    assert found.ready
+    assert found.problems[0].startswith("MemoryPressure since")
+    assert len(found.problems) == 1
 
 
 def test_a_single_pod_is_gathered_by_name(kube: FakeKube) -> None:
