@@ -50,6 +50,13 @@ REPLICASETS = ResourceType("apps", "v1", "ReplicaSet", "replicasets")
 ROLES = ResourceType("rbac.authorization.k8s.io", "v1", "Role", "roles")
 ROLEBINDINGS = ResourceType("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
 HPAS = ResourceType("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+QUOTAS = ResourceType("", "v1", "ResourceQuota", "resourcequotas")
+# Other writers of workloads, read for arbitration; all of them may be missing from a cluster.
+SCALED_OBJECTS = ResourceType("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects")
+VERTICAL_AUTOSCALERS = ResourceType("autoscaling.k8s.io", "v1", "VerticalPodAutoscaler", "verticalpodautoscalers")
+APPLICATIONS = ResourceType("argoproj.io", "v1alpha1", "Application", "applications")
+KUSTOMIZATIONS = ResourceType("kustomize.toolkit.fluxcd.io", "v1", "Kustomization", "kustomizations")
+HELM_RELEASES = ResourceType("helm.toolkit.fluxcd.io", "v2", "HelmRelease", "helmreleases")
 BUDGETS = ResourceType("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 VALIDATING_POLICIES = ResourceType(
     "admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", namespaced=False

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from controllers.arbitration.decide import blocking
 from controllers.policy.blast import blast_refusal
 from controllers.policy.guards import guard_refusal
 from controllers.policy.history import Outcome
 from controllers.policy.target import Target
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, PlanState
+from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, FieldWriter, PlanState
 from crds.v1alpha1.actionpolicy import PolicyLimits, Tier
 from crds.v1alpha1.actions import Action
 
@@ -38,6 +39,10 @@ class World:
     past: tuple[Outcome, ...] = ()
     """What became of all of them, oldest first."""
     incident_ended: bool = False
+    writers: Mapping[str, tuple[FieldWriter, ...]] = field(default_factory=dict)
+    """Who else writes what each action changes, by the plan's action id."""
+    shortages: Mapping[str, str] = field(default_factory=dict)
+    """Which quota has no room for the pods that an action adds, by the plan's action id."""
 
 
 def first_refusal(
@@ -50,7 +55,7 @@ def first_refusal(
         refusal = _target_refusal(plan, action, targets.get(action.id))
         if refusal:
             return refusal
-    if refusal := _contradiction(plan):
+    if refusal := _contradiction(plan) or undone(plan, world.writers):
         return refusal
     if limits is None:
         return None
@@ -59,12 +64,22 @@ def first_refusal(
         if target is None:
             continue  # _target_refusal has refused this
         refusal = _bounds_refusal(action, target, limits) or _rate_refusal(plan, action, world, limits, now)
-        if refusal:
+        if refusal := refusal or _quota_refusal(action, world):
             return refusal
         if found := blast_refusal(action, target, limits) or guard_refusal(
             plan, action, target, world.past, limits, now
         ):
             return Refusal(*found)
+    return None
+
+
+def undone(plan: ActionPlan, writers: Mapping[str, tuple[FieldWriter, ...]]) -> Refusal | None:
+    """The first action that somebody else would undo at once."""
+    for action in plan.spec.actions:
+        if (found := blocking(writers.get(action.id, ()))) is not None:
+            where = f"-n {plan.metadata.namespace}"
+            hint = f"`iirp plan patch {plan.metadata.name} {where}` prints what to commit"
+            return Refusal(found.reason, f"{action.describe()} would not last: {found.message}; {hint}")
     return None
 
 
@@ -122,6 +137,11 @@ def _bounds_refusal(action: Action, target: Target, limits: PolicyLimits) -> Ref
             f"{current} to {wanted} replicas is more than the step of {limits.max_replica_change} that policy allows",
         )
     return None
+
+
+def _quota_refusal(action: Action, world: World) -> Refusal | None:
+    short = world.shortages.get(action.id)
+    return Refusal("QuotaExceeded", f"{action.describe()}: {short}; the pods would never start") if short else None
 
 
 def _rate_refusal(

@@ -21,14 +21,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from controllers.policy.checks import Refusal, World, first_refusal
+from controllers.policy.checks import Refusal, World, first_refusal, undone
 from controllers.policy.history import outcomes
 from controllers.policy.learning import learn
 from controllers.policy.match import Documents
 from controllers.policy.target import CLASS_LABEL, Target
 from controllers.policy.validity import PolicyEntry, parse_duration
 from controllers.policy.words import STRICTNESS, Known, Words, collect, strictest_limits
-from crds.v1alpha1.actionplan import ActionPlan, RuleResult
+from crds.v1alpha1.actionplan import ActionPlan, FieldWriter, RuleResult
 from crds.v1alpha1.actionpolicy import PolicyRule, Tier
 from crds.v1alpha1.base import Severity
 
@@ -52,6 +52,10 @@ class Observed:
     elsewhere: tuple[ActionPlan, ...] = ()
     """All plans of the other watched namespaces, for the limits and guards of the cluster."""
     documents: Documents = field(default_factory=Documents)
+    writers: Mapping[str, tuple[FieldWriter, ...]] = field(default_factory=dict)
+    """Who else writes what each action changes, by the plan's action id."""
+    shortages: Mapping[str, str] = field(default_factory=dict)
+    """Which quota has no room for the pods that an action adds, by the plan's action id."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,14 @@ def decide(observed: Observed, now: datetime) -> Ruling:
     """The ruling on a plan that has none yet."""
     known = _known(observed, now)
     words = collect(observed.plan, observed.policies, known)
-    world = World(observed.others, observed.elsewhere, tuple(known.past), observed.incident_ended)
+    world = World(
+        observed.others,
+        observed.elsewhere,
+        tuple(known.past),
+        observed.incident_ended,
+        observed.writers,
+        observed.shortages,
+    )
     refusal = first_refusal(observed.plan, observed.targets, world, strictest_limits(words), now)
     ruling = _tier(words, observed)
     if refusal is None or ruling.tier is Tier.FORBIDDEN:
@@ -86,15 +97,18 @@ def tier_now(observed: Observed, now: datetime) -> Ruling:
     """The policies' word alone, as of now: a decided plan may become stricter before it runs, never looser (S10).
 
     Checks and limits are left out: they were held once, and what the plan's own approval changed must not void it.
+    Except for writers: an autoscaler or a GitOps tool that came since would undo what was approved.
     """
-    return _tier(collect(observed.plan, observed.policies, _known(observed, now)), observed)
+    ruling = _tier(collect(observed.plan, observed.policies, _known(observed, now)), observed)
+    refusal = undone(observed.plan, observed.writers)
+    return ruling if refusal is None or ruling.tier is Tier.FORBIDDEN else _refused(refusal, ruling)
 
 
 def _known(observed: Observed, now: datetime) -> Known:
     everything = outcomes((*observed.others, *observed.elsewhere))
     # What came later does not count: a replay or a backtest decides as of then.
     past = [outcome for outcome in everything if outcome.at <= now]
-    return Known(observed.severity, observed.targets, observed.documents, past, learn(past, now), now)
+    return Known(observed.severity, observed.targets, observed.documents, past, learn(past, now), now, observed.writers)
 
 
 def _tier(words: Words, observed: Observed) -> Ruling:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from controllers.arbitration.autoscalers import horizontal
+from controllers.arbitration.decide import arbitrate
+from controllers.arbitration.gather import look
+from controllers.arbitration.model import Subject
+from controllers.arbitration.quota import shortage
 from controllers.kube.api import Kube
 from controllers.kube.errors import NotFound
-from controllers.kube.resources import BUDGETS, DEPLOYMENTS, HPAS, NAMESPACES, resource_type
+from controllers.kube.resources import BUDGETS, DEPLOYMENTS, NAMESPACES, resource_type
 from controllers.policy.decide import Observed
 from controllers.policy.match import Documents
 from controllers.policy.target import read_target
@@ -14,7 +19,6 @@ from controllers.policy.validity import PolicyEntry, read_policy
 from controllers.runtime.controller import Context
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actionpolicy import ActionPolicy
-from crds.v1alpha1.actions import ActionType
 from crds.v1alpha1.base import Severity
 from crds.v1alpha1.digest import JsonObject
 from crds.v1alpha1.incident import Incident, IncidentState
@@ -30,10 +34,14 @@ def observe(
     """What policies are held against, and the live targets by action id for the digest."""
     kube, namespace = context.kube, plan.metadata.namespace
     live: Live = {action.id: _live(kube, namespace, action.target.name) for action in plan.spec.actions}
-    autoscalers = _autoscalers(kube, plan)
+    subjects = {
+        action.id: look(kube, action, body, context.settings.argocd_namespace)
+        for action in plan.spec.actions
+        if (body := live[action.id]) is not None
+    }
     budgets = kube.list_raw(BUDGETS, namespace)
     targets = {
-        key: read_target(body, autoscalers.get(body["metadata"]["name"], ""), budgets) if body is not None else None
+        key: read_target(body, _autoscaler(subjects.get(key)), budgets) if body is not None else None
         for key, body in live.items()
     }
     observed = Observed(
@@ -45,6 +53,8 @@ def observe(
         incident_ended=incident is None or incident.status.state in ENDED,
         elsewhere=_elsewhere(context, namespace),
         documents=_documents(kube, plan, incident),
+        writers={key: arbitrate(subject) for key, subject in subjects.items()},
+        shortages={key: text for key, subject in subjects.items() if (text := shortage(subject))},
     )
     return observed, live
 
@@ -68,16 +78,11 @@ def _live(kube: Kube, namespace: str, name: str) -> JsonObject | None:
         return None
 
 
-def _autoscalers(kube: Kube, plan: ActionPlan) -> dict[str, str]:
-    """Deployment name -> HorizontalPodAutoscaler that scales it; read only when the plan scales something."""
-    if not any(action.type is ActionType.SCALE_DEPLOYMENT for action in plan.spec.actions):
-        return {}
-    found = {}
-    for body in kube.list_raw(HPAS, plan.metadata.namespace):
-        target = body.get("spec", {}).get("scaleTargetRef", {})
-        if target.get("kind") == "Deployment":
-            found[target.get("name", "")] = body["metadata"]["name"]
-    return found
+def _autoscaler(subject: Subject | None) -> str:
+    """Name of the HorizontalPodAutoscaler that sets the target's replicas; it leaves a target at 0 alone."""
+    found = horizontal(subject) if subject is not None else None
+    idle = subject is not None and int(subject.live["spec"].get("replicas", 1)) == 0
+    return str(found["metadata"]["name"]) if found is not None and not idle else ""
 
 
 def _elsewhere(context: Context, namespace: str) -> tuple[ActionPlan, ...]:

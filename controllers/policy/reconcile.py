@@ -6,16 +6,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from controllers.arbitration.decide import MAX_WRITERS
 from controllers.kube.errors import AlreadyExists
 from controllers.policy.checks import supersedes
-from controllers.policy.decide import STRICTNESS, Ruling, decide, tier_now
+from controllers.policy.decide import STRICTNESS, Observed, Ruling, decide, tier_now
 from controllers.policy.gather import observe
 from controllers.policy.state import PlanView, plan_view
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import Waiting
 from controllers.runtime.names import INCIDENT_LABEL, field_manager
 from controllers.runtime.outcome import Done, Key, Outcome, Requeue
-from crds.v1alpha1.actionplan import ActionPlan, ActionPlanStatus, PlanState, PolicyDecision
+from crds.v1alpha1.actionplan import ActionPlan, ActionPlanStatus, FieldWriter, PlanState, PolicyDecision
 from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.approval import Approval, ApprovalSpec, ApprovalState
 from crds.v1alpha1.clip import clip
@@ -86,6 +87,7 @@ class PlanReconciler:
             approvers=list(ruling.approvers),
             workload_class=ruling.workload_class,
             one_at_a_time=ruling.one_at_a_time,
+            writers=_writers(observed),
             decided_at=now,
             expires_at=now + ruling.expires_after,
         )
@@ -102,6 +104,7 @@ class PlanReconciler:
         started (S10)."""
         observed, _ = observe(self._context, plan, others, incident)
         ruling: Ruling = tier_now(observed, now)
+        decision = decision.model_copy(update={"writers": _writers(observed)})
         if STRICTNESS[ruling.tier] <= STRICTNESS[decision.tier]:
             return decision
         self._context.audit.record("policy.tier_now", plan, {"observed": observed}, ruling, now)
@@ -172,6 +175,12 @@ def _may_still_run(plan: ActionPlan, approval: Approval | None) -> bool:
     open_approval = approval is None or approval.status.state in OPEN
     undenied = decision is not None and decision.tier is not Tier.FORBIDDEN
     return undenied and open_approval and plan.status.execution is None
+
+
+def _writers(observed: Observed) -> list[FieldWriter]:
+    """Of all actions in the plan's order, as many as the status holds."""
+    found = [writer for action in observed.plan.spec.actions for writer in observed.writers.get(action.id, ())]
+    return found[:MAX_WRITERS]
 
 
 def _status(plan: ActionPlan, decision: PolicyDecision | None, view: PlanView, now: datetime) -> dict[str, Any]:

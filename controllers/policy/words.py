@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from controllers.arbitration.decide import doubtful
 from controllers.policy.guards import breaker_open
 from controllers.policy.history import Outcome, Pair
 from controllers.policy.learning import Posterior, shortfall, unknown
 from controllers.policy.match import Documents, Scene, match, matches_namespace
 from controllers.policy.target import CLASS_LABEL, Target
 from controllers.policy.validity import PolicyEntry, parse_duration
-from crds.v1alpha1.actionplan import ActionPlan, RuleResult
+from crds.v1alpha1.actionplan import ActionPlan, FieldWriter, RuleResult
 from crds.v1alpha1.actionpolicy import PolicyLimits, PolicyRule, Tier
 from crds.v1alpha1.actions import Action
 from crds.v1alpha1.base import Severity
@@ -35,6 +36,7 @@ class Known:
     past: Sequence[Outcome]
     posteriors: Mapping[Pair, Posterior]
     now: datetime
+    writers: Mapping[str, tuple[FieldWriter, ...]] = field(default_factory=dict)
 
 
 @dataclass
@@ -82,6 +84,7 @@ def collect(plan: ActionPlan, policies: Iterable[PolicyEntry], known: Known) -> 
             words.invalid = True
             words.add(policy.name, "(invalid)", Tier.HUMAN_APPROVAL, f"invalid, so a person decides: {problem}")
     _hear_breaker(words, plan, known)
+    _hear_writers(words, plan, known)
     return words
 
 
@@ -162,6 +165,15 @@ def _hear_breaker(words: Words, plan: ActionPlan, known: Known) -> None:
     for kind in sorted({action.type for action in plan.spec.actions}):
         if message := breaker_open(kind, known.past, limits, known.now):
             words.add(PLATFORM, "circuit-breaker", Tier.HUMAN_APPROVAL, message)
+
+
+def _hear_writers(words: Words, plan: ActionPlan, known: Known) -> None:
+    """Whether the change lasts is not known: a person decides, who sees why in the plan."""
+    if not words.results:
+        return
+    for action in plan.spec.actions:
+        if (found := doubtful(known.writers.get(action.id, ()))) is not None:
+            words.add(PLATFORM, "writer-arbitration", Tier.HUMAN_APPROVAL, f"{found.message}, so a person decides")
 
 
 def _result(policy: str, rule: str, tier: Tier, message: str, *, matched: bool = True) -> RuleResult:

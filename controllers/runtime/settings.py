@@ -45,6 +45,8 @@ class Settings(BaseModel):
     """After the window: how long an unreachable analysis server is asked again before ``Inconclusive``."""
     audit_dir: Path | None = None
     """Where decisions are recorded, one file per controller; unset: nowhere, and the start says so."""
+    argocd_namespace: Annotated[str, StringConstraints(min_length=1)] = "argocd"
+    """Where Argo CD keeps its Applications, for those whose tracking-id names no namespace."""
     rollout_timeout: float = Field(default=600.0, gt=0, le=3600)
     resync_interval: float = Field(default=30.0, gt=0, le=3600)
     workers: int = Field(default=4, ge=1, le=64)

@@ -100,6 +100,41 @@ class RuleResult(ApiModel):
     """False: the rule names the namespace, and ``message`` says what else kept it from having a say."""
 
 
+class WriteMode(StrEnum):
+    """What it takes for a change of a field to last."""
+
+    IMPERATIVE = "imperative"
+    """Just write it."""
+    NEEDS_PAUSE = "needs-pause"
+    """A controller keeps setting the field; it has to be paused, or its own bounds changed."""
+    NEEDS_PULL_REQUEST = "needs-pull-request"
+    """Git says what the field is; the change has to be committed there."""
+
+
+class FieldWriter(ApiModel):
+    """Who else writes a field that an action changes, and what that means for the change."""
+
+    action: Annotated[str, StringConstraints(max_length=20)]
+    """The action's id in ``spec.actions``."""
+    field: Annotated[str, StringConstraints(max_length=128)]
+    """Path of the field, for example spec.replicas."""
+    mode: WriteMode
+    """What it takes for the change to last."""
+    writer: Annotated[str, StringConstraints(max_length=253)] = ""
+    """Who writes it, for example HorizontalPodAutoscaler payments; empty: nobody else."""
+    reason: Word
+    """CamelCase word for programs."""
+    message: Line = ""
+    """The same for people, with what to do instead where the change would not last."""
+    certain: bool = True
+    """False: something could not be read, ``message`` says what; a person decides then, nothing is guessed."""
+
+    @property
+    def blocks(self) -> bool:
+        """The change would be undone, and that is known."""
+        return self.certain and self.mode is not WriteMode.IMPERATIVE
+
+
 class PolicyDecision(ApiModel):
     """Written by the policy controller, once per plan."""
 
@@ -121,6 +156,8 @@ class PolicyDecision(ApiModel):
     """The target's label iirp.io/workload-class when policy decided; outcomes are learned per class."""
     one_at_a_time: bool = False
     """Carried out only while no other plan of the namespace is."""
+    writers: Annotated[list[FieldWriter], Field(max_length=16)] = []
+    """Who else writes the fields that would change, as of the decision, and again while the plan waits."""
     approval_ref: LocalRef | None = None
     """The Approval that asks them."""
     decided_at: Time
