@@ -58,6 +58,25 @@ class ApiSignal(Message):
     message: Annotated[str, StringConstraints(max_length=1024)] = ""
 
 
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+
+
+class OpenIncident(Message):
+    """An Incident that is on, or ended so recently that it may reopen: what grouping must not tear apart."""
+
+    uid: str
+    fingerprint: Fingerprint
+    type: str
+    scope: Scope
+    target: TargetRef
+    severity: Severity
+    started_at: datetime
+    active: bool
+    """False once detection has seen it end."""
+    members: tuple[Fingerprint, ...] = ()
+    """Signals that it holds already."""
+
+
 class DetectRequest(Message):
     """Asked every few seconds by the detection controller."""
 
@@ -67,15 +86,17 @@ class DetectRequest(Message):
     """Absent when unchanged. A server that does not know the digest answers 409 and is sent the whole."""
     signals: tuple[ApiSignal, ...] = ()
     """API-side observations of the last 15 minutes."""
+    incidents: tuple[OpenIncident, ...] = ()
+    """The objects are the truth: a restarted server groups as the one before it did."""
 
 
 class Candidate(Message):
-    """A fault that is on now."""
+    """A fault that is on now, with everything that follows from it."""
 
     type: str
     scope: Scope
     target: TargetRef
-    fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+    fingerprint: Fingerprint
     severity: Severity
     confidence_percent: int = Field(ge=0, le=100)
     rule: str
@@ -90,6 +111,14 @@ class Candidate(Message):
     events: tuple[str, ...] = ()
     pods: tuple[str, ...] = ()
     count: int = Field(default=1, ge=1)
+    observed: bool = True
+    """False when it shows nothing itself (now): it is blamed for its ``signals``, or its Incident goes on with them."""
+    provisional: bool = False
+    """All that is seen is what callers show for somebody else's fault, so who is at fault may change in a moment."""
+    origin: TargetRef | None = None
+    """What the signals together point at, where that is not ``target``."""
+    signals: tuple[Candidate, ...] = ()
+    """What else belongs to the fault, the most telling first. They have no signals of their own."""
 
 
 class SourceHealth(Message):

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from analysis.correlate.signals import SYMPTOMS, Dependencies, Entity, Merged, Signal, collapse
+from analysis.correlate.kinds import SYMPTOMS
+from analysis.correlate.signals import Dependencies, Entity, Merged, Signal, collapse
 
 SLACK = 60.0
 """Seconds by which a consequence may be noticed before its cause: detectors differ in how long they look."""
@@ -50,14 +51,17 @@ def correlate(signals: Iterable[Signal], dependencies: Dependencies) -> tuple[Gr
     """Few groups of many signals, in order of onset; every signal is in exactly one."""
     merged = collapse(signals)
     onset: dict[Entity, float] = {}
+    moments: dict[Entity, tuple[float, ...]] = {}
     for one in merged:
         onset[one.entity] = min(one.onset, onset.get(one.entity, one.onset))
+        moments[one.entity] = (*moments.get(one.entity, ()), one.onset, one.latest)
     own = {one.entity for one in merged if one.type not in SYMPTOMS}
-    parents = {one: None if one in own else _parent(one, onset, dependencies.needs) for one in onset}
+    parents = {one: None if one in own else _parent(one, onset, moments, dependencies.needs) for one in onset}
     unexplained = {one: at for one, at in onset.items() if one not in own and parents[one] is None}
     silent = _silent_roots(unexplained, onset, dependencies)
     with_silent = onset | silent
-    parents |= {one: _parent(one, with_silent, dependencies.needs) for one in unexplained}
+    moments |= {one: (at,) for one, at in silent.items()}
+    parents |= {one: _parent(one, with_silent, moments, dependencies.needs) for one in unexplained}
     onset = with_silent
     parents |= _shared_changes(merged, parents, onset)
     roots = {one: _root(one, parents) for one in onset}
@@ -96,21 +100,32 @@ def _together(at: list[float]) -> tuple[int, float]:
     return best, first
 
 
-def _parent(one: Entity, onset: Mapping[Entity, float], needs: Mapping[Entity, frozenset[Entity]]) -> Entity | None:
-    """The nearest faulty dependency that was first, and of those as near the one that began closest before."""
+def _parent(
+    one: Entity,
+    onset: Mapping[Entity, float],
+    moments: Mapping[Entity, tuple[float, ...]],
+    needs: Mapping[Entity, frozenset[Entity]],
+) -> Entity | None:
+    """The nearest faulty dependency that was first, and of those as near the one that struck closest before."""
     level, seen = {one}, {one}
     for _ in range(MAX_HOPS):
         level = {needed for entity in level for needed in needs.get(entity, frozenset())} - seen
         seen |= level
-        able = [other for other in level if other in onset and _may_cause(other, one, onset)]
+        delays = {other: _delay(moments[other], onset[one]) for other in level if other in onset}
+        able = [(delay, other) for other, delay in delays.items() if delay is not None]
         if able:
-            return min(able, key=lambda other: (abs(onset[one] - onset[other]), other))
+            return min(able)[1]
         level -= onset.keys()
     return None
 
 
-def _may_cause(cause: Entity, consequence: Entity, onset: Mapping[Entity, float]) -> bool:
-    return -SLACK <= onset[consequence] - onset[cause] <= REACH
+def _delay(cause: Iterable[float], consequence: float) -> float | None:
+    """Seconds between the nearest moment of the cause and the consequence; None when none of them can have led to it.
+
+    An entity's first signal may be old (a leak) when the one that hurts others (the kill) has just come.
+    """
+    fitting = [abs(consequence - at) for at in cause if -SLACK <= consequence - at <= REACH]
+    return min(fitting, default=None)
 
 
 def _shared_changes(

@@ -5,12 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-SYMPTOMS = frozenset(
-    {"HighLatency", "HighErrorRate", "Timeouts", "LogBurst", "CrashLoop", "Restarted", "ZeroEndpoints"}
-)
-"""Types that follow from somebody else's fault as often as not. Others (a leak, a full disk, a bad image) are a fault
-of the entity itself, however much fails around it."""
-
 Entity = str
 """A thing that can be faulty: ``Deployment/shop/payments``, ``Node//node-3``, ``PersistentVolumeClaim/shop/data``."""
 
@@ -28,11 +22,16 @@ class Signal:
     """Severity, 1 (low) to 4 (critical)."""
     change: str = ""
     """The change (rollout, configuration) that it is known to follow, if any."""
+    again: float | None = None
+    """When it last struck anew (the newest kill of a row), for what happens at moments rather than over a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """All signals of one type about one entity: the earliest onset, the latest sight, how many."""
+    """All signals of one type about one entity: the earliest onset, the latest sight, how many.
+
+    ``latest``: the last moment at which it began or struck anew; what happens after that may follow from it.
+    """
 
     entity: Entity
     type: str
@@ -41,6 +40,7 @@ class Merged:
     weight: int
     count: int
     change: str = ""
+    latest: float = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,9 @@ def collapse(signals: Iterable[Signal]) -> tuple[Merged, ...]:
     for one in signals:
         key = (one.entity, one.type)
         known = found.get(key)
+        latest = one.onset if one.again is None else max(one.onset, one.again)
         if known is None:
-            found[key] = Merged(one.entity, one.type, one.onset, one.seen_at, one.weight, 1, one.change)
+            found[key] = Merged(one.entity, one.type, one.onset, one.seen_at, one.weight, 1, one.change, latest)
         else:
             found[key] = Merged(
                 one.entity,
@@ -75,5 +76,6 @@ def collapse(signals: Iterable[Signal]) -> tuple[Merged, ...]:
                 max(known.weight, one.weight),
                 known.count + 1,
                 known.change or one.change,
+                max(known.latest, latest),
             )
     return tuple(sorted(found.values(), key=lambda merged: (merged.onset, merged.entity, merged.type)))

@@ -41,9 +41,14 @@ class Finding:
 
     @property
     def fingerprint(self) -> str:
-        """Identity of the fault: first 16 hex of SHA-256 over type, scope, kind, namespace and name."""
-        parts = (self.type, self.scope.value, self.target.kind, self.target.namespace, self.target.name)
-        return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+        """Identity of the fault, see :func:`fingerprint`."""
+        return fingerprint(self.type, self.scope, self.target)
+
+
+def fingerprint(kind: str, scope: Scope, target: TargetRef) -> str:
+    """Identity of a fault: first 16 hex of SHA-256 over type, scope, kind, namespace and name."""
+    parts = (kind, scope.value, target.kind, target.namespace, target.name)
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

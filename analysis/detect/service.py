@@ -10,7 +10,8 @@ from datetime import datetime
 
 import numpy as np
 
-from analysis.contract import Candidate, DetectRequest, DetectResponse, SourceHealth, Topology
+from analysis.contract import DetectRequest, DetectResponse, SourceHealth, Topology
+from analysis.correlate.service import Correlator
 from analysis.detect.containers import container_key
 from analysis.detect.evaluate import evaluate_all
 from analysis.detect.finding import ContainerKey, Observed, Rates
@@ -44,6 +45,7 @@ class Detector:
         self._prometheus = prometheus
         self._probe = probe
         self._now = now
+        self._correlator = Correlator(prometheus)
         self._topologies: OrderedDict[tuple[str, str], Topology] = OrderedDict()
         self._tracks: dict[str, Tracks] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -65,11 +67,10 @@ class Detector:
             evaluations = await asyncio.to_thread(evaluate_all, self.rules, observed)
             tracks = advance(self._tracks.get(request.cluster, {}), self.rules, evaluations, observed)
             self._tracks[request.cluster] = tracks
+        alarms = candidates(tracks, self.rules)
+        found = await self._correlator.group(alarms, pods, request.incidents, now)
         sources = (metrics, await self._probe.loki())
-        return DetectResponse(evaluated_at=now, candidates=self._report(tracks), sources=sources)
-
-    def _report(self, tracks: Tracks) -> tuple[Candidate, ...]:
-        return candidates(tracks, self.rules)
+        return DetectResponse(evaluated_at=now, candidates=found, sources=sources)
 
     def _topology(self, request: DetectRequest) -> Topology:
         key = (request.cluster, request.topology_digest)

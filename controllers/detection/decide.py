@@ -1,12 +1,13 @@
 """From what is wrong now and the Incidents that exist to the writes that are missing. Pure.
 
-Rules, in order, per candidate:
+Rules, in order, per candidate (the analysis server has put together what belongs to one fault, the Incidents in hand):
 
 1. An unfinished Incident with its fingerprint: refresh it.
 2. A symptom (an OOM kill, a crash loop, a restart) of a target that has an unfinished Incident: one more signal of it.
 3. An Incident with its fingerprint that ended within the reopen window: refresh it, which reopens it (the incident
    controller sees ``detection.active``). One that a person closed stays closed, however long the fault goes on.
-4. Otherwise a new Incident.
+4. One that may yet turn out to be somebody else's fault (``provisional``): wait for the settling time, unless critical.
+5. Otherwise a new Incident.
 
 Per Incident without a candidate: it stays active until the absence has been *observed* for the hold time. A round in
 which a source did not answer observes nothing, so it starts the hold time anew.
@@ -18,10 +19,10 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from analysis.contract import Candidate, DetectResponse
+from analysis.contract import Candidate, DetectResponse, OpenIncident
 from controllers.detection.status import ended_at, refreshed
 from controllers.runtime.limits import fit
 from controllers.runtime.names import FINGERPRINT_LABEL
@@ -30,6 +31,9 @@ from crds.v1alpha1.incident import DetectedBy, DetectionStatus, Incident, Incide
 
 SYMPTOMS = frozenset({"OOMKilled", "CrashLoop", "Restarted"})
 """Consequences of some other fault as often as faults of their own."""
+NOTHING: Mapping[str, datetime] = {}
+MAX_HELD = 1000
+"""Incidents sent along with a request."""
 MAX_NAME = 56
 """Names become label values (63) after ``-<n>`` is added."""
 SEVERITIES = tuple(Severity)
@@ -44,6 +48,7 @@ class Limits:
     hold: timedelta
     reopen_window: timedelta
     heartbeat: timedelta = timedelta(seconds=20)
+    settle: timedelta = timedelta(seconds=15)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class Decision:
     refresh: tuple[Refresh, ...]
     absent_since: Mapping[str, datetime]
     """By Incident UID, for the next round."""
+    settling_since: Mapping[str, datetime] = field(default_factory=dict)
+    """By fingerprint of what is seen and not opened yet, for the next round."""
 
 
 def decide(
@@ -83,17 +90,23 @@ def decide(
     *,
     platform_namespace: str,
     limits: Limits,
+    settling_since: Mapping[str, datetime] = NOTHING,
 ) -> Decision:
-    """``incidents``: all that exist, in whatever state; ``absent_since``: from the decision before."""
+    """``incidents``: all that exist, in whatever state; ``absent_since``, ``settling_since``: of the decision before."""
     seen: dict[str, list[Candidate]] = {}
     create: list[NewIncident] = []
+    settling: dict[str, datetime] = {}
     for candidate in sorted(
         response.candidates, key=lambda item: (item.type in SYMPTOMS, item.onset, item.fingerprint)
     ):
         incident = _incident_of(candidate, incidents, now, limits) or _shelter(candidate, incidents, seen)
         if incident is not None:
             seen.setdefault(incident.metadata.uid, []).append(candidate)
-        elif not _sheltered_by_new(candidate, create):
+        elif _sheltered_by_new(candidate, create):
+            continue
+        elif (since := _settles(candidate, settling_since, now, limits)) is not None:
+            settling |= {part.fingerprint: since for part in (candidate, *candidate.signals)}
+        else:
             create.append(_new(candidate, response.evaluated_at, platform_namespace))
     healthy = all(source.ok for source in response.sources)
     refresh, absent = [], {}
@@ -111,7 +124,7 @@ def decide(
     missing = [Refresh(*item, urgent=_urgent(*item)) for item in refresh if _differs(*item, limits.heartbeat)]
     missing.sort(key=lambda item: (not item.urgent, -SEVERITIES.index(item.detection.severity)))
     create.sort(key=lambda item: -SEVERITIES.index(item.spec.severity))
-    return Decision(create=tuple(create), refresh=tuple(missing), absent_since=absent)
+    return Decision(create=tuple(create), refresh=tuple(missing), absent_since=absent, settling_since=settling)
 
 
 def incident_name(target: TargetRef, kind: str, fingerprint: str, onset: datetime) -> str:
@@ -149,6 +162,15 @@ def _sheltered_by_new(candidate: Candidate, create: Sequence[NewIncident]) -> bo
     same = [item for item in create if item.spec.fingerprint == candidate.fingerprint]
     target = _identity(candidate.target)
     return bool(same) or (candidate.type in SYMPTOMS and any(_identity(item.spec.target) == target for item in create))
+
+
+def _settles(candidate: Candidate, before: Mapping[str, datetime], now: datetime, limits: Limits) -> datetime | None:
+    """Since when it has been waited for; None when it has to be opened now."""
+    if not candidate.provisional or candidate.severity is Severity.CRITICAL:
+        return None
+    known = [before[part.fingerprint] for part in (candidate, *candidate.signals) if part.fingerprint in before]
+    since = min(known, default=now)
+    return since if now - since < limits.settle else None
 
 
 def _new(candidate: Candidate, at: datetime, platform_namespace: str) -> NewIncident:
@@ -191,12 +213,41 @@ def _differs(incident: Incident, new: DetectionStatus, heartbeat: timedelta) -> 
 
 
 def _essence(status: DetectionStatus) -> tuple[object, ...]:
-    signals = tuple((signal.type, signal.rule, signal.confidence_percent // 10) for signal in status.signals)
-    return status.active, status.severity, signals, status.prediction is None, len(status.affected)
+    """What is worth a write at once; all else (counts, confidences, times) waits for the heartbeat."""
+    signals = {(signal.type, signal.rule, _identity(signal.target)) for signal in status.signals}
+    members = {member.fingerprint for member in status.members}
+    rest = status.prediction is None, len(status.affected), status.origin is None
+    return status.active, status.severity, signals, members, rest
 
 
 def _identity(target: TargetRef) -> tuple[str, str, str]:
     return target.kind, target.namespace, target.name
+
+
+def held(incidents: Iterable[Incident], now: datetime, limits: Limits) -> tuple[OpenIncident, ...]:
+    """What the analysis server must know to group as before: what is on, and what may still reopen; newest first."""
+    found = [item for item in incidents if not _deleting(item) and _may_hold(item, now, limits)]
+    found.sort(key=lambda item: (_active(item), item.spec.detected_at), reverse=True)
+    return tuple(
+        OpenIncident(
+            uid=item.metadata.uid,
+            fingerprint=item.spec.fingerprint,
+            type=item.spec.type,
+            scope=item.spec.scope,
+            target=item.spec.target,
+            severity=item.spec.severity,
+            started_at=item.spec.started_at,
+            active=_active(item),
+            members=tuple(member.fingerprint for member in item.status.detection.members)
+            if item.status.detection is not None
+            else (),
+        )
+        for item in found[:MAX_HELD]
+    )
+
+
+def _may_hold(incident: Incident, now: datetime, limits: Limits) -> bool:
+    return _active(incident) or not _ended(incident) or now - ended_at(incident) <= limits.reopen_window
 
 
 def _active(incident: Incident) -> bool:

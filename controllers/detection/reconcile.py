@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from analysis.contract import DetectRequest, DetectResponse, SourceHealth
-from controllers.detection.decide import Decision, Limits, NewIncident, Refresh, decide
+from controllers.detection.decide import Decision, Limits, NewIncident, Refresh, decide, held
 from controllers.detection.signals import api_signals
 from controllers.detection.topology import Owners, PodStore, build_topology, topology_digest
 from controllers.kube.errors import AlreadyExists, Conflict, NotFound
@@ -56,20 +56,21 @@ class Detection:
         self._budget = Budget(settings.max_writes_per_minute)
         self._owners = Owners(context.kube)
         self._absent_since: dict[str, datetime] = {}
+        self._settling_since: dict[str, datetime] = {}
         self._known_digest = ""
         self._blind: str = ""
         self.pods = PodStore(context.now)
 
     def reconcile(self, _: Key) -> Outcome:
         """One round. Raises what the ports raise; the queue retries with backoff."""
+        incidents = [item for space in self._spaces for item in self._context.kube.list_all(Incident, space)]
         try:
-            response = self._ask()
+            response = self._ask(incidents)
         except ReconcileError as error:
             self._absent_since.clear()  # nothing was observed: every hold time starts anew
             self._show_blindness(f"{error.reason}: {error.message}")
             raise
         self._report_sources(response.sources)
-        incidents = [item for space in self._spaces for item in self._context.kube.list_all(Incident, space)]
         decision = decide(
             self._visible(response),
             incidents,
@@ -77,12 +78,14 @@ class Detection:
             self._context.now(),
             platform_namespace=self._context.settings.namespace,
             limits=self._limits,
+            settling_since=self._settling_since,
         )
         self._absent_since = dict(decision.absent_since)
+        self._settling_since = dict(decision.settling_since)
         self._write(decision)
         return Requeue(self._context.settings.detect_interval)
 
-    def _ask(self) -> DetectResponse:
+    def _ask(self, incidents: Iterable[Incident]) -> DetectResponse:
         if self.pods.relist(self._context.kube, self._spaces):
             self._owners.preload(self._spaces)
         pods, workload = self.pods.snapshot(), self._owners.workload
@@ -93,6 +96,7 @@ class Detection:
             topology_digest=digest,
             topology=build_topology(pods, workload, digest) if changed else None,
             signals=api_signals(pods, workload, self._context.now()),
+            incidents=held(incidents, self._context.now(), self._limits),
         )
         try:
             response = self._analysis.detect(request)

@@ -8,25 +8,37 @@ from datetime import datetime
 from analysis.contract import Candidate
 from controllers.runtime.limits import first, fit
 from crds.v1alpha1.base import Severity, TargetRef
-from crds.v1alpha1.incident import DetectionStatus, Incident, MetricEvidence, Signal
+from crds.v1alpha1.incident import DetectionStatus, Incident, Member, MetricEvidence, Signal
 
 SEVERITIES = tuple(Severity)
+Identity = tuple[str, str, str]
 
 
 def refreshed(before: DetectionStatus | None, candidates: Sequence[Candidate]) -> DetectionStatus:
     """``status.detection`` now that ``candidates`` (at least one) are on; ``before`` is None for a new Incident."""
-    severities = [candidate.severity for candidate in candidates]
+    parts = [part for candidate in candidates for part in parts_of(candidate)]
+    severities = [part.severity for part in (*candidates, *parts)]
     if before is not None and before.active:
         severities.append(before.severity)
-    predictions = [candidate.prediction for candidate in candidates if candidate.prediction is not None]
+    predictions = [part.prediction for part in parts if part.prediction is not None]
+    origins = [candidate.origin for candidate in candidates if candidate.origin is not None]
+    main = {_identity(target) for target in (candidates[0].target, *origins)}
     return DetectionStatus(
         active=True,
-        last_seen_at=max([candidate.last_seen for candidate in candidates] + ([before.last_seen_at] if before else [])),
+        last_seen_at=max([part.last_seen for part in parts] + ([before.last_seen_at] if before else [])),
         severity=max(severities, key=SEVERITIES.index),
-        signals=_merge(before.signals if before else [], candidates),
+        signals=_merge(before.signals if before else [], parts, main),
+        members=_members(before.members if before else [], parts),
+        merged=len({(part.type, part.rule, _identity(part.target)) for part in parts}),
+        origin=origins[0] if origins else (before.origin if before else None),
         prediction=predictions[0] if predictions else None,
-        affected=first(DetectionStatus, "affected", _affected(candidates)),
+        affected=first(DetectionStatus, "affected", _affected(parts)),
     )
+
+
+def parts_of(candidate: Candidate) -> tuple[Candidate, ...]:
+    """What was really seen: the candidate itself, unless it only stands for its signals, and those."""
+    return (candidate, *candidate.signals) if candidate.observed else candidate.signals
 
 
 def ended_at(incident: Incident) -> datetime:
@@ -37,17 +49,42 @@ def ended_at(incident: Incident) -> datetime:
     return status.detection.last_seen_at if status.detection is not None else incident.spec.detected_at
 
 
-def _merge(before: Iterable[Signal], candidates: Iterable[Candidate]) -> list[Signal]:
-    signals = {(item.type, item.rule): item for item in before}
-    for candidate in candidates:
-        new = _signal(candidate)
-        old = signals.get((new.type, new.rule))
+def _merge(before: Iterable[Signal], parts: Iterable[Candidate], main: set[Identity]) -> list[Signal]:
+    """By type, rule and target; those of ``main`` targets first, then the earliest, when there are too many."""
+    signals = {_key(item): item for item in before}
+    for part in parts:
+        new = _signal(part)
+        old = signals.get(_key(new))
         if old is not None:
             new = new.model_copy(
                 update={"first_seen_at": min(old.first_seen_at, new.first_seen_at), "count": max(old.count, new.count)}
             )
-        signals[(new.type, new.rule)] = new
-    return first(DetectionStatus, "signals", sorted(signals.values(), key=lambda item: item.first_seen_at))
+        signals[_key(new)] = new
+    ordered = sorted(signals.values(), key=lambda item: (_identity(item.target) not in main, item.first_seen_at))
+    return first(DetectionStatus, "signals", ordered)
+
+
+def _members(before: Iterable[Member], parts: Iterable[Candidate]) -> list[Member]:
+    """Those that came first keep their place: what is listed never opens an Incident of its own."""
+    members = {item.fingerprint: item for item in before}
+    for part in parts:
+        old = members.get(part.fingerprint)
+        members[part.fingerprint] = Member(
+            fingerprint=part.fingerprint,
+            type=part.type,
+            target=fit(Member, "target", part.target.short()),
+            since=min(part.onset, old.since) if old else part.onset,
+            count=max(part.count, old.count) if old else part.count,
+        )
+    return first(DetectionStatus, "members", list(members.values()))
+
+
+def _key(signal: Signal) -> tuple[str, str, Identity]:
+    return signal.type, signal.rule, _identity(signal.target)
+
+
+def _identity(target: TargetRef) -> Identity:
+    return target.kind, target.namespace, target.name
 
 
 def _signal(candidate: Candidate) -> Signal:

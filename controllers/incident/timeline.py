@@ -35,16 +35,22 @@ def timeline(chain: Chain, conditions: Iterable[Condition], reopened_at: datetim
     ``reopened_at``: the incident comes back now; what was said of its earlier end stays in the story.
     """
     before = chain.incident.status.timeline
-    told = {(item.source, item.actor): item for item in before if item.source in FIRST_WORD}
+    told = {_said_by(item): item for item in before if item.source in FIRST_WORD}
     entries = {_moment(item): item for item in before if item.actor == OURSELVES}
     for entry in _entries(chain, conditions):
-        kept = told.get((entry.source, entry.actor), entry)
+        kept = told.get(_said_by(entry), entry)
         entries[_moment(kept)] = kept
     if reopened_at is not None:
         entry = _entry(reopened_at, TimelineSource.INCIDENT, OURSELVES, "reopened: the fault is seen again")
         entries[_moment(entry)] = entry
     ordered = sorted(entries.values(), key=_place)
     return ends(IncidentStatus, "timeline", ordered, HEAD)
+
+
+def _said_by(entry: TimelineEntry) -> tuple[TimelineSource, str, str]:
+    """Who said it of what: a rule speaks of several targets, each named before the colon where it is not ours."""
+    subject = entry.message.partition(": ")[0]
+    return entry.source, entry.actor, subject if "/" in subject and " " not in subject else ""
 
 
 def _moment(entry: TimelineEntry) -> tuple[datetime, TimelineSource, str]:
@@ -79,12 +85,18 @@ def _detected(incident: Incident) -> Iterator[TimelineEntry]:
     opened = f"opened: {spec.type}, severity {spec.severity.value}: {spec.summary}"
     yield _entry(spec.detected_at, TimelineSource.INCIDENT, "iirp-detection", opened, spec.detected_by.rule)
     for signal in detection.signals if detection is not None else ():
+        own = (signal.target.kind, signal.target.name) == (spec.target.kind, spec.target.name)
+        of = "" if own else f"{signal.target.short()}: "
         if signal.metrics:
             evidence = signal.metrics[0]
-            yield _entry(signal.first_seen_at, TimelineSource.METRIC, signal.rule, evidence.summary, evidence.query)
+            said = f"{of}{evidence.summary}"
+            yield _entry(signal.first_seen_at, TimelineSource.METRIC, signal.rule, said, evidence.query)
         else:
             said = signal.events[0] if signal.events else "seen"
-            yield _entry(signal.first_seen_at, TimelineSource.EVENT, signal.rule, f"{signal.type}: {said}")
+            yield _entry(signal.first_seen_at, TimelineSource.EVENT, signal.rule, f"{of}{signal.type}: {said}")
+    if detection is not None and detection.origin is not None:
+        where = f"{detection.origin.short()}, which the target needs, fails as well"
+        yield _entry(spec.detected_at, TimelineSource.INCIDENT, "iirp-detection", f"points deeper: {where}")
     if detection is not None and detection.prediction is not None:
         yield _entry(spec.detected_at, TimelineSource.PREDICT, spec.detected_by.rule, _prediction(detection.prediction))
 

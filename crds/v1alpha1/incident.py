@@ -154,6 +154,21 @@ class Signal(ApiModel):
     """Kubernetes events and pod states behind it."""
 
 
+class Member(ApiModel):
+    """A signal that was merged into this incident, in short."""
+
+    fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+    """Hash of its type, scope and target."""
+    type: Word
+    """Kind of fault, as in ``spec.type``."""
+    target: Annotated[str, StringConstraints(max_length=120)]
+    """What shows it, for example deploy/checkout."""
+    since: Time
+    """Onset by the data."""
+    count: int = Field(default=1, ge=1)
+    """How many observations."""
+
+
 class Prediction(ApiModel):
     """When the harm is expected, with an interval."""
 
@@ -180,8 +195,14 @@ class DetectionStatus(ApiModel):
     """Last time that any of its signals was seen."""
     severity: Severity
     """The worst so far."""
-    signals: Annotated[list[Signal], Field(max_length=8)] = []
-    """What was observed, merged by type, rule and target."""
+    signals: Annotated[list[Signal], Field(max_length=6)] = []
+    """What was observed, merged by type, rule and target: the most telling, with their evidence."""
+    members: Annotated[list[Member], Field(max_length=24)] = []
+    """Everything that was merged into this incident, in short: it opens no incident of its own."""
+    merged: int = Field(default=1, ge=0)
+    """How many signals of different type, rule or target are seen now, also those that have no room here."""
+    origin: TargetRef | None = None
+    """What the signals together point at, where that is not the target: the deepest of what failed."""
     prediction: Prediction | None = None
     affected: Annotated[list[TargetRef], Field(max_length=8)] = []
     """Pods and workloads that show the fault."""

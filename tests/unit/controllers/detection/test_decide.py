@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from analysis.contract import Candidate, DetectResponse, SourceHealth
-from controllers.detection.decide import Decision, Limits, decide, incident_name
+from controllers.detection.decide import Decision, Limits, decide, held, incident_name
 from crds.v1alpha1.base import Scope, Severity, TargetRef
 from crds.v1alpha1.incident import Incident, IncidentState, IncidentStatus
 from tests.unit.controllers.incident.builders import FINGERPRINT, TARGET, at, detection, incident
@@ -41,10 +41,19 @@ def run(
     now: datetime | None = None,
     absent: dict[str, datetime] | None = None,
     healthy: bool = True,
+    settling: dict[str, datetime] | None = None,
 ) -> Decision:
     source = SourceHealth(name="prometheus", address="http://x", ok=healthy)
     response = DetectResponse(evaluated_at=at(0), candidates=tuple(candidates), sources=(source,))
-    return decide(response, incidents, absent or {}, now or at(0), platform_namespace="iirp-system", limits=LIMITS)
+    return decide(
+        response,
+        incidents,
+        absent or {},
+        now or at(0),
+        platform_namespace="iirp-system",
+        limits=LIMITS,
+        settling_since=settling or {},
+    )
 
 
 def ended(state: IncidentState, *, seconds_ago: float, active: bool = False) -> Incident:
@@ -229,3 +238,60 @@ def test_names_are_short_valid_and_speak(workload: str, kind: str, start: str) -
     assert "_" not in name
     assert name == incident_name(target, kind, FINGERPRINT, at(0))
     assert name != incident_name(target, kind, FINGERPRINT, at(1))
+
+
+CHECKOUT = TARGET.model_copy(update={"name": "checkout", "uid": "uid-checkout"})
+
+
+def caller(kind: str = "HighErrorRate", **changes: Any) -> Candidate:
+    return candidate(kind, **({"target": CHECKOUT, "fingerprint": "c" * 16} | changes))
+
+
+def test_a_fault_with_what_follows_from_it_is_one_incident_that_lists_all_of_it() -> None:
+    (new,) = run([candidate(signals=(caller(severity=Severity.CRITICAL, count=7),))]).create
+    assert [(item.type, item.target.name) for item in new.detection.signals] == [
+        ("MemoryLeak", "payments"),
+        ("HighErrorRate", "checkout"),
+    ]
+    assert [(item.target, item.count) for item in new.detection.members] == [
+        ("deploy/payments", 1),
+        ("deploy/checkout", 7),
+    ]
+    assert new.detection.severity is Severity.CRITICAL
+    assert new.detection.merged == 2
+
+
+def test_a_storm_of_signals_keeps_the_targets_own_and_counts_the_rest() -> None:
+    others = tuple(
+        caller(fingerprint=f"{n:016x}", onset=at(-900), target=TARGET.model_copy(update={"name": f"caller-{n}"}))
+        for n in range(99)
+    )
+    (new,) = run([candidate(signals=others)]).create
+    assert new.detection.merged == 100
+    assert new.detection.signals[0].target.name == "payments"
+    assert (len(new.detection.signals), len(new.detection.members)) == (6, 24)
+
+
+def test_an_incident_that_goes_on_in_its_signals_only_shows_nothing_of_its_own() -> None:
+    (write,) = run([candidate(observed=False, signals=(caller(),), origin=CHECKOUT)], [incident()]).refresh
+    assert [item.target.name for item in write.detection.signals] == ["checkout"]
+    assert write.detection.origin == CHECKOUT
+
+
+def test_what_may_be_somebody_elses_fault_is_opened_after_the_settling_time() -> None:
+    early = caller(provisional=True)
+    first = run([early])
+    assert not first.create
+    deeper = candidate("HighLatency", provisional=True, signals=(early,))  # another root by then: no new wait
+    second = run([deeper], now=at(10), settling=dict(first.settling_since))
+    assert not second.create
+    (new,) = run([deeper], now=at(15), settling=dict(second.settling_since)).create
+    assert new.spec.type == "HighLatency"
+    assert run([caller(provisional=True, severity=Severity.CRITICAL)]).create
+
+
+def test_what_is_sent_along_is_what_is_on_or_may_reopen() -> None:
+    gone = ended(IncidentState.RECOVERED, seconds_ago=601)
+    recent = ended(IncidentState.RECOVERED, seconds_ago=599)
+    sent = held([gone, recent, incident(name="b")], at(0), LIMITS)
+    assert [(item.uid, item.active) for item in sent] == [("uid-b", True), (recent.metadata.uid, False)]

@@ -106,3 +106,26 @@ def test_a_storm_keeps_the_beginning_and_the_end() -> None:
 )
 def test_values_are_written_for_people(value: str, unit: str, text: str) -> None:
     assert humane(value, unit) == text
+
+
+def test_signals_of_other_targets_are_named_and_each_keeps_its_first_word() -> None:
+    def errors(name: str, share: int) -> Signal:
+        return signal(f"{share}% of requests failed").model_copy(
+            update={"rule": "error-rate", "target": TARGET.model_copy(update={"name": name})}
+        )
+
+    def story(share: int, told: list[TimelineEntry]) -> list[TimelineEntry]:
+        seen = detection(
+            signals=[errors("payments", share), errors("checkout", share), errors("frontend", share)],
+            origin=TARGET.model_copy(update={"name": "ledger"}),
+        )
+        return timeline(chain_of(incident(status=IncidentStatus(detection=seen, timeline=told)), [], [], []), [])
+
+    first = story(10, [])
+    assert [item.message for item in story(90, first)] == [item.message for item in first]
+    assert [item.message for item in first if item.source is TimelineSource.METRIC] == [
+        "10% of requests failed",
+        "deploy/checkout: 10% of requests failed",
+        "deploy/frontend: 10% of requests failed",
+    ]
+    assert "points deeper: deploy/ledger, which the target needs, fails as well" in [item.message for item in first]

@@ -20,7 +20,7 @@ def test_text_fits_on_one_line(text: str, expected: str) -> None:
 
 
 def test_lists_fit() -> None:
-    assert len(first(DetectionStatus, "signals", range(99))) == 8
+    assert len(first(DetectionStatus, "signals", range(99))) == 6
     kept = ends(IncidentStatus, "timeline", range(100), head=12)
     assert len(kept) == 48
     assert kept[:12] == list(range(12))

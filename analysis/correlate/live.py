@@ -1,0 +1,154 @@
+"""From the alarms of one evaluation to one candidate per fault. Pure.
+
+Grouping is computed anew each time from what is on; what makes it stable are the Incidents themselves, which come with
+every request:
+
+* An Incident that is on counts as a fault of its target even while the target shows nothing, so what its callers show
+  meanwhile still leads there.
+* A signal that an Incident holds stays with it.
+* When the signal that opened an Incident turns out to follow from something deeper, that joins the Incident as its
+  ``origin``: it does not open a second one.
+* What is held by two Incidents (opened before it was known that they are one) stays where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from analysis.contract import Candidate, OpenIncident, PodFact
+from analysis.correlate.graph import Calls, dependencies, entity, know
+from analysis.correlate.group import Group, correlate
+from analysis.correlate.kinds import Rank, family, rank
+from analysis.correlate.report import Fault, report
+from analysis.correlate.signals import Dependencies, Entity, Signal
+from crds.v1alpha1.base import Severity, TargetRef
+
+_WEIGHTS = {severity: weight for weight, severity in enumerate(Severity, start=1)}
+_MOMENTS = frozenset({"OOMKilled", "CrashLoop", "Restarted", "Evicted"})
+"""Types whose ``last_seen`` is when it last happened, not when it was last looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """One name per fault of an entity: two faults of different families (memory, disk) on one workload are two."""
+
+    of: Mapping[tuple[Entity, str], Entity] = field(default_factory=dict)
+    """By entity and family: the name; only for entities with more than one."""
+    all: Mapping[Entity, frozenset[Entity]] = field(default_factory=dict)
+
+    def name(self, target: TargetRef, kind: str) -> Entity:
+        """The name under which a signal is correlated; symptoms and weak signs go with the family seen first."""
+        one = entity(target)
+        return self.of.get((one, family(kind)), one)
+
+    def expand(self, given: Dependencies) -> Dependencies:
+        """Who needs an entity needs all of its facets, and each facet needs what the entity needs."""
+        if not self.all:
+            return given
+        needs: dict[Entity, frozenset[Entity]] = {}
+        for one, needed in given.needs.items():
+            wide = frozenset().union(*(self.all.get(other, frozenset({other})) for other in needed))
+            for name in self.all.get(one, frozenset({one})):
+                needs[name] = wide
+        return Dependencies(needs)
+
+
+def incidents(
+    alarms: Sequence[Candidate], pods: Iterable[PodFact], calls: Calls, held: Sequence[OpenIncident]
+) -> tuple[Candidate, ...]:
+    """One candidate per fault, in a stable order; every alarm is in exactly one.
+
+    ``held``: Incidents that are on, or that ended within their reopen window.
+    """
+    if not alarms:
+        return ()
+    on = [one for one in held if one.active]
+    known = know(pods, [one.target for one in alarms] + [one.target for one in held])
+    facets = _facets(alarms, on)
+    signals = [_signal(alarm, facets) for alarm in alarms] + [_phantom(one, facets) for one in on]
+    needs = facets.expand(dependencies(known, alarms, calls))
+    groups = correlate(signals, needs)
+    return tuple(report(fault, known.targets, needs) for fault in _faults(alarms, groups, held, facets))
+
+
+def _facets(alarms: Iterable[Candidate], on: Iterable[OpenIncident]) -> Facets:
+    seen: dict[Entity, dict[str, float]] = {}
+    found = [(one.target, one.type, one.onset.timestamp()) for one in alarms]
+    found += [(one.target, one.type, one.started_at.timestamp()) for one in on]
+    for target, kind, onset in found:
+        if rank(kind) is Rank.STRONG:
+            families = seen.setdefault(entity(target), {})
+            families[family(kind)] = min(onset, families.get(family(kind), onset))
+    of: dict[tuple[Entity, str], Entity] = {}
+    for one, families in seen.items():
+        _, *others = sorted(families, key=lambda name: (families[name], name))
+        of |= {(one, name): f"{one}#{name}" for name in others}
+    wide: dict[Entity, frozenset[Entity]] = {}
+    for (one, _), name in of.items():
+        wide[one] = wide.get(one, frozenset({one})) | {name}
+    return Facets(of, wide)
+
+
+def _signal(alarm: Candidate, facets: Facets) -> Signal:
+    again = alarm.last_seen.timestamp() if alarm.type in _MOMENTS else None
+    weight = _WEIGHTS[alarm.severity]
+    name = facets.name(alarm.target, alarm.type)
+    return Signal(name, alarm.type, alarm.onset.timestamp(), alarm.last_seen.timestamp(), weight, again=again)
+
+
+def _phantom(one: OpenIncident, facets: Facets) -> Signal:
+    started = one.started_at.timestamp()
+    return Signal(facets.name(one.target, one.type), one.type, started, started, _WEIGHTS[one.severity])
+
+
+def _faults(
+    alarms: Sequence[Candidate], groups: Sequence[Group], held: Sequence[OpenIncident], facets: Facets
+) -> list[Fault]:
+    group_of = {one.entity: index for index, group in enumerate(groups) for one in group.signals}
+    owners = _owners(groups, held, facets, group_of)
+    pins = _pins(held)
+    placed: list[tuple[Candidate, int, OpenIncident | None]] = []
+    for alarm in alarms:
+        name = facets.name(alarm.target, alarm.type)
+        index, pinned = group_of[name], pins.get(alarm.fingerprint)
+        at_root = name == groups[index].root
+        if pinned is not None and not pinned.active and not at_root:
+            pinned = None  # it has ended, and what it once held follows from something else this time
+        if pinned is not None and at_root:
+            owners.setdefault(index, pinned)
+        placed.append((alarm, index, pinned))
+    found: dict[tuple[str, int], Fault] = {}
+    for alarm, index, pinned in placed:
+        incident = pinned or owners.get(index)
+        key = (incident.uid, -1) if incident is not None else ("", index)
+        found.setdefault(key, Fault(incident)).add(alarm, groups[index])
+    return [found[key] for key in sorted(found)]
+
+
+def _owners(
+    groups: Sequence[Group], held: Sequence[OpenIncident], facets: Facets, group_of: Mapping[Entity, int]
+) -> dict[int, OpenIncident]:
+    """The Incident that a group's new signals join: that of its root, else the oldest whose target is in it."""
+    found: dict[int, list[OpenIncident]] = {}
+    for one in held:
+        if one.active:
+            found.setdefault(group_of[facets.name(one.target, one.type)], []).append(one)
+    return {
+        index: min(
+            ones, key=lambda one: (facets.name(one.target, one.type) != groups[index].root, one.started_at, one.uid)
+        )
+        for index, ones in found.items()
+    }
+
+
+def _pins(held: Iterable[OpenIncident]) -> dict[str, OpenIncident]:
+    """By a signal's fingerprint: the Incident that was opened for it, else one that holds it; what is on goes first."""
+    found: dict[str, OpenIncident] = {}
+    order = sorted(held, key=lambda one: (not one.active, one.started_at, one.uid))
+    for one in order:
+        found.setdefault(one.fingerprint, one)
+    for one in order:
+        for member in one.members:
+            found.setdefault(member, one)
+    return found

@@ -1,0 +1,72 @@
+"""Grouping as ``/v1/detect`` uses it: keeps who calls whom, read now and then. The one impure file here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from analysis.contract import Candidate, OpenIncident, PodFact
+from analysis.correlate.graph import Calls, Named
+from analysis.correlate.live import incidents
+from analysis.telemetry.errors import SourceError
+from analysis.telemetry.prometheus import Prometheus
+from analysis.telemetry.query import Matcher, among, differs, selector
+
+logger = logging.getLogger(__name__)
+
+METRIC, CALLEE = "upstream_requests_total", "upstream"
+LOOK_BACK = "15m"
+"""Who called whom in this time: callers of something that is down may have stopped calling it."""
+READ_EVERY = 60.0
+MAX_EDGES = 50_000
+
+
+class Correlator:
+    """Groups the alarms of any cluster. Calls are kept per cluster's set of namespaces, for a minute."""
+
+    def __init__(self, prometheus: Prometheus) -> None:
+        self._prometheus = prometheus
+        self._calls: dict[tuple[str, ...], tuple[float, Calls]] = {}
+
+    async def group(
+        self,
+        alarms: Sequence[Candidate],
+        pods: Mapping[Named, PodFact],
+        held: Sequence[OpenIncident],
+        now: datetime,
+    ) -> tuple[Candidate, ...]:
+        """One candidate per fault. Without the metrics of calls it groups by what else is known."""
+        if not alarms:
+            return ()
+        namespaces = {one.target.namespace for one in alarms} | {one.target.namespace for one in held}
+        calls = await self._read(namespaces - {""}, now)
+        return await asyncio.to_thread(incidents, alarms, tuple(pods.values()), calls, held)
+
+    async def _read(self, namespaces: Iterable[str], now: datetime) -> Calls:
+        key = tuple(sorted(namespaces))
+        known = self._calls.get(key)
+        if known is not None and now.timestamp() - known[0] < READ_EVERY:
+            return known[1]
+        if not key:
+            return {}
+        try:
+            found = await self._query(among("namespace", key), now)
+        except SourceError as error:
+            logger.warning("who calls whom is not known: %s", error)
+            return known[1] if known is not None else {}
+        if len(self._calls) > 64:
+            self._calls.clear()
+        self._calls[key] = (now.timestamp(), found)
+        return found
+
+    async def _query(self, scope: Matcher, now: datetime) -> Calls:
+        counted = selector(METRIC, scope, differs(CALLEE, ""))
+        query = f"count by (namespace, pod, {CALLEE}) (last_over_time({counted}[{LOOK_BACK}]))"
+        vector = await self._prometheus.instant(query, now)
+        found: dict[Named, set[str]] = {}
+        for labels in vector.labels[:MAX_EDGES]:
+            if labels.get("namespace") and labels.get("pod") and labels.get(CALLEE):
+                found.setdefault((labels["namespace"], labels["pod"]), set()).add(labels[CALLEE])
+        return {caller: frozenset(callees) for caller, callees in found.items()}
