@@ -92,7 +92,7 @@ def decide(
     limits: Limits,
     settling_since: Mapping[str, datetime] = NOTHING,
 ) -> Decision:
-    """``incidents``: all that exist, in whatever state; ``absent_since``, ``settling_since``: of the decision before."""
+    """``incidents``: all that exist, in whatever state; the two mappings: of the decision before."""
     seen: dict[str, list[Candidate]] = {}
     create: list[NewIncident] = []
     settling: dict[str, datetime] = {}
