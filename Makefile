@@ -11,7 +11,7 @@ STAMP  := $(VENV)/.installed
 CLUSTER ?= demo
 APPROVE ?= auto
 
-.PHONY: help setup generate verify unit e2e test demo down accuracy bench integrations plugin lock clean
+.PHONY: help setup generate verify unit e2e safety test demo down accuracy bench integrations plugin lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ unit: setup ## unit tests
 
 e2e: setup ## real cluster, real telemetry, one namespace per test
 	$(BIN)/pytest tests/e2e -q --timeout 900 -p no:cacheprovider
+
+safety: setup ## ask a real API server for all that must be refused; prints the matrix (CLUSTER=NAME uses a kept cluster)
+	$(BIN)/python -m tests.safety --cluster $(if $(filter file,$(origin CLUSTER)),safety,$(CLUSTER))
 
 integrations: setup ## k9s, Argo CD, Grafana, Prometheus, kubectl plugin and chart with the real tools
 	$(BIN)/python -m integrations.check
