@@ -23,8 +23,13 @@ ARGOCD_NAMESPACE = "argocd"
 """Where Applications live whose tracking-id names no namespace."""
 
 
-def look(kube: Kube, action: Action, live: Body, argocd_namespace: str = ARGOCD_NAMESPACE) -> Subject:
+def look(
+    kube: Kube, action: Action, live: Body, argocd_namespace: str = ARGOCD_NAMESPACE, *, writers_only: bool = False
+) -> Subject:
     """The target of an action with everything that says who else writes it.
+
+    Args:
+        writers_only: leave out what only advises (quotas, vertical autoscalers).
 
     Raises:
         Unavailable: the API server did not answer.
@@ -38,8 +43,8 @@ def look(kube: Kube, action: Action, live: Body, argocd_namespace: str = ARGOCD_
     around = Surroundings(
         autoscalers=_list(kube, HPAS, namespace) if scales else Listed(),
         scaled_objects=_list(kube, SCALED_OBJECTS, namespace) if scales else Listed(),
-        vertical=_list(kube, VERTICAL_AUTOSCALERS, namespace) if templates else Listed(),
-        quotas=_list(kube, QUOTAS, namespace) if scales else Listed(),
+        vertical=_list(kube, VERTICAL_AUTOSCALERS, namespace) if templates and not writers_only else Listed(),
+        quotas=_list(kube, QUOTAS, namespace) if scales and not writers_only else Listed(),
         application=_application(kube, bare, argocd_namespace),
         kustomization=_owner(kube, KUSTOMIZATIONS, flux.owner(bare, flux.KUSTOMIZE)),
         helm_release=_owner(kube, HELM_RELEASES, flux.owner(bare, flux.HELM)),

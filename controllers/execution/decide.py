@@ -8,7 +8,7 @@ for only from ``Intent``, with the target's identity unchanged, and with a preco
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from controllers.execution.target import Live
@@ -41,6 +41,8 @@ class Observed:
     superseded_by: str = ""
     blocked_by: str = ""
     """Name of a plan that began on one of the targets before this one and has not ended."""
+    undone: Mapping[str, str] = field(default_factory=dict)
+    """By the plan's action id: why somebody else would undo it at once, as far as that is known."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def _begin(observed: Observed, now: datetime) -> Step:
     if approval is None or approval.status.state is not ApprovalState.APPROVED:
         return Nothing()
     refusal = _refusal(observed, approval, now) or _superseded(observed) or _changed(observed, approval)
-    if refusal:
+    undone = (_undone(observed, action) for action in observed.plan.spec.actions)
+    if refusal := refusal or next((found for found in undone if found), None):
         return Record(never_begun(*refusal, now))
     if waiting := _hold(observed):
         return waiting
@@ -155,7 +158,7 @@ def _write_refusal(
         return "TargetGone", f"{action.target.short()} is gone"
     if live.uid != action.target.uid or live.digest != result.target_digest:
         return "TargetChanged", f"{action.target.short()} is not what was approved any more"
-    return None
+    return _undone(observed, action)
 
 
 def _observe(observed: Observed, execution: ExecutionStatus, result: ActionResult, now: datetime) -> Step:
@@ -204,6 +207,12 @@ def _changed(observed: Observed, approval: Approval) -> tuple[str, str] | None:
     if observed.live_digest != approval.spec.plan_digest:
         return "TargetChanged", "the live target differs from what was approved; a new plan must ask anew"
     return None
+
+
+def _undone(observed: Observed, action: Action) -> tuple[str, str] | None:
+    """Writers change: an autoscaler or a GitOps tool may have come since policy decided."""
+    message = observed.undone.get(action.id)
+    return ("WouldBeReverted", message) if message else None
 
 
 def _hold(observed: Observed) -> Wait | None:

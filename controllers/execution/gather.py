@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from controllers.arbitration.decide import arbitrate, blocking
+from controllers.arbitration.gather import look
 from controllers.execution.decide import RUNNING, Observed
 from controllers.execution.target import Live, read
 from controllers.kube.api import Kube
@@ -33,6 +35,7 @@ def observe(context: Context, plan: ActionPlan) -> Observed:
         rollout_timeout=timedelta(seconds=context.settings.rollout_timeout),
         superseded_by=next((o.metadata.name for o in others if _supersedes(o, plan)), ""),
         blocked_by=next((o.metadata.name for o in others if _goes_first(o, plan)), ""),
+        undone=_undone(context, plan, bodies),
         approval=_approval(kube, plan),
         emergency_stop=_emergency_stop(context),
     )
@@ -63,6 +66,21 @@ def _live(kube: Kube, plan: ActionPlan, action: Action, body: dict[str, Any] | N
     # The template's annotation may have been replaced since (a roll back, another restart); the ReplicaSet that our
     # write made still tells.
     return read(action, identity, body, kube.list_raw(REPLICASETS, plan.metadata.namespace))
+
+
+def _undone(context: Context, plan: ActionPlan, bodies: dict[str, dict[str, Any] | None]) -> dict[str, str]:
+    """Asked again just before the first write: what policy saw may be minutes old."""
+    execution = plan.status.execution
+    if execution is not None and execution.phase is not ActionPhase.INTENT:
+        return {}
+    found = {}
+    for action in plan.spec.actions:
+        body = bodies[action.id]
+        if body is not None and not (execution is not None and not _perhaps_written(plan, action)):
+            subject = look(context.kube, action, body, context.settings.argocd_namespace, writers_only=True)
+            if (writer := blocking(arbitrate(subject))) is not None:
+                found[action.id] = writer.message
+    return found
 
 
 def _perhaps_written(plan: ActionPlan, action: Action) -> bool:

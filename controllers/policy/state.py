@@ -43,6 +43,7 @@ _REFUSALS = {
     "Superseded": PlanState.SUPERSEDED,
     "Rejected": PlanState.DENIED,
     "PolicyChanged": PlanState.DENIED,
+    "WouldBeReverted": PlanState.DENIED,
 }
 
 
