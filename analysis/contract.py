@@ -37,6 +37,24 @@ class PodFact(Message):
     """The owning Deployment, StatefulSet, DaemonSet or Job; the pod itself if it has no owner."""
     node: str = ""
     containers: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
+    """Names of the PersistentVolumeClaims that it mounts."""
+
+
+class ServiceFact(Message):
+    """A Service and the workloads whose pods its selector picks."""
+
+    namespace: str
+    name: str
+    uid: str
+    workloads: tuple[TargetRef, ...] = ()
+
+
+class NodeFact(Message):
+    """One node of the cluster."""
+
+    name: str
+    uid: str
 
 
 class Topology(Message):
@@ -44,16 +62,27 @@ class Topology(Message):
 
     digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
     pods: tuple[PodFact, ...]
+    services: tuple[ServiceFact, ...] = ()
+    nodes: tuple[NodeFact, ...] = ()
+    """Empty when the controller may not see nodes."""
 
 
 class ApiSignal(Message):
-    """A fault that the API server itself reports: an OOM kill, a restart, a failed pull."""
+    """A fault that the API server itself reports: an OOM kill, a failed pull, a Service without endpoints.
+
+    Only what is not as it should be is sent, so a healthy cluster costs nothing, however large.
+    """
 
     type: str
+    reason: str = ""
+    """Kind within the type: the reason of a Warning event, the pressure of a node."""
     target: TargetRef
-    pod: str
+    pod: str = ""
     container: str = ""
     at: datetime
+    """When it happened; now for a state that holds."""
+    since: datetime | None = None
+    """When a state began, as far as it is known."""
     count: int = Field(default=1, ge=1)
     message: Annotated[str, StringConstraints(max_length=1024)] = ""
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from analysis.config import ConfigError, describe
@@ -36,12 +37,23 @@ class _Part(BaseModel):
 
 
 class SignalCase(_Part):
-    """Something that the API server reports."""
+    """Something that the API server reports: of a pod, or of another object (``Service/cart``)."""
 
     type: str
-    pod: str
+    reason: str = ""
+    pod: str = ""
+    target: Annotated[str, StringConstraints(pattern=r"^([A-Z][A-Za-z]+/[a-z0-9.-]+)?$")] = ""
     at: Duration
+    lasting: Duration | None = None
+    """A state that holds for this long; without it a moment."""
     count: int = Field(default=1, ge=1)
+    message: str = ""
+
+    @model_validator(mode="after")
+    def _of_something(self) -> SignalCase:
+        if bool(self.pod) == bool(self.target):
+            raise ValueError("name either a pod or a target")
+        return self
 
 
 class Expectation(_Part):
@@ -49,6 +61,7 @@ class Expectation(_Part):
 
     type: Word
     workload: str
+    """Name of the target, of whatever kind."""
     by: Duration | None = None
     """At the latest, from the start."""
 
@@ -66,7 +79,7 @@ class RuleCase(_Part):
     metric: MetricName = "container_memory_working_set_bytes"
     limit_metric: MetricName = "container_spec_memory_limit_bytes"
     limit: Size = 268435456.0
-    pods: dict[str, str]
+    pods: dict[str, str] = {}
     """Series by pod name; the workload follows from the name."""
     signals: tuple[SignalCase, ...] = ()
     expect: tuple[Expectation, ...]
@@ -145,7 +158,7 @@ def _number(text: str) -> float:
 
 def _recording(case: RuleCase) -> tuple[Recording, float]:
     series = {pod: expand(text) for pod, text in case.pods.items()}
-    names = {*series, *(signal.pod for signal in case.signals)}
+    names = {*series, *(signal.pod for signal in case.signals if signal.pod)}
     workloads = {pod: TargetRef(kind="Deployment", namespace=NAMESPACE, name=family(pod), uid=pod) for pod in names}
     pods = {
         (NAMESPACE, pod): PodFact(namespace=NAMESPACE, name=pod, uid=pod, workload=workload, containers=(CONTAINER,))
@@ -158,17 +171,31 @@ def _recording(case: RuleCase) -> tuple[Recording, float]:
     times = START + case.every * np.concatenate([none, *(np.arange(count) for count in sizes)])
     used = Samples(labels, index, times, np.concatenate([none, *series.values()]))
     limits = Samples(labels, index, times, np.full(len(times), case.limit))
-    signals = tuple(
-        ApiSignal(
-            type=one.type,
-            target=workloads[one.pod],
-            pod=one.pod,
-            container=CONTAINER,
-            at=moment(START + one.at),
-            count=one.count,
-        )
-        for one in case.signals
-    )
+    signals = [(one, _signal(one, workloads)) for one in case.signals]
     samples = {case.metric: used, case.limit_metric: limits}
-    last = max([one.at for one in case.signals], default=0.0) + 60.0
-    return Recording(pods, samples, signals=signals), max([case.every * count for count in sizes], default=last)
+    last = max([one.at + (one.lasting or 0.0) for one in case.signals], default=0.0) + 60.0
+    recording = Recording(
+        pods,
+        samples,
+        signals=tuple(signal for one, signal in signals if one.lasting is None),
+        states=tuple(
+            (signal, START + one.at, START + one.at + one.lasting) for one, signal in signals if one.lasting is not None
+        ),
+    )
+    return recording, max([case.every * count for count in sizes], default=last)
+
+
+def _signal(one: SignalCase, workloads: dict[str, TargetRef]) -> ApiSignal:
+    kind, _, name = one.target.partition("/")
+    namespace = "" if kind == "Node" else NAMESPACE
+    target = TargetRef(kind=kind, namespace=namespace, name=name, uid=name) if kind else workloads[one.pod]
+    return ApiSignal(
+        type=one.type,
+        reason=one.reason,
+        target=target,
+        pod=one.pod,
+        container=CONTAINER if one.pod else "",
+        at=moment(START + one.at),
+        count=one.count,
+        message=one.message,
+    )

@@ -19,6 +19,9 @@ from crds.v1alpha1.incident import MetricEvidence, Prediction
 MAX_METRICS = 2
 """Of each signal, as the API has it."""
 
+NEW_LIFE = frozenset({"OOMKilled", "Restarted", "CrashLoop"})
+"""Signals after which a container's level has begun anew."""
+
 
 def evaluate_growth(rule: GrowthRule, observed: Observed) -> Evaluation | None:
     """Containers whose metric grows towards its limit, one finding per workload; None without data."""
@@ -76,7 +79,8 @@ def grows(
 
 def _restarted(labels: dict[str, str], observed: Observed) -> bool:
     return any(
-        signal.pod == labels["pod"] and signal.target.namespace == labels["namespace"] for signal in observed.signals
+        signal.type in NEW_LIFE and signal.pod == labels["pod"] and signal.target.namespace == labels["namespace"]
+        for signal in observed.signals
     )
 
 

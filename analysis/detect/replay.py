@@ -11,6 +11,7 @@ from analysis.detect.finding import ContainerKey, Observed, PodKey
 from analysis.detect.rules import GrowthRule, RuleSet, StepRule
 from analysis.detect.tracker import Tracks, advance, candidates
 from analysis.windows.block import Samples, grid
+from analysis.words import moment
 
 GRID_STEP = 5.0
 LIMIT_WINDOW = 300.0
@@ -24,6 +25,19 @@ class Recording:
     samples: Mapping[str, Samples]
     started: Mapping[ContainerKey, float] = field(default_factory=dict)
     signals: tuple[ApiSignal, ...] = ()
+    """Moments: each is seen from its own time on."""
+    states: tuple[tuple[ApiSignal, float, float], ...] = ()
+    """States with their first and last Unix time: seen anew at each tick between, as detection sends them."""
+
+    def signals_at(self, now: float) -> tuple[ApiSignal, ...]:
+        """What detection sends at that time."""
+        moments = [one for one in self.signals if one.at.timestamp() <= now]
+        held = [
+            one.model_copy(update={"at": moment(now), "since": moment(start)})
+            for one, start, end in self.states
+            if start <= now <= end
+        ]
+        return (*moments, *held)
 
 
 def replay(
@@ -41,7 +55,7 @@ def replay(
                 metric: grid(samples, now, windows.get(metric, LIMIT_WINDOW), GRID_STEP)
                 for metric, samples in recording.samples.items()
             },
-            signals=tuple(signal for signal in recording.signals if signal.at.timestamp() <= now),
+            signals=recording.signals_at(now),
             started={key: at for key, at in recording.started.items() if at <= now},
         )
         tracks = advance(tracks, rules, evaluate_all(rules, observed), observed)

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
 from analysis.config import ConfigError, describe
 from analysis.units import Duration, Size
 from crds.v1alpha1.base import Severity, Word
 
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"no regular expression: {error}") from error
+    return pattern
+
+
 Share = Annotated[float, Field(gt=0, le=1)]
+Pattern = Annotated[str, StringConstraints(max_length=200), AfterValidator(_compiles)]
 MetricName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=200)]
 
 
@@ -95,10 +106,21 @@ class SignalRule(_Rule):
 
     detector: Literal["signal"]
     signals: Annotated[tuple[str, ...], Field(min_length=1)]
+    reasons: tuple[str, ...] = ()
+    """Kinds within the signals' types; empty means any."""
+    except_reasons: tuple[str, ...] = ()
+    matching: Pattern = ""
+    """RE2-like pattern that the message must contain."""
     min_count: int = Field(default=1, ge=1)
+    min_pods: int = Field(default=0, ge=0)
+    lasting: Duration = 0.0
+    """How long a state must have held, from when it began."""
     active: Duration
     """How long after the last signal the fault counts as on."""
     min_evaluations: int = Field(default=1, ge=1, le=20)
+    counted: Annotated[str, StringConstraints(max_length=40)] = ""
+    """What is counted, for the summary: ``restarts``. Empty: the count is not worth saying."""
+    confidence_percent: int = Field(default=98, ge=1, le=99)
     summary: str
 
 

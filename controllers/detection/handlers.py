@@ -1,4 +1,4 @@
-"""What detection watches: pods, for their topology. The round itself runs on a clock, by requeue."""
+"""What detection watches: pods and what stands around them. The round itself runs on a clock, by requeue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ def build(context: Context) -> Controller:
     return Controller(
         name="detection",
         reconcile=detection.reconcile,
-        watches=(Watch(PODS, keys=lambda _: (), observer=detection.pods.observe),),
+        watches=(
+            Watch(PODS, keys=lambda _: (), observer=detection.pods.observe),
+            *(
+                Watch(resource, keys=lambda _: (), observer=store.observe)
+                for resource, store in detection.inventory.stores.items()
+            ),
+        ),
         resync=lambda: (TICK,),
         needs=(REPLICASETS, resource_type(Incident)),
     )

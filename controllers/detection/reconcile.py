@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from analysis.contract import DetectRequest, DetectResponse, SourceHealth
 from controllers.detection.decide import Decision, Limits, NewIncident, Refresh, decide, held
-from controllers.detection.signals import api_signals
+from controllers.detection.inventory import Inventory
+from controllers.detection.signals import api_signals, newest
+from controllers.detection.states import Memory, state_signals
 from controllers.detection.topology import Owners, PodStore, build_topology, topology_digest
-from controllers.kube.errors import AlreadyExists, Conflict, NotFound
+from controllers.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound
 from controllers.kube.events import NORMAL, WARNING
 from controllers.runtime.analysis import Analysis, TopologyUnknown
 from controllers.runtime.controller import Context
@@ -60,6 +62,8 @@ class Detection:
         self._known_digest = ""
         self._blind: str = ""
         self.pods = PodStore(context.now)
+        self.inventory = Inventory(context.now)
+        self._memory = Memory()
 
     def reconcile(self, _: Key) -> Outcome:
         """One round. Raises what the ports raise; the queue retries with backoff."""
@@ -85,23 +89,27 @@ class Detection:
         self._write(decision)
         return Requeue(self._context.settings.detect_interval)
 
-    def _ask(self, incidents: Iterable[Incident]) -> DetectResponse:
+    def _ask(self, incidents: Sequence[Incident]) -> DetectResponse:
         if self.pods.relist(self._context.kube, self._spaces):
             self._owners.preload(self._spaces)
-        pods, workload = self.pods.snapshot(), self._owners.workload
-        digest = topology_digest(pods, workload)
+        self.inventory.relist(self._context.kube, self._spaces)
+        now = self._context.now()
+        pods, workload, cluster = self.pods.snapshot(), self._owners.workload, self.inventory.cluster()
+        digest = topology_digest(pods, workload, cluster)
         changed = digest != self._known_digest
+        self._memory.remember(incidents)
+        states = state_signals(cluster, self._memory, now)
         request = DetectRequest(
             cluster=self._context.settings.cluster_name,
             topology_digest=digest,
-            topology=build_topology(pods, workload, digest) if changed else None,
-            signals=api_signals(pods, workload, self._context.now()),
-            incidents=held(incidents, self._context.now(), self._limits),
+            topology=build_topology(pods, workload, cluster, digest) if changed else None,
+            signals=newest([*api_signals(pods, workload, now), *states]),
+            incidents=held(incidents, now, self._limits),
         )
         try:
             response = self._analysis.detect(request)
         except TopologyUnknown:
-            whole = request.model_copy(update={"topology": build_topology(pods, workload, digest)})
+            whole = request.model_copy(update={"topology": build_topology(pods, workload, cluster, digest)})
             response = self._analysis.detect(whole)
         self._known_digest = digest
         return response
@@ -129,6 +137,8 @@ class Detection:
                 self._create(step) if isinstance(step, NewIncident) else self._refresh(step.incident, step.detection)
             except (AlreadyExists, NotFound, Conflict) as error:
                 log.info("changed under us, looked at again next round: %s", error)
+            except Forbidden as error:  # a namespace that ends takes no new objects: the others' writes must not wait
+                log.warning("not written, looked at again next round: %s", error)
 
     def _create(self, new: NewIncident) -> None:
         incident = self._context.kube.create(

@@ -19,12 +19,15 @@ def api_signals(
 ) -> tuple[ApiSignal, ...]:
     """Signals of the last 15 minutes, newest kept when there are too many.
 
-    ``CrashLoop`` and ``ImagePull`` hold now, so their time is ``now``; ``OOMKilled``, ``Restarted`` and ``Evicted`` are
-    moments, with the time at which they happened.
+    ``CrashLoop``, ``ImagePull`` and ``PendingPods`` hold now, so their time is ``now``; ``OOMKilled``, ``Restarted``
+    and ``Evicted`` are moments, with the time at which they happened.
     """
-    found = [signal for pod in pods for signal in _of_pod(pod, workload, now) if now - signal.at <= WINDOW]
-    found.sort(key=lambda signal: signal.at)
-    return tuple(found[-MAX_SIGNALS:])
+    return newest(signal for pod in pods for signal in _of_pod(pod, workload, now) if now - signal.at <= WINDOW)
+
+
+def newest(signals: Iterable[ApiSignal]) -> tuple[ApiSignal, ...]:
+    """In order of time; the newest ones when there are too many to send."""
+    return tuple(sorted(signals, key=lambda signal: signal.at)[-MAX_SIGNALS:])
 
 
 def _of_pod(pod: PodRecord, workload: Callable[[PodRecord], TargetRef], now: datetime) -> Iterator[ApiSignal]:
@@ -32,6 +35,7 @@ def _of_pod(pod: PodRecord, workload: Callable[[PodRecord], TargetRef], now: dat
         at = max((state.ended_at for state in pod.states if state.ended_at), default=pod.started_at or pod.created_at)
         yield ApiSignal(type="Evicted", target=workload(pod), pod=pod.name, at=at or now, message=pod.message)
         return
+    yield from _pending(pod, workload, now)
     for state in pod.states:
         for kind, at, message in _of_container(state, now):
             yield ApiSignal(
@@ -43,6 +47,27 @@ def _of_pod(pod: PodRecord, workload: Callable[[PodRecord], TargetRef], now: dat
                 count=max(state.restarts, 1),
                 message=message,
             )
+
+
+def _pending(pod: PodRecord, workload: Callable[[PodRecord], TargetRef], now: datetime) -> Iterator[ApiSignal]:
+    if pod.phase != "Pending" or pod.deleting:
+        return
+    if pod.unscheduled_since is not None:
+        reason, since, message = "Unschedulable", pod.unscheduled_since, pod.unschedulable
+    elif pod.node and not any(state.waiting_reason in PULL_FAILURES for state in pod.states):
+        waiting = ", ".join(f"{state.name}: {state.waiting_reason}" for state in pod.states if state.waiting_reason)
+        reason, since, message = "NotStarted", pod.started_at or pod.created_at or now, waiting
+    else:
+        return
+    yield ApiSignal(
+        type="PendingPods",
+        reason=reason,
+        target=workload(pod),
+        pod=pod.name,
+        at=now,
+        since=since,
+        message=message[:1024],
+    )
 
 
 def _of_container(state: ContainerState, now: datetime) -> Iterator[tuple[str, datetime, str]]:

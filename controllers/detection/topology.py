@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from analysis.contract import PodFact, Topology
+from controllers.detection.inventory import Cluster
 from controllers.kube.api import Kube
 from controllers.kube.errors import Forbidden, NotFound
 from controllers.kube.facts import PodRecord, controller_of, pod_record
@@ -126,8 +127,8 @@ class Owners:
 Workload = Callable[[PodRecord], TargetRef]
 
 
-def topology_digest(pods: Iterable[PodRecord], workload: Workload) -> str:
-    """Equal running pods give an equal digest; ``pods`` come ordered, as :meth:`PodStore.snapshot` gives them.
+def topology_digest(pods: Iterable[PodRecord], workload: Workload, cluster: Cluster) -> str:
+    """Equal running pods, services and nodes give an equal digest; ``pods`` come ordered, as :meth:`PodStore.snapshot`.
 
     Computed in every round, so it hashes text instead of building the facts, which are sent only when it changes.
     """
@@ -136,12 +137,14 @@ def topology_digest(pods: Iterable[PodRecord], workload: Workload) -> str:
         if not pod.terminal:
             owner = workload(pod)
             fields = (pod.namespace, pod.name, pod.uid, owner.kind, owner.name, owner.uid, pod.node, *pod.containers)
-            digest.update("\0".join(fields).encode() + b"\n")
+            digest.update("\0".join((*fields, "", *pod.claims)).encode() + b"\n")
+    for line in cluster.lines():
+        digest.update(line.encode())
     return f"sha256:{digest.hexdigest()}"
 
 
-def build_topology(pods: Iterable[PodRecord], workload: Workload, digest: str) -> Topology:
-    """The running pods with their workloads, as they are sent."""
+def build_topology(pods: Iterable[PodRecord], workload: Workload, cluster: Cluster, digest: str) -> Topology:
+    """The running pods with their workloads, the services and the nodes, as they are sent."""
     return Topology(
         digest=digest,
         pods=tuple(
@@ -152,8 +155,11 @@ def build_topology(pods: Iterable[PodRecord], workload: Workload, digest: str) -
                 workload=workload(pod),
                 node=pod.node,
                 containers=pod.containers,
+                claims=pod.claims,
             )
             for pod in pods
             if not pod.terminal
         ),
+        services=cluster.service_facts(),
+        nodes=cluster.node_facts(),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -71,6 +71,11 @@ class PodRecord:
     """Of ``containers``, in their order."""
     unschedulable: str = ""
     """Why no node fits, while none does."""
+    claims: tuple[str, ...] = ()
+    """PersistentVolumeClaims that it mounts."""
+    unscheduled_since: datetime | None = None
+    """Since when the scheduler finds no node for it; None when it has one."""
+    deleting: bool = False
 
     @property
     def terminal(self) -> bool:
@@ -103,11 +108,22 @@ def pod_record(body: Body) -> PodRecord:
         cpu_limit_cores=_cpu(_total_limit_decimal(containers, "cpu")),
         images=tuple(str(item.get("image") or "") for item in containers),
         unschedulable=(scheduled.get("message") or "no node fits")[:512] if _unscheduled(scheduled) else "",
+        claims=_claims(metadata["name"], spec.get("volumes") or ()),
+        unscheduled_since=parse_time(scheduled.get("lastTransitionTime")) if _unscheduled(scheduled) else None,
+        deleting=metadata.get("deletionTimestamp") is not None,
     )
 
 
 def _unscheduled(condition: Body) -> bool:
+    """Whether the scheduler finds no node; a scheduling gate, which holds a pod back on purpose, has another reason."""
     return condition.get("status") == "False" and condition.get("reason") == "Unschedulable"
+
+
+def _claims(pod: str, volumes: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Names of the claims behind a pod's volumes; an ephemeral volume's claim is named after pod and volume."""
+    named = [(item.get("persistentVolumeClaim") or {}).get("claimName") for item in volumes]
+    ephemeral = [f"{pod}-{item.get('name')}" for item in volumes if item.get("ephemeral")]
+    return tuple(sorted({*(name for name in named if name), *ephemeral}))
 
 
 def controller_of(body: Body) -> TargetRef | None:

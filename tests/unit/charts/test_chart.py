@@ -131,7 +131,8 @@ def test_opted_in_namespaces_get_bindings_and_the_default_policy() -> None:
 def test_watched_namespaces_bound_what_is_seen() -> None:
     objects = render(watchNamespaces=["shop"])
     assert set(named(objects, "RoleBinding", "iirp-detection")) == {"shop/iirp-detection", "platform/iirp-detection"}
-    assert not named(objects, "ClusterRoleBinding", "iirp-detection")
+    bound = named(objects, "ClusterRoleBinding", "iirp-detection")
+    assert set(bound) == {"/iirp-detection-nodes"}, "nodes belong to no namespace"
     assert named(objects, "ClusterRoleBinding", "iirp-policy-cluster")
     env = controllers(objects)["incident"]["spec"]["template"]["spec"]["containers"][0]["env"]
     assert {"name": "IIRP_WATCH_NAMESPACES", "value": "shop,platform"} in env

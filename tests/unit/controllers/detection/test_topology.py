@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from controllers.detection.inventory import Cluster
 from controllers.detection.topology import RELIST, Owners, PodStore, build_topology, topology_digest
 from controllers.kube.errors import Forbidden, KubeError
 from controllers.kube.facts import pod_record
@@ -100,13 +101,13 @@ def test_equal_pods_have_an_equal_digest_and_ended_ones_do_not_count() -> None:
     store = PodStore(Clock())
     for body in (pod("b", owner=None), pod("c", owner=None, phase="Succeeded"), pod("a", owner=None)):
         store.observe("ADDED", body)
-    digest = topology_digest(store.snapshot(), owners.workload)
+    digest = topology_digest(store.snapshot(), owners.workload, Cluster())
     again = PodStore(Clock())
     for name in "ab":
         again.observe("ADDED", pod(name, owner=None, version=9))
-    assert topology_digest(again.snapshot(), owners.workload) == digest
+    assert topology_digest(again.snapshot(), owners.workload, Cluster()) == digest
     again.observe("DELETED", pod("a", owner=None, version=10))
-    assert topology_digest(again.snapshot(), owners.workload) != digest
-    topology = build_topology(store.snapshot(), owners.workload, digest)
+    assert topology_digest(again.snapshot(), owners.workload, Cluster()) != digest
+    topology = build_topology(store.snapshot(), owners.workload, Cluster(), digest)
     assert [fact.name for fact in topology.pods] == ["a", "b"]
     assert topology.digest == digest
