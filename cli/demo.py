@@ -1,49 +1,87 @@
-"""`iirp demo`: from nothing to a resolved incident on a real cluster, with one command."""
+"""`iirp demo`: from nothing to a resolved incident on a real cluster, with one command; or any scenario."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
 __all__ = ["demo"]
 
-_name = click.option(
-    "--name", default="demo", show_default=True, help="The cluster's name; several can run side by side."
-)
+_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group(invoke_without_command=True)
-@_name
+@click.option("--name", default="demo", show_default=True, help="The cluster's name; several can run side by side.")
 @click.option(
     "--approve", type=click.Choice(["auto", "ask"]), default="auto", show_default=True,
     help="auto: a user named alice approves with kubectl. ask: the command is printed and you decide.",
 )  # fmt: skip
+@click.option("--values", "-f", multiple=True, type=_file, help="Further Helm values for the chart.")
+@click.option("--scenarios", "listing", is_flag=True, help="List the scenarios and stop.")
 @click.option(
-    "--values",
-    "-f",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False),
-    help="Further Helm values for the chart.",
+    "--scenario", "names", default="", metavar="NAME[,NAME]", help="Run these instead: names, groups or `all`."
 )
+@click.option("--scenario-file", "files", multiple=True, type=_file, help="Run your own scenario (docs/scenarios.md).")
+@click.option("--repeat", default=1, show_default=True, type=click.IntRange(1, 100), help="Runs of each scenario.")
+@click.option("--parallel", default=1, show_default=True, type=click.IntRange(1, 16), help="Runs side by side.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON.")
+@click.option("--keep", is_flag=True, help="Leave the scenarios' namespaces for a look.")
+@click.option(
+    "--kubeconfig", type=_file, help="Run scenarios on this cluster, where the platform is installed already."
+)
+@click.option("--shop-image", default="", help="With --kubeconfig: image of the shop, where a scenario uses it.")
+@click.option("--platform-namespace", default="iirp-system", show_default=True, help="With --kubeconfig.")
 @click.pass_context
-def demo(context: click.Context, name: str, approve: str, values: tuple[str, ...]) -> None:
+def demo(
+    context: click.Context,
+    name: str,
+    approve: str,
+    values: tuple[Path, ...],
+    listing: bool,
+    names: str,
+    files: tuple[Path, ...],
+    repeat: int,
+    parallel: int,
+    report: Path | None,
+    keep: bool,
+    kubeconfig: Path | None,
+    shop_image: str,
+    platform_namespace: str,
+) -> None:
     """Bring up a cluster and the platform, let a shop leak memory, and follow the incident to its end.
 
     Leaves everything running to look at; `iirp demo down` removes it. Running it again starts a fresh incident.
+
+    With --scenario or --scenario-file it runs those instead, each in a namespace of its own, and holds what the
+    platform says against what the scenario expects: exit code 1 when one run fails.
     """
     context.ensure_object(dict)["name"] = name
     if context.invoked_subcommand is not None:
         return
-    from pathlib import Path
-
     from demo.driver.errors import DemoFailed
-    from demo.driver.run import run
     from demo.driver.tell import Teller
     from devcluster.errors import ClusterError
     from external.errors import ExternalError
 
     teller = Teller()
     try:
-        run(name, approve, teller, [Path(path) for path in values])
+        if listing or names or files:
+            from cli import scenarios
+
+            if listing:
+                scenarios.show(teller)
+                return
+            chosen = scenarios.chosen(names, files)
+            ground = scenarios.ground(name, values, kubeconfig, shop_image, platform_namespace)
+            good = scenarios.run(ground, chosen, repeat, parallel, report, keep, teller)
+            context.exit(0 if good else 1)
+        from demo.driver.run import run
+
+        run(name, approve, teller, values)
+    except KeyboardInterrupt:
+        click.echo("interrupted; what had begun is cleaned up", err=True)
+        context.exit(130)
     except (DemoFailed, ClusterError, ExternalError) as error:
         raise click.ClickException(f"the demo failed after {teller.elapsed:.0f} s\n{error}") from error
 

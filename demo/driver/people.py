@@ -25,10 +25,12 @@ def as_user(provider: Provider, admin: Path, user: str) -> Kubectl:
         return Kubectl(admin, (f"--as={user}",))
 
 
-def decision_arguments(approval: str, verdict: str, reason: str = REASON) -> tuple[str, ...]:
+def decision_arguments(
+    approval: str, verdict: str, reason: str = REASON, namespace: str = NAMESPACE
+) -> tuple[str, ...]:
     """The whole of an approval: one annotation and its reason."""
     annotations = (f"iirp.io/decision={verdict}", f"iirp.io/reason={reason}")
-    return ("annotate", "approval", approval, "-n", NAMESPACE, *annotations)
+    return ("annotate", "approval", approval, "-n", namespace, *annotations)
 
 
 def typed(arguments: tuple[str, ...], user: str) -> str:
@@ -40,9 +42,9 @@ def typed(arguments: tuple[str, ...], user: str) -> str:
     return f"kubectl {' '.join(words)}   # as {user}"
 
 
-def decide(person: Kubectl, approval: str, verdict: str) -> str:
+def decide(person: Kubectl, approval: str, verdict: str, namespace: str = NAMESPACE) -> str:
     """Decides; returns kubectl's words. Raises DemoFailed when the API server does not accept it."""
-    return person.run(*decision_arguments(approval, verdict)).strip()
+    return person.run(*decision_arguments(approval, verdict, namespace=namespace)).strip()
 
 
 def refused(person: Kubectl, approval: str) -> str:

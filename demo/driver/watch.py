@@ -31,7 +31,7 @@ class OutOfMemory:
 
 
 class Watch:
-    """Reads the objects of one namespace as the cluster's administrator; never writes."""
+    """Reads the objects of one namespace (of all when it is empty) as the cluster's administrator; never writes."""
 
     def __init__(self, kubeconfig: Path, namespace: str) -> None:
         loader: Any = KubeConfig  # pykube has no type hints
@@ -76,7 +76,7 @@ class Watch:
         return True
 
     def _list(self, plural: str, version: str) -> list[Mapping[str, Any]]:
-        response = self._client.get(version=version, namespace=self._namespace, url=plural)
+        response = self._client.get(version=version, namespace=self._namespace or None, url=plural)
         response.raise_for_status()
         items: list[Mapping[str, Any]] = response.json()["items"]
         return items

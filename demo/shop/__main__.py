@@ -42,16 +42,18 @@ def run(settings: Settings) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    if settings.service == "load":
+        timeout = settings.upstream_timeout + 2
+        state.load = Load(settings.upstream("frontend"), settings.load_rate, settings.load_workers, timeout, metrics)
     servers = [Server(settings.admin_port, AdminHandler, state)]
-    if settings.service != "load":
+    if state.load is None:
         servers.append(Server(settings.port, BusinessHandler, state))
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     faults.start_from(settings.fault_on_start)
     logger.info("%s is up", settings.service)
-    if settings.service == "load":
-        timeout = settings.upstream_timeout + 2
-        Load(settings.upstream("frontend"), settings.load_rate, settings.load_workers, timeout, metrics).run(stop)
+    if state.load is not None:
+        state.load.run(stop)
     else:
         stop.wait()
         state.draining.set()

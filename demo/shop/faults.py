@@ -12,110 +12,16 @@ import random
 import tempfile
 import threading
 import time
-from abc import abstractmethod
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
+
+from demo.shop.fault import MIB, Fault, FaultError, InjectedError, bounded, filled
+from demo.shop.memory_faults import Leak, MemorySpike, WarmUp
 
 __all__ = ["FAULTS", "Fault", "FaultError", "Faults", "InjectedError"]
 
 logger = logging.getLogger("shop.cache")
-
-_MIB = 1 << 20
-_PATTERN = bytes(range(1, 256)) + b"\x01"  # no zero bytes: nothing may share or skip these pages
-
-
-class FaultError(ValueError):
-    """Unknown fault or unusable parameters; the message is one line."""
-
-
-class InjectedError(RuntimeError):
-    """What the `errors` fault raises inside a request."""
-
-
-@dataclass(slots=True)
-class Fault:
-    """Base: parameters are the public fields, `run` is the background work, `on_request` what every request suffers."""
-
-    NAME: ClassVar[str]
-
-    def run(self, stop: threading.Event) -> None:
-        """Works until `stop` is set; the default has no background work."""
-
-    def on_request(self) -> None:
-        """Called at the start of each business request; may block or raise."""
-
-    def clear(self) -> None:
-        """Gives back what was taken."""
-
-    def parameters(self) -> dict[str, Any]:
-        """The public fields."""
-        return {name: value for name, value in asdict(self).items() if not name.startswith("_")}
-
-    @abstractmethod
-    def check(self) -> None:
-        """FaultError when a parameter is out of its bounds."""
-
-
-@dataclass(slots=True)
-class Leak(Fault):
-    """A cache that never evicts: grows at a steady rate until the kernel ends the process."""
-
-    NAME = "leak"
-    mib_per_second: float = 0.6
-    entries: int = 50
-    _cache: dict[int, bytes] = field(default_factory=dict, repr=False)
-
-    def check(self) -> None:
-        """See the base."""
-        _bounded("mib_per_second", self.mib_per_second, 0.01, 64)
-        _bounded("entries", self.entries, 1, 10_000)
-
-    def run(self, stop: threading.Event) -> None:
-        """Once a second, so that the slope is smooth at any scrape interval."""
-        size = max(1, int(self.mib_per_second * _MIB / self.entries))
-        while not stop.wait(1.0):
-            logger.info("cache miss, loading %d entries", self.entries)
-            for _ in range(self.entries):
-                self._cache[len(self._cache)] = _filled(size)
-
-    def clear(self) -> None:
-        """Drops the cache; how much of it the allocator returns is the allocator's affair, as in life."""
-        self._cache.clear()
-
-    def parameters(self) -> dict[str, Any]:
-        """Without the cache, which must not be copied."""
-        return {"mib_per_second": self.mib_per_second, "entries": self.entries}
-
-
-@dataclass(slots=True)
-class MemorySpike(Fault):
-    """One large result set, held for a while."""
-
-    NAME = "memory-spike"
-    mib: float = 100.0
-    hold_seconds: float = 120.0
-    _block: bytes = field(default=b"", repr=False)
-
-    def check(self) -> None:
-        """See the base."""
-        _bounded("mib", self.mib, 1, 8192)
-        _bounded("hold_seconds", self.hold_seconds, 1, 3600)
-
-    def run(self, stop: threading.Event) -> None:
-        """Takes it at once, in a single block that goes back to the system when freed."""
-        logger.info("export: loading %d MiB of orders", int(self.mib))
-        self._block = _filled(int(self.mib * _MIB))
-        stop.wait(self.hold_seconds)
-        self._block = b""
-
-    def clear(self) -> None:
-        """Frees the block."""
-        self._block = b""
-
-    def parameters(self) -> dict[str, Any]:
-        """Without the block."""
-        return {"mib": self.mib, "hold_seconds": self.hold_seconds}
 
 
 @dataclass(slots=True)
@@ -128,8 +34,8 @@ class Slow(Fault):
 
     def check(self) -> None:
         """See the base."""
-        _bounded("milliseconds", self.milliseconds, 1, 60_000)
-        _bounded("share", self.share, 0, 1)
+        bounded("milliseconds", self.milliseconds, 1, 60_000)
+        bounded("share", self.share, 0, 1)
 
     def on_request(self) -> None:
         """Waits, with a little spread."""
@@ -146,7 +52,7 @@ class Errors(Fault):
 
     def check(self) -> None:
         """See the base."""
-        _bounded("share", self.share, 0, 1)
+        bounded("share", self.share, 0, 1)
 
     def on_request(self) -> None:
         """Raises for the share."""
@@ -166,17 +72,17 @@ class DiskFill(Fault):
 
     def check(self) -> None:
         """See the base."""
-        _bounded("mib_per_second", self.mib_per_second, 0.01, 256)
-        _bounded("max_mib", self.max_mib, 1, 65_536)
+        bounded("mib_per_second", self.mib_per_second, 0.01, 256)
+        bounded("max_mib", self.max_mib, 1, 65_536)
 
     def run(self, stop: threading.Event) -> None:
         """One file a second until the maximum or the end of the disk."""
-        size = int(self.mib_per_second * _MIB)
-        while len(self._written) * size < self.max_mib * _MIB and not stop.wait(1.0):
+        size = int(self.mib_per_second * MIB)
+        while len(self._written) * size < self.max_mib * MIB and not stop.wait(1.0):
             path = self.folder / f"export-{os.getpid()}-{len(self._written)}.tmp"
             self._written.append(path)
             try:
-                path.write_bytes(_filled(size))
+                path.write_bytes(filled(size))
             except OSError as error:
                 logger.error("cannot write %s: %s", path, error.strerror)  # noqa: TRY400
 
@@ -199,7 +105,7 @@ class CpuBurn(Fault):
 
     def check(self) -> None:
         """See the base."""
-        _bounded("duty", self.duty, 0.01, 1)
+        bounded("duty", self.duty, 0.01, 1)
 
     def run(self, stop: threading.Event) -> None:
         """Busy for `duty` of each tenth of a second."""
@@ -210,7 +116,31 @@ class CpuBurn(Fault):
             stop.wait(0.1 * (1 - self.duty))
 
 
-FAULTS: dict[str, type[Fault]] = {kind.NAME: kind for kind in (Leak, MemorySpike, Slow, Errors, DiskFill, CpuBurn)}
+@dataclass(slots=True)
+class Series(Fault):
+    """Labels that nobody thought about: the process suddenly has thousands of series, with values that move."""
+
+    NAME = "series"
+    count: float = 20_000.0
+
+    def check(self) -> None:
+        """See the base."""
+        bounded("count", self.count, 1, 200_000)
+
+    def exposition(self) -> bytes:
+        """One counter per customer, as a service with a customer's id for a label has."""
+        now = int(time.time())
+        head = "# HELP basket_views_total Baskets looked at.\n# TYPE basket_views_total counter\n"
+        lines = (
+            f'basket_views_total{{customer="{number:06d}"}} {now % 100_000 + number}\n'
+            for number in range(int(self.count))
+        )
+        return (head + "".join(lines)).encode()
+
+
+FAULTS: dict[str, type[Fault]] = {
+    kind.NAME: kind for kind in (Leak, WarmUp, MemorySpike, Slow, Errors, DiskFill, CpuBurn, Series)
+}
 
 
 class Faults:
@@ -254,6 +184,12 @@ class Faults:
         for fault in faults:
             fault.on_request()
 
+    def exposition(self) -> bytes:
+        """What the faults add to /metrics."""
+        with self._lock:
+            faults = [fault for fault, _, _ in self._on.values()]
+        return b"".join(fault.exposition() for fault in faults)
+
     def start_from(self, text: str) -> None:
         """`NAME` or `NAME={json}`, as in FAULT_ON_START; nothing when empty. Raises FaultError."""
         if not text:
@@ -281,12 +217,3 @@ def _make(name: str, parameters: Any) -> Fault:
     fault = kind(**parameters)
     fault.check()
     return fault
-
-
-def _bounded(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise FaultError(f"{name} must be between {low:g} and {high:g}, not {value:g}")
-
-
-def _filled(size: int) -> bytes:
-    return (_PATTERN * (size // len(_PATTERN) + 1))[:size]

@@ -15,11 +15,13 @@ from typing import Any
 from demo.shop.client import fetch
 from demo.shop.metrics import Metrics
 
-__all__ = ["Load", "choose"]
+__all__ = ["MAX_RATE", "Load", "choose"]
 
 logger = logging.getLogger("shop.load")
 
+MAX_RATE = 500.0
 _REPORT_SECONDS = 30.0
+_PATIENCE = 1.0
 
 
 def choose(random_: random.Random) -> tuple[str, str, Any]:
@@ -38,7 +40,7 @@ class Load:
 
     def __init__(self, url: str, rate: float, workers: int, timeout: float, metrics: Metrics) -> None:
         self._url = url
-        self._rate = max(rate, 0.01)
+        self.change(rate)
         self._timeout = timeout
         self._metrics = metrics
         self._random = random.Random()  # noqa: S311
@@ -46,20 +48,39 @@ class Load:
         self._codes: Counter[str] = Counter()
         self._workers = [threading.Thread(target=self._work, daemon=True) for _ in range(max(1, workers))]
 
+    def change(self, rate: float) -> None:
+        """Another rate from the next request on, in requests per second. ValueError outside 0 and 500."""
+        if not 0 <= rate <= MAX_RATE:
+            raise ValueError(f"rate must be between 0 and {MAX_RATE:g}, not {rate:g}")
+        self._rate = max(rate, 0.01)
+
+    @property
+    def rate(self) -> float:
+        """Requests per second that are sent now."""
+        return self._rate
+
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set."""
         for worker in self._workers:
             worker.start()
         report = time.monotonic() + _REPORT_SECONDS
-        while not stop.wait(self._random.expovariate(self._rate)):
-            try:
-                self._jobs.put_nowait(choose(self._random))
-            except queue.Full:
-                self._codes["dropped"] += 1
+        while True:
+            pause = self._random.expovariate(self._rate)
+            # Memoryless: cutting a pause short and drawing again changes only how soon a new rate counts.
+            if stop.wait(min(pause, _PATIENCE)):
+                return
+            if pause <= _PATIENCE:
+                self._send()
             if time.monotonic() >= report:
                 report += _REPORT_SECONDS
                 codes, self._codes = self._codes, Counter()
                 logger.info("sent %s", " ".join(f"{code}={count}" for code, count in sorted(codes.items())))
+
+    def _send(self) -> None:
+        try:
+            self._jobs.put_nowait(choose(self._random))
+        except queue.Full:
+            self._codes["dropped"] += 1
 
     def _work(self) -> None:
         while True:

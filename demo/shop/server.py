@@ -17,6 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from demo.shop.client import UpstreamError
 from demo.shop.faults import FaultError, Faults
+from demo.shop.load import Load
 from demo.shop.metrics import Metrics
 from demo.shop.services import Caller, Refused, Request, Response, find_route
 
@@ -38,6 +39,8 @@ class State:
         self.faults = faults
         self.call = call
         self.draining = threading.Event()
+        self.load: Load | None = None
+        """Only where the process is the load generator."""
 
 
 class Server(ThreadingHTTPServer):
@@ -136,7 +139,7 @@ class BusinessHandler(_Handler):
 
 
 class AdminHandler(_Handler):
-    """GET /metrics, GET /fault, POST /fault/NAME with JSON parameters, DELETE /fault/NAME."""
+    """GET /metrics, GET /fault, POST /fault/NAME with JSON parameters, DELETE /fault/NAME; GET, POST /load {"rate"}."""
 
     FAULT: ClassVar[re.Pattern[str]] = re.compile(r"/fault/([a-z-]{1,32})")
 
@@ -144,19 +147,35 @@ class AdminHandler(_Handler):
         """Metrics, or the faults that are on."""
         path = self.path.partition("?")[0]
         if path == "/metrics":
-            self.reply(200, generate_latest(self.state.metrics.registry), CONTENT_TYPE_LATEST)
+            text = generate_latest(self.state.metrics.registry) + self.state.faults.exposition()
+            self.reply(200, text, CONTENT_TYPE_LATEST)
         elif path == "/fault":
             self._json(200, self.state.faults.active())
+        elif path == "/load" and self.state.load is not None:
+            self._json(200, {"rate": self.state.load.rate})
         else:
             self._json(404, {"error": "no such route"})
 
     def do_POST(self) -> None:
-        """Switches a fault on."""
-        self._switch(on=True)
+        """Switches a fault on, or changes the load."""
+        if self.path.partition("?")[0] == "/load" and self.state.load is not None:
+            self._change_load(self.state.load)
+        else:
+            self._switch(on=True)
 
     def do_DELETE(self) -> None:
         """Switches a fault off."""
         self._switch(on=False)
+
+    def _change_load(self, load: Load) -> None:
+        try:
+            load.change(float(json.loads(self.read_body() or b"{}")["rate"]))
+        except Refused as refused:
+            self._json(refused.code, {"error": str(refused)})
+        except (ValueError, TypeError, KeyError) as error:
+            self._json(422, {"error": f'the body must be {{"rate": requests per second}}: {error}'})
+        else:
+            self._json(200, {"rate": load.rate})
 
     def _switch(self, on: bool) -> None:
         match = self.FAULT.fullmatch(self.path.partition("?")[0])

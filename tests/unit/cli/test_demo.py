@@ -39,7 +39,42 @@ def test_what_is_asked_for_is_what_runs(monkeypatch: pytest.MonkeyPatch, tmp_pat
     file = tmp_path / "v.yaml"
     file.write_text("{}")
     assert CliRunner().invoke(demo, ["--name", "n", "--approve", "ask", "-f", str(file)]).exit_code == 0
-    assert seen == [("n", "ask", [file])]
+    assert seen == [("n", "ask", (file,))]
+
+
+@pytest.mark.parametrize(("passed", "code"), [(True, 0), (False, 1)])
+def test_scenarios_run_instead_and_one_failure_is_exit_1(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, passed: bool, code: int
+) -> None:
+    seen: list[Any] = []
+
+    def perform(_: Any, scenarios: list[Any], options: Any, __: Any) -> bool:
+        seen.append(([item.name for item in scenarios], options.repeat, options.parallel, options.report))
+        return passed
+
+    monkeypatch.setattr("cli.scenarios.own_ground", lambda *_: None)
+    monkeypatch.setattr("cli.scenarios.perform", perform)
+    own = tmp_path / "own.yaml"
+    own.write_text("{name: own, title: nothing, setup: {shop: false}, expect: {none: 1m}}")
+    arguments = ["--scenario", "leak, quiet", "--scenario-file", str(own), "--repeat", "3", "--parallel", "2"]
+    result = CliRunner().invoke(demo, [*arguments, "--report", str(tmp_path / "out.json")])
+    assert result.exit_code == code
+    names = ["leak", "quiet", "own"]
+    assert seen == [(names, 3, 2, tmp_path / "out.json")]
+
+
+def test_a_scenario_that_is_not_there_is_named_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.scenarios.own_ground", lambda *_: pytest.fail("nothing may start"))
+    result = CliRunner().invoke(demo, ["--scenario", "leek"])
+    assert result.exit_code == 1
+    assert "no scenario 'leek'" in result.output
+
+
+def test_the_scenarios_are_listed_without_a_cluster() -> None:
+    result = CliRunner().invoke(demo, ["--scenarios"])
+    assert result.exit_code == 0
+    assert "zero-endpoints" in result.output
+    assert "no incident for 30 min" in result.output
 
 
 @pytest.mark.parametrize(

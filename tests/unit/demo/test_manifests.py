@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from demo.driver.shop import manifests, with_image
+from demo.driver.shop import manifests, moved, with_image
 from demo.shop.config import SERVICES
 from images.layers import project_root
 
@@ -62,4 +62,11 @@ def test_the_image_becomes_the_one_that_was_built_everywhere() -> None:
 def test_the_demo_opens_only_the_shop_to_the_executor() -> None:
     values = yaml.safe_load((project_root() / "demo/values.yaml").read_text())
     assert values["execution"]["namespaces"] == ["shop"]
-    assert values["watchNamespaces"] == ["shop"]
+    assert values["watchNamespaces"] == [], "scenarios make namespaces of their own"
+
+
+def test_moved_objects_keep_nothing_of_the_old_namespace() -> None:
+    for entry in moved(manifests(), "elsewhere"):
+        where = entry["metadata"]["name" if entry["kind"] == "Namespace" else "namespace"]
+        assert where == "elsewhere"
+    assert manifests()[0]["metadata"]["name"] == "shop", "the originals stay as they are"

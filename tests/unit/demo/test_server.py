@@ -12,6 +12,7 @@ import pytest
 
 from demo.shop.client import Upstreams, fetch
 from demo.shop.faults import Faults
+from demo.shop.load import Load
 from demo.shop.metrics import Metrics
 from demo.shop.server import AdminHandler, BusinessHandler, Server, State
 
@@ -109,3 +110,29 @@ def test_a_request_id_from_outside_is_not_trusted_with_the_log(shop: Shop, caplo
 def test_business_ports_have_no_switches_and_bodies_have_a_limit(shop: Shop) -> None:
     assert fetch(f"{shop.urls['payments']}/fault/leak", "POST", {}, "", 5)[0] == 404
     assert fetch(f"{shop.urls['payments']}/charges", "POST", {"cents": "x" * 70_000}, "", 5)[0] == 413
+
+
+def test_the_load_is_changed_over_http_and_only_where_there_is_one() -> None:
+    metrics = Metrics()
+    state = State("load", metrics, Faults(), Upstreams({}, 2.0, metrics))
+    server = Server(0, AdminHandler, state)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/load"
+    try:
+        assert fetch(url, "POST", {"rate": 32}, "", 5)[0] == 404
+        state.load = Load("http://127.0.0.1:9", 8.0, 1, 1.0, metrics)
+        assert json.loads(fetch(url, "POST", {"rate": 32}, "", 5)[1]) == {"rate": 32.0}
+        assert json.loads(fetch(url, "GET", None, "", 5)[1]) == {"rate": 32.0}
+        for bad in ({"rate": -1}, {"rate": "many"}, {"rate": 1e9}, {}, []):
+            assert fetch(url, "POST", bad, "", 5)[0] == 422
+        assert state.load.rate == 32
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_thousands_of_series_are_served_while_the_fault_is_on(shop: Shop) -> None:
+    assert fetch(f"{shop.admin['payments']}/fault/series", "POST", {"count": 3000}, "", 5)[0] == 200
+    assert metrics_of(shop, "payments").count("basket_views_total{") == 3000
+    assert fetch(f"{shop.admin['payments']}/fault/series", "DELETE", None, "", 5)[0] == 200
+    assert "basket_views_total" not in metrics_of(shop, "payments")

@@ -1,0 +1,61 @@
+"""What `iirp demo --scenario` does with its options; kept apart so that `iirp --help` imports nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from demo.driver.tell import Teller
+from demo.scenario.load import choose, known, read
+from demo.scenario.model import Scenario
+from demo.scenario.perform import Options, existing_ground, own_ground, perform
+from demo.scenario.suite import Ground
+
+__all__ = ["chosen", "ground", "run", "show"]
+
+
+def show(teller: Teller) -> None:
+    """The scenarios that come with the project."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "group", "what happens", "expected"):
+        table.add_column(heading, no_wrap=heading != "what happens")
+    for item in known().values():
+        table.add_row(item.name, item.group, item.title, _expected(item))
+    teller.console.print(table, soft_wrap=False)
+
+
+def chosen(names: str, files: Sequence[Path]) -> list[Scenario]:
+    """By name and by file. DemoFailed when one is not there or not valid."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    return [*(choose(wanted, known()) if wanted else []), *(read(path) for path in files)]
+
+
+def ground(
+    name: str, values: Sequence[Path], kubeconfig: Path | None, shop_image: str, platform_namespace: str
+) -> Ground:
+    """The cluster that was named, or our own of that name."""
+    if kubeconfig is not None:
+        return existing_ground(kubeconfig, shop_image, platform_namespace)
+    return own_ground(name, values)
+
+
+def run(
+    on: Ground,
+    scenarios: Sequence[Scenario],
+    repeat: int,
+    parallel: int,
+    report: Path | None,
+    keep: bool,
+    teller: Teller,
+) -> bool:
+    """True when everything passed."""
+    return perform(on, scenarios, Options(repeat, parallel, report, keep), teller)
+
+
+def _expected(scenario: Scenario) -> str:
+    expect = scenario.expect
+    if expect.none is not None:
+        return f"no incident for {expect.none / 60:g} min"
+    return ", ".join(f"{' or '.join(item.type)} {item.target[0]}" for item in expect.incidents)

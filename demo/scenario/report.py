@@ -1,0 +1,112 @@
+"""The results as a table for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from demo.scenario.run import Result
+from demo.scenario.seen import Seen
+
+__all__ = ["quantile", "report", "table"]
+
+
+def report(results: Sequence[Result], elsewhere: Sequence[Seen], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything, by run; `about` says on what it ran. Delays are in seconds."""
+    hard = [item.delay for item in results if item.scenario.hard and item.delay is not None]
+    return {
+        **about,
+        "runs": [_run(item) for item in results],
+        "elsewhere": [_incident(item, None) for item in elsewhere],
+        "summary": {
+            "runs": len(results),
+            "passed": sum(not item.problems for item in results),
+            "hardFaults": {
+                "n": len(hard),
+                "delayMedianSeconds": quantile(hard, 0.5),
+                "delayP95Seconds": quantile(hard, 0.95),
+            },
+        },
+    }
+
+
+def table(results: Sequence[Result]) -> Table:
+    """One line per run; text of the cluster is never read as markup."""
+    shown = Table(box=None, pad_edge=False)
+    for heading in ("scenario", "run", "delay", "incidents", "type → target", "first cause", "action", "verdict", ""):
+        shown.add_column(heading, justify="right" if heading in ("run", "delay", "incidents") else "left")
+    for item in sorted(results, key=lambda one: (one.scenario.name, one.number)):
+        seen = item.incidents
+        cells = [
+            item.scenario.name,
+            str(item.number),
+            "" if item.delay is None else f"{item.delay:.0f} s",
+            str(len(seen)),
+            "\n".join(f"{one.type} → {one.target}" for one in seen),
+            "\n".join(f"{one.cause} {one.confidence} %" if one.cause else "" for one in seen),
+            "\n".join(one.action for one in seen),
+            "\n".join(one.verdict for one in seen),
+        ]
+        good = not item.problems
+        shown.add_row(
+            *(Text(cell) for cell in cells), Text("pass" if good else "FAIL", "green" if good else "bold red")
+        )
+    return shown
+
+
+def quantile(values: Sequence[float], share: float) -> float | None:
+    """By nearest rank, so that it is one of the values; None of nothing."""
+    if not values:
+        return None
+    return round(sorted(values)[max(0, math.ceil(share * len(values)) - 1)], 1)
+
+
+def _run(item: Result) -> dict[str, Any]:
+    return {
+        "scenario": item.scenario.name,
+        "fault": item.scenario.title,
+        "run": item.number,
+        "namespace": item.namespace,
+        "startedAt": _time(item.started_at),
+        "injectedAt": _time(item.injected_at),
+        "delaySeconds": None if item.delay is None else round(item.delay, 1),
+        "hard": item.scenario.hard,
+        "incidentCount": len(item.incidents),
+        "incidents": [_incident(one, item.injected_at) for one in item.incidents],
+        "seconds": round(item.seconds, 1),
+        "passed": not item.problems,
+        "problems": list(item.problems),
+    }
+
+
+def _incident(one: Seen, injected_at: datetime | None) -> dict[str, Any]:
+    return {
+        "namespace": one.namespace,
+        "name": one.name,
+        "type": one.type,
+        "target": one.target,
+        "severity": one.severity,
+        "seenAt": _time(one.seen_at),
+        "delaySeconds": None if injected_at is None else round((one.seen_at - injected_at).total_seconds(), 1),
+        "onsetAt": _time(one.started_at),
+        "predicted": one.predicted,
+        "expectedAt": _time(one.expected_at),
+        "state": one.state,
+        "cause": one.cause,
+        "causeTarget": one.cause_target,
+        "confidencePercent": one.confidence,
+        "action": one.action,
+        "verdict": one.verdict,
+        "reopened": one.reopened,
+        "signals": list(one.signals),
+        "timeline": list(one.timeline),
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
