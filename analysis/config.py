@@ -83,6 +83,20 @@ class Directory(Section):
     directory: Path
 
 
+class Intake(Section):
+    """Samples in memory, so that detection does not ask the metrics store every few seconds."""
+
+    mode: Annotated[str, StringConstraints(pattern=r"^(receive|pull|off)$")] = "receive"
+    """``receive``: remote_write at ``/v1/write``; ``pull``: short queries, for stores that cannot write; ``off``."""
+    max_series: int = Field(default=200_000, ge=100, le=5_000_000)
+    """Of the metrics that detection reads; others take no room."""
+    step_seconds: float = Field(default=5, ge=1, le=60)
+    """Resolution: the scrape interval, or a divisor of it."""
+    scrape_seconds: float = Field(default=15, ge=1, le=120)
+    """Longest scrape interval of the agents: a metric that has not come for two of them is asked for."""
+    pull_seconds: float = Field(default=10, ge=2, le=300)
+
+
 class Model(Section):
     """An OpenAI-compatible endpoint. Without this section root causes are deterministic only."""
 
@@ -113,6 +127,7 @@ class Config(Section):
     auth: Auth = Auth()
     rules: Directory = Directory(directory=DATA_ROOT / "rules")
     causes: Directory = Directory(directory=DATA_ROOT / "causes")
+    intake: Intake = Intake()
     model: Model | None = None
     web: Web = Web()
     log_level: Annotated[str, StringConstraints(pattern=r"^(debug|info|warning|error)$")] = "info"

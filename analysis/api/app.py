@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import httpx
 from fastapi import FastAPI, Request, Response
 
-from analysis.api import gate, health, problems, v1
+from analysis.api import gate, health, intake, problems, v1
 from analysis.api.limits import BodyLimit
 from analysis.api.metrics import Metrics
 from analysis.auth.identity import Authenticator, NoReviewer, TokenReviewer, read_secrets
 from analysis.config import Config
+from analysis.config import Intake as IntakeConfig
 from analysis.detect.rules import load_rules
 from analysis.detect.service import Detector
 from analysis.kube import ApiServer
@@ -25,6 +27,9 @@ from analysis.rca.service import Explainer
 from analysis.telemetry.health import SourceProbe
 from analysis.telemetry.loki import Loki
 from analysis.telemetry.prometheus import Prometheus
+from analysis.telemetry.reader import Reader
+from analysis.telemetry.seed import Seeder
+from analysis.telemetry.store import Store
 from analysis.verify.service import Verifier
 from analysis.web import pages
 
@@ -44,6 +49,11 @@ class Services:
     verifier: Verifier
     probe: SourceProbe
     narrator: Narrator | None
+    store: Store | None
+    """Samples in memory; None when the intake is off."""
+    seeder: Seeder | None
+    in_flight: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(intake.MAX_IN_FLIGHT))
+    """Of remote_write requests."""
 
 
 def create_app(config: Config) -> FastAPI:
@@ -58,7 +68,10 @@ def create_app(config: Config) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        filling = asyncio.create_task(services.seeder.run()) if services.seeder else None
         yield
+        if filling:
+            filling.cancel()
         await client.aclose()
         if services.narrator:
             await services.narrator.aclose()
@@ -72,6 +85,7 @@ def create_app(config: Config) -> FastAPI:
     app.include_router(health.router)
     app.include_router(gate.router)
     app.include_router(v1.router)
+    app.include_router(intake.router)
     if config.web.enabled and api_server:
         readable = Prometheus(config.prometheus.url, config.prometheus.timeout_seconds, client)
         pages.install(app, config.web, api_server, readable)
@@ -86,16 +100,32 @@ def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer |
     metrics = Metrics()
     reviewer = TokenReviewer(api_server, config.auth.audience) if api_server else NoReviewer()
     narrator = narrator_from(config.model, metrics) if config.model else None
+    store, seeder = _memory(config.intake, prometheus, metrics)
+    reader = Reader(prometheus, store, lambda source: metrics.reads.labels(source).inc())
     return Services(
         config=config,
         metrics=metrics,
         authenticator=Authenticator(config.auth, read_secrets(config.auth.static), reviewer),
-        detector=Detector(load_rules(config.rules.directory), prometheus, probe, utc_now),
+        detector=Detector(load_rules(config.rules.directory), reader, probe, utc_now),
         explainer=Explainer(load_causes(config.causes.directory), prometheus, loki, narrator),
         verifier=Verifier(prometheus, utc_now),
         probe=probe,
         narrator=narrator,
+        store=store,
+        seeder=seeder,
     )
+
+
+def _memory(config: IntakeConfig, prometheus: Prometheus, metrics: Metrics) -> tuple[Store | None, Seeder | None]:
+    if config.mode == "off":
+        return None, None
+    store = Store(config.max_series, config.step_seconds, config.scrape_seconds)
+
+    def told(outcome: str) -> None:
+        metrics.fills.labels(outcome).inc()
+
+    pull = config.pull_seconds if config.mode == "pull" else None
+    return store, Seeder(store, prometheus, time.time, pull, told)
 
 
 def utc_now() -> datetime:

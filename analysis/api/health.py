@@ -32,4 +32,7 @@ async def readyz(request: Request) -> dict[str, Any]:
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """This server's own metrics."""
-    return Response(generate_latest(request.app.state.services.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    services = request.app.state.services
+    if services.store is not None:
+        services.metrics.holds(services.store)
+    return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from analysis.contract import DetectResponse
+from analysis.telemetry.store import Store, Taken
 
 
 class Metrics:
@@ -42,6 +43,48 @@ class Metrics:
             "Evidence ids that the model made up.",
             registry=self.registry,
         )
+
+        self.samples = Counter(
+            "iirp_analysis_intake_samples_total",
+            "Samples received by remote_write: kept, ignored (nobody reads them), refused (no room); malformed_request"
+            " counts requests.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.intake_seconds = Histogram(
+            "iirp_analysis_intake_duration_seconds",
+            "Time to take one request in.",
+            buckets=(0.0002, 0.001, 0.005, 0.02, 0.1, 0.5, 2),
+            registry=self.registry,
+        )
+        self.fills = Counter(
+            "iirp_analysis_store_fills_total",
+            "Metrics read into memory: seeded, pulled, failed.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.reads = Counter(
+            "iirp_analysis_reads_total", "Reads of detection, from memory or by query.", ["source"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.store_size = Gauge(
+            "iirp_analysis_store", "Series, bytes and dropped samples in memory.", ["what"], registry=self.registry
+        )
+
+    def took(self, taken: Taken, seconds: float) -> None:
+        """Record one remote_write request."""
+        self.samples.labels("kept").inc(taken.kept)
+        self.samples.labels("ignored").inc(taken.ignored)
+        self.samples.labels("refused").inc(taken.refused)
+        self.intake_seconds.observe(seconds)
+
+    def holds(self, store: Store) -> None:
+        """Record what the store holds."""
+        self.store_size.labels("series").set(store.series)
+        self.store_size.labels("bytes").set(store.size)
+        self.store_size.labels("metrics").set(len(store.wanted()))
+        for what in ("late", "ahead", "superseded", "not_finite", "ended"):
+            self.store_size.labels(f"{what}_samples").set(sum(getattr(counts, what) for counts in store.counts))
 
     def saw(self, response: DetectResponse) -> None:
         """Record an evaluation."""

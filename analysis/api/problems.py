@@ -22,7 +22,7 @@ class ProblemError(Exception):
 
 def problem_response(problem: Problem) -> JSONResponse:
     """The answer for a problem."""
-    headers = {"WWW-Authenticate": 'Bearer realm="iirp"'} if problem.status == 401 else None
+    headers = {401: {"WWW-Authenticate": 'Bearer realm="iirp"'}, 503: {"Retry-After": "2"}}.get(problem.status)
     return JSONResponse(
         problem.model_dump(mode="json"), problem.status, headers=headers, media_type="application/problem+json"
     )

@@ -38,6 +38,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     _route("otlp-logs", "POST", r"/otlp/v1/logs", "otel-collector"),
     _route("logs-query", "GET POST", rf"/loki/api/v1/{_LOKI}", "iirp-reader"),
     _route("detect", "POST", r"/v1/detect", "iirp-detection"),
+    _route("intake", "POST", r"/v1/write", "prometheus-agent", "external-prometheus"),
     _route("rca", "POST", r"/v1/rca", "iirp-rca"),
     _route("verify", "POST", r"/v1/verify", "iirp-feedback"),
     _route("page", "GET HEAD", r"/|/login|/incidents/[^/]+/[^/]+|/static/[^/]+"),

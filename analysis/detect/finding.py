@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from analysis.contract import ApiSignal, PodFact
-from analysis.windows.block import Block, Float64
+from analysis.telemetry.query import RateSum
+from analysis.windows.block import Block
+from analysis.windows.rates import Rates as Rates
 from crds.v1alpha1.base import Scope, Severity, TargetRef
 from crds.v1alpha1.incident import MetricEvidence, Prediction
 
@@ -52,15 +54,6 @@ def fingerprint(kind: str, scope: Scope, target: TargetRef) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """Per-second rates on common steps. ``values: float64[series, step]`` with labels namespace, pod (and ``le``)."""
-
-    labels: tuple[dict[str, str], ...]
-    times: Float64
-    values: Float64
-
-
-@dataclass(frozen=True, slots=True)
 class Observed:
     """All that one evaluation looks at. A key that is missing from ``blocks`` or ``rates`` could not be read."""
 
@@ -68,8 +61,8 @@ class Observed:
     pods: dict[PodKey, PodFact]
     blocks: dict[str, Block] = field(default_factory=dict)
     """By metric name; series have the labels namespace, pod, container."""
-    rates: dict[str, Rates] = field(default_factory=dict)
-    """By query."""
+    rates: dict[RateSum, Rates] = field(default_factory=dict)
+    """By query; series have the labels that it sums by."""
     signals: tuple[ApiSignal, ...] = ()
     started: Mapping[ContainerKey, float] = field(default_factory=dict)
     """When containers started, Unix seconds. Not in ``blocks``: float32 would round it to two minutes."""

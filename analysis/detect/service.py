@@ -6,9 +6,8 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
-
-import numpy as np
 
 from analysis.contract import DetectRequest, DetectResponse, SourceHealth, Topology
 from analysis.correlate.service import Correlator
@@ -20,14 +19,13 @@ from analysis.detect.services import in_namespaces, queries
 from analysis.detect.tracker import Tracks, advance, candidates
 from analysis.telemetry.errors import SourceError
 from analysis.telemetry.health import SourceProbe
-from analysis.telemetry.prometheus import Prometheus
-from analysis.telemetry.query import Matcher, differs, selector
-from analysis.windows.block import Block, Samples, grid, regroup
-from analysis.words import moment
+from analysis.telemetry.query import Matcher, RateSum, Select, differs
+from analysis.telemetry.reader import Found, Reader
 
 logger = logging.getLogger(__name__)
 
 GRID_STEP = 5.0
+CONTAINER = ("namespace", "pod", "container")
 MAX_TOPOLOGIES = 8
 STALE_AFTER = 90.0
 """Seconds after which the newest sample of all says that the writer, not the workload, has stopped."""
@@ -40,12 +38,12 @@ class UnknownTopology(Exception):
 class Detector:
     """Evaluates the rules for one or more clusters. Requests of one cluster are evaluated one after the other."""
 
-    def __init__(self, rules: RuleSet, prometheus: Prometheus, probe: SourceProbe, now: Callable[[], datetime]) -> None:
+    def __init__(self, rules: RuleSet, reader: Reader, probe: SourceProbe, now: Callable[[], datetime]) -> None:
         self.rules = rules
-        self._prometheus = prometheus
+        self._reader = reader
         self._probe = probe
         self._now = now
-        self._correlator = Correlator(prometheus)
+        self._correlator = Correlator(reader.prometheus)
         self._topologies: OrderedDict[tuple[str, str], Topology] = OrderedDict()
         self._tracks: dict[str, Tracks] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -63,7 +61,7 @@ class Detector:
             now = self._now()
             pods = {(pod.namespace, pod.name): pod for pod in topology.pods}
             empty = Observed(now=now.timestamp(), pods=pods, signals=request.signals)
-            observed, metrics = await self._observe(empty, now)
+            observed, metrics = await self._observe(empty)
             evaluations = await asyncio.to_thread(evaluate_all, self.rules, observed)
             tracks = advance(self._tracks.get(request.cluster, {}), self.rules, evaluations, observed)
             self._tracks[request.cluster] = tracks
@@ -92,72 +90,57 @@ class Detector:
             del self._locks[cluster]
             self._tracks.pop(cluster, None)
 
-    async def _observe(self, empty: Observed, now: datetime) -> tuple[Observed, SourceHealth]:
+    async def _observe(self, empty: Observed) -> tuple[Observed, SourceHealth]:
         if not empty.pods:
-            return empty, SourceHealth(name="prometheus", address=self._prometheus.address, ok=True, message="no pods")
-        blocks_wanted, rates_wanted = self._wanted(empty)
+            return empty, SourceHealth(name="prometheus", address=self._reader.address, ok=True, message="no pods")
         scope = (in_namespaces(empty), differs("container", ""), differs("container", "POD"))
         try:
-            samples = await asyncio.gather(
-                *(
-                    self._prometheus.samples(selector(metric, *scope), seconds, now)
-                    for metric, seconds in blocks_wanted.items()
-                )
-            )
-            rates = await asyncio.gather(
-                *(self._rates(query, lasting, step, now) for query, (lasting, step) in rates_wanted.items())
-            )
-            started = await self._started(now, *scope)
+            found = await self._blocks(empty, scope)
+            rates = await self._rates(empty)
+            started = await self._started(empty.now, *scope)
         except SourceError as error:
             logger.warning("detection without metrics: %s", error)
             return empty, SourceHealth(name="prometheus", address=error.address, ok=False, message=error.why[:300])
-        blocks = {
-            metric: _block(found, empty.now, seconds)
-            for (metric, seconds), found in zip(blocks_wanted.items(), samples, strict=True)
-        }
-        observed = Observed(
-            now=empty.now,
-            pods=empty.pods,
-            signals=empty.signals,
-            blocks=blocks,
-            rates=dict(zip(rates_wanted, rates, strict=True)),
-            started=started,
-        )
-        return observed, self._freshness(samples, empty.now)
+        blocks = {metric: one.block for metric, one in found.items()}
+        observed = replace(empty, blocks=blocks, rates=rates, started=started)
+        return observed, self._freshness(list(found.values()), empty.now)
 
-    def _wanted(self, empty: Observed) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-        blocks: dict[str, float] = {}
-        rates: dict[str, tuple[float, float]] = {}
+    async def _blocks(self, empty: Observed, scope: tuple[Matcher, ...]) -> dict[str, Found]:
+        wanted: dict[str, float] = {}
         for rule in self.rules.rules:
             if isinstance(rule, GrowthRule | StepRule):
-                blocks[rule.metric] = max(rule.window, blocks.get(rule.metric, 0.0))
-                blocks[rule.limit] = max(300.0, blocks.get(rule.limit, 0.0))
-            elif isinstance(rule, RatioRule | QuantileRule):
-                for query in queries(rule, empty):
-                    lasting, step = rates.get(query, (0.0, rule.step))
-                    rates[query] = (max(lasting, rule.lasting), min(step, rule.step))
-        return blocks, rates
+                wanted[rule.metric] = max(rule.window, wanted.get(rule.metric, 0.0))
+                wanted[rule.limit] = max(300.0, wanted.get(rule.limit, 0.0))
+        found = await asyncio.gather(
+            *(
+                self._reader.block(Select(metric, scope), CONTAINER, seconds, empty.now, GRID_STEP)
+                for metric, seconds in wanted.items()
+            )
+        )
+        return dict(zip(wanted, found, strict=True))
 
-    async def _started(self, now: datetime, *scope: Matcher) -> dict[ContainerKey, float]:
+    async def _rates(self, empty: Observed) -> dict[RateSum, Rates]:
+        wanted: dict[RateSum, tuple[float, float]] = {}
+        for rule in self.rules.rules:
+            if isinstance(rule, RatioRule | QuantileRule):
+                for query in queries(rule, empty):
+                    lasting, step = wanted.get(query, (0.0, rule.step))
+                    wanted[query] = (max(lasting, rule.lasting), min(step, rule.step))
+        rates = await asyncio.gather(*(self._reader.rates(query, *how, empty.now) for query, how in wanted.items()))
+        return dict(zip(wanted, rates, strict=True))
+
+    async def _started(self, now: float, *scope: Matcher) -> dict[ContainerKey, float]:
         found: dict[ContainerKey, float] = {}
         metrics = {
             rule.started for rule in self.rules.rules if isinstance(rule, GrowthRule | StepRule) and rule.started
         }
         for metric in sorted(metrics):
-            query = f"max by (namespace, pod, container) ({selector(metric, *scope)})"
-            vector = await self._prometheus.instant(query, now)
+            vector = await self._reader.latest(Select(metric, scope), CONTAINER, now)
             found |= {container_key(labels): float(at) for labels, at in zip(vector.labels, vector.values, strict=True)}
         return found
 
-    async def _rates(self, query: str, lasting: float, step: float, now: datetime) -> Rates:
-        start = moment(now.timestamp() - lasting)
-        samples = await self._prometheus.range(query, start, now, step)
-        block = grid(samples, now.timestamp() + step / 2, lasting + step, step)
-        times = np.arange(block.values.shape[1], dtype=np.float64) * step + (block.start + step / 2)
-        return Rates(samples.labels, times, block.values.astype(np.float64))
-
-    def _freshness(self, samples: list[Samples], now: float) -> SourceHealth:
-        newest = max((found.newest for found in samples if found.newest is not None), default=None)
+    def _freshness(self, found: list[Found], now: float) -> SourceHealth:
+        newest = max((one.newest for one in found if one.newest is not None), default=None)
         age = None if newest is None else max(0.0, now - newest)
         message = ""
         if age is None:
@@ -166,12 +149,8 @@ class Detector:
             message = f"it answers, but its newest container sample is {age:.0f} s old: is the agent writing?"
         return SourceHealth(
             name="prometheus",
-            address=self._prometheus.address,
+            address=self._reader.address,
             ok=not message,
             message=message,
             newest_sample_age_seconds=None if age is None else round(age, 1),
         )
-
-
-def _block(samples: Samples, now: float, seconds: float) -> Block:
-    return grid(regroup(samples, ("namespace", "pod", "container")), now, seconds, GRID_STEP)

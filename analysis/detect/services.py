@@ -6,7 +6,7 @@ import numpy as np
 
 from analysis.detect.finding import Evaluation, Finding, Observed, PodKey, Rates
 from analysis.detect.rules import CounterSelector, QuantileRule, RatioRule
-from analysis.telemetry.query import Matcher, among, duration, matching, selector
+from analysis.telemetry.query import Matcher, RateSum, Select, among, matching
 from analysis.windows.block import Bool, Float64, Int64
 from analysis.words import measure, span
 from crds.v1alpha1.base import TargetRef
@@ -15,10 +15,10 @@ from crds.v1alpha1.incident import MetricEvidence
 MIN_STEPS = 3
 
 
-def rate_query(counters: CounterSelector, window: float, by: str, *scope: Matcher) -> str:
+def rate_query(counters: CounterSelector, window: float, by: tuple[str, ...], *scope: Matcher) -> RateSum:
     """``sum by (…) (rate(counter{…}[60s]))``. After the data stop, ``rate`` goes empty within its own window."""
     matchers = [matching(label, pattern) for label, pattern in sorted(counters.matching.items())]
-    return f"sum by ({by}) (rate({selector(counters.metric, *scope, *matchers)}[{duration(window)}]))"
+    return RateSum(Select(counters.metric, (*scope, *matchers)), window, by)
 
 
 def in_namespaces(observed: Observed) -> Matcher:
@@ -40,13 +40,13 @@ def _same(one: TargetRef, other: TargetRef) -> bool:
     return (one.kind, one.namespace, one.name) == (other.kind, other.namespace, other.name)
 
 
-def queries(rule: RatioRule | QuantileRule, observed: Observed) -> tuple[str, ...]:
+def queries(rule: RatioRule | QuantileRule, observed: Observed) -> tuple[RateSum, ...]:
     """What has to be read before the rule can be evaluated."""
     scope = in_namespaces(observed)
     if isinstance(rule, QuantileRule):
-        return (rate_query(rule.histogram, rule.rate_window, "namespace, pod, le", scope),)
+        return (rate_query(rule.histogram, rule.rate_window, ("namespace", "pod", "le"), scope),)
     parts = (rule.numerator, rule.denominator)
-    return tuple(rate_query(part, rule.rate_window, "namespace, pod", scope) for part in parts)
+    return tuple(rate_query(part, rule.rate_window, ("namespace", "pod"), scope) for part in parts)
 
 
 def evaluate_ratio(rule: RatioRule, observed: Observed) -> Evaluation | None:
@@ -64,7 +64,9 @@ def evaluate_ratio(rule: RatioRule, observed: Observed) -> Evaluation | None:
     for row in np.flatnonzero(firing | staying):
         value = float(np.nanmedian(share[row]))
         scope = of_workload(workloads[row], observed)
-        top, bottom = (rate_query(part, rule.rate_window, "pod", *scope) for part in (rule.numerator, rule.denominator))
+        top, bottom = (
+            rate_query(part, rule.rate_window, ("pod",), *scope) for part in (rule.numerator, rule.denominator)
+        )
         evidence = MetricEvidence(
             query=f"sum({top}) / sum({bottom})"[:2048],
             summary=f"{value:.0%} {rule.what}",
@@ -91,7 +93,7 @@ def evaluate_quantile(rule: QuantileRule, observed: Observed) -> Evaluation | No
     for row in np.flatnonzero(firing | staying):
         now = float(np.nanmedian(value[row]))
         scope = of_workload(workloads[row], observed)
-        inner = rate_query(rule.histogram, rule.rate_window, "le", *scope)
+        inner = rate_query(rule.histogram, rule.rate_window, ("le",), *scope)
         evidence = MetricEvidence(
             query=f"histogram_quantile({rule.quantile:g}, {inner})"[:2048],
             summary=f"{rule.what} {now:.2f} s",

@@ -71,3 +71,27 @@ def selector(metric: str, *matchers: Matcher) -> str:
 def duration(seconds: float) -> str:
     """A PromQL duration in whole seconds: ``300s``."""
     return f"{max(1, round(seconds))}s"
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """A metric and its matchers: readable from memory and, as text, by any PromQL service."""
+
+    metric: str
+    matchers: tuple[Matcher, ...] = ()
+
+    def __str__(self) -> str:
+        return selector(self.metric, *self.matchers)
+
+
+@dataclass(frozen=True, slots=True)
+class RateSum:
+    """``sum by (…) (rate(counter{…}[60s]))``."""
+
+    select: Select
+    window: float
+    """Seconds."""
+    by: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"sum by ({', '.join(self.by)}) (rate({self.select}[{duration(self.window)}]))"

@@ -7,7 +7,7 @@ what a dict would take) and read when somebody asks; senders must sort them, so 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import cramjam
@@ -55,13 +55,22 @@ class Written:
     """Samples of series for which there was no room."""
     new: Int64
     """Rows that were given out by this request."""
+    ignored: int = 0
+    """Samples of series that nobody wants."""
 
 
 class Decoder:
-    """Knows each series by a row number, given out as series are first seen."""
+    """Knows each series by a row number, given out as series are first seen.
 
-    def __init__(self, capacity: int) -> None:
+    Args:
+        capacity: series that are kept.
+        wanted: asked once per new series, with its labels as they came; None wants all. What is not wanted costs a
+            place in the hash table and no more.
+    """
+
+    def __init__(self, capacity: int, wanted: Callable[[bytes], bool] | None = None) -> None:
         size = 1 << max(4, (2 * capacity - 1).bit_length())
+        self._wanted = wanted
         self.capacity = capacity
         self._raw: list[bytes | None] = []
         self._free: list[int] = []
@@ -111,14 +120,28 @@ class Decoder:
             given, new = self._register(bytes(message), spans[:fresh], keys[:fresh])
             is_new = rows < wire.EMPTY
             rows[is_new] = given[-2 - rows[is_new]]
-        kept = rows >= 0
+        kept = (rows >= 0) & (rows < wire.IGNORED)
         values = bits[:count].view(np.float64)
         if kept.all():
             return Written(rows, millis[:count].copy(), values.copy(), 0, new)
-        return Written(rows[kept], millis[:count][kept], values[kept], int((~kept).sum()), new)
+        refused = int((rows == wire.EMPTY).sum())
+        ignored = int((~kept).sum()) - refused
+        return Written(rows[kept], millis[:count][kept], values[kept], refused, new, ignored)
+
+    def row(self, raw: bytes) -> tuple[int, bool]:
+        """Row of a series by its label fields, and whether it was given out just now; ``EMPTY`` without room."""
+        new: list[int] = []
+        row = self._row_of(raw, new)
+        if new:
+            keys = np.empty((1, 2), dtype=np.uint64)
+            with np.errstate(over="ignore"):
+                keys[0] = wire.key(np.frombuffer(raw, dtype=np.uint8))
+            self._insert(keys, np.array([row], dtype=np.int64))
+            self._taken += 1
+        return row, bool(new)
 
     def forget(self, rows: Int64) -> None:
-        """Free rows of series that are gone; their numbers are given to others."""
+        """Free rows of series that are gone; their numbers are given to others. Ignored series are asked about anew."""
         gone = np.zeros(len(self._raw), dtype=np.bool_)
         for row in rows.tolist():
             raw = self._raw[row]
@@ -128,6 +151,7 @@ class Decoder:
                 self._free.append(row)
                 gone[row] = True
         kept = self._table[self._table[:, 2] != wire.VACANT]
+        kept = kept[kept[:, 2] < wire.IGNORED]
         kept = kept[~gone[kept[:, 2].astype(np.int64)]]
         self._table[:] = wire.VACANT
         self._insert(kept[:, :2], kept[:, 2].astype(np.int64))
@@ -148,13 +172,17 @@ class Decoder:
         for index, (start, stop, pieces) in enumerate(spans.tolist()):
             raw = message[start:stop]
             given[index] = self._row_of(_joined(raw) if pieces else raw, new)
-        added = np.flatnonzero(given != wire.EMPTY)
+        # ignored series may take half of the table's places, so that kept ones always find room
+        spare = int(_FULL * len(self._table)) // 2 - self._taken
+        added = np.flatnonzero((given != wire.EMPTY) & ((given < wire.IGNORED) | (spare > len(spans))))
         self._insert(keys[added], given[added])
         self._taken += len(added)
         return given, np.array(new, dtype=np.int64)
 
     def _row_of(self, raw: bytes, new: list[int]) -> int:
         row = self._rows.get(raw)
+        if row is None and self._wanted is not None and not self._wanted(raw):
+            return wire.IGNORED
         if self._taken + len(new) >= _FULL * len(self._table):
             return wire.EMPTY
         if row is None and len(self._rows) < self.capacity:

@@ -22,6 +22,8 @@ Index = Any
 
 EMPTY = -1
 """Row of a series that is not known."""
+IGNORED = 1 << 62
+"""Row of a series that is known and not kept."""
 VACANT = np.uint64((1 << 64) - 1)
 """In the table's row column: nobody is here."""
 
@@ -126,6 +128,12 @@ def digest(data: Bytes, start: Index, stop: Index, a: np.uint64, b: np.uint64) -
     a = (a ^ (b >> _32)) * _A
     a ^= a >> _29
     return a, b
+
+
+@kernel
+def key(labels: Bytes) -> tuple[np.uint64, np.uint64]:
+    """Hashes of a series by its label fields in one piece, as :func:`series` computes them."""
+    return digest(labels, 0, len(labels), _B, _A)
 
 
 @inlined

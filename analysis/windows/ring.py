@@ -1,4 +1,4 @@
-"""The newest minutes of many series in a fixed amount of memory: five bytes per series and step.
+"""The newest minutes of many series in a fixed amount of memory: five bytes per series and step, or six, or ten.
 
 Time-major inside (``[time, series]``), so that a tick touches one row of memory and an old column is cleared at once.
 A gap stays a gap: a cell that was not written since its column came round again is NaN.
@@ -7,6 +7,7 @@ A gap stays a gap: a cell that was not written since its column came round again
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,6 @@ from analysis.windows.block import Block, Bool, Float32, Float64, Int64, Labels
 
 STALE_BITS = np.uint64(0x7FF0000000000002)
 """Prometheus' staleness marker."""
-_PARTS = 256
-"""A sample's time within its cell is kept to 1/256 of the step."""
 NEVER = -1
 """Slot of a series without samples."""
 
@@ -39,9 +38,25 @@ class Counts:
 
 
 class Ring:
-    """``columns`` steps of ``step`` seconds for ``capacity`` series."""
+    """``columns`` steps of ``step`` seconds for ``capacity`` series.
 
-    def __init__(self, capacity: int, columns: int, step: float, skew: float = 60.0) -> None:
+    Args:
+        skew: seconds that a sample may be ahead of our clock.
+        values: ``float32``, or ``float64`` for counters and times, whose small differences matter.
+        parts: a sample's time within its cell is kept to 1/256 of the step (``uint8``), or, with ``uint16``, to
+            1/65536: to the millisecond for steps of up to a minute.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        columns: int,
+        step: float,
+        skew: float = 60.0,
+        *,
+        values: type[np.float32 | np.float64] = np.float32,
+        parts: type[np.uint8 | np.uint16] = np.uint8,
+    ) -> None:
         self.capacity, self.columns, self.step, self.skew = capacity, columns, step, skew
         self.head = NEVER
         """Slot (Unix time / step) of the newest column."""
@@ -50,8 +65,9 @@ class Ring:
         """Slot of each series' newest sample."""
         self.ended: Bool = np.zeros(capacity, dtype=np.bool_)
         """Series whose sender said that they are over."""
-        self._values: Float32 = np.full((columns, capacity), np.nan, dtype=np.float32)
-        self._parts: NDArray[np.uint8] = np.zeros((columns, capacity), dtype=np.uint8)
+        self._values: NDArray[Any] = np.full((columns, capacity), np.nan, dtype=values)
+        self._parts: NDArray[Any] = np.zeros((columns, capacity), dtype=parts)
+        self._in_step = np.iinfo(parts).max + 1
 
     @property
     def bytes(self) -> int:
@@ -72,7 +88,7 @@ class Ring:
             millis,
             values.view(np.uint64),
             values,
-            np.array([step, limit, self.head], dtype=np.int64),
+            np.array([step, limit, self.head, self._in_step], dtype=np.int64),
             self._values,
             self._parts,
             self.newest,
@@ -97,19 +113,39 @@ class Ring:
         return np.arange(self.head - wanted + 1, self.head + 1, dtype=np.int64) % self.columns
 
     @property
-    def cells(self) -> Float32:
-        """``float32[time, series]``, columns in ring order: read with :meth:`order`, do not write."""
+    def cells(self) -> NDArray[Any]:
+        """``float[time, series]``, columns in ring order: read with :meth:`order`, do not write."""
         return self._values
 
     def block(self, labels: tuple[Labels, ...], rows: Int64, seconds: float | None = None) -> Block:
         """Some series as a block, with their samples' times."""
         order = self.order(seconds)
         values = self._values[np.ix_(order, rows)].T
-        within = (self._parts[np.ix_(order, rows)].T.astype(np.float32) + 0.5) / _PARTS
+        within = (self._parts[np.ix_(order, rows)].T.astype(np.float32) + 0.5) / self._in_step
         offsets = (np.arange(len(order), dtype=np.float32)[None, :] + within) * np.float32(self.step)
         start = (self.head - len(order) + 1) * self.step
         gaps = np.isnan(values)
-        return Block(labels, start, self.step, np.where(gaps, np.float32(np.nan), offsets), values)
+        return Block(labels, start, self.step, np.where(gaps, np.float32(np.nan), offsets), values.astype(np.float32))
+
+    def samples(self, rows: Int64, seconds: float) -> tuple[Float64, Float64]:
+        """``times`` (Unix milliseconds) and ``values`` of some series, ``float64[series, time]``, NaN for gaps."""
+        order = self.order(seconds)
+        values = self._values[np.ix_(order, rows)].T.astype(np.float64)
+        within = (self._parts[np.ix_(order, rows)].T + 0.5) / self._in_step
+        slots = np.arange(self.head - len(order) + 1, self.head + 1, dtype=np.float64)
+        times = np.rint((slots[None, :] + within) * (self.step * 1000))
+        return np.where(np.isnan(values), np.nan, times), values
+
+    def grow(self, capacity: int) -> None:
+        """Make room for more series."""
+        more = capacity - self.capacity
+        if more <= 0:
+            return
+        self._values = np.pad(self._values, ((0, 0), (0, more)), constant_values=np.nan)
+        self._parts = np.pad(self._parts, ((0, 0), (0, more)))
+        self.newest = np.pad(self.newest, (0, more), constant_values=NEVER)
+        self.ended = np.pad(self.ended, (0, more))
+        self.capacity = capacity
 
     def silent(self, seconds: float) -> Int64:
         """Rows that were written once and not within the last ``seconds``: what may be forgotten."""
@@ -138,13 +174,13 @@ def _write(
     bits: NDArray[np.uint64],
     given: Float64,
     bounds: Int64,
-    values: Float32,
-    parts: NDArray[np.uint8],
+    values: NDArray[Any],
+    parts: NDArray[Any],
     newest: Int64,
     ended: Bool,
     tally: Int64,
 ) -> None:
-    step, limit, head = bounds[0], bounds[1], bounds[2]
+    step, limit, head, in_step = bounds[0], bounds[1], bounds[2], bounds[3]
     columns = values.shape[0]
     for index in range(len(rows)):
         row, at = rows[index], millis[index]
@@ -163,7 +199,7 @@ def _write(
         if not np.isfinite(given[index]):
             tally[5] += 1
             continue
-        column, part = slot % columns, (at - slot * step) * _PARTS // step
+        column, part = slot % columns, (at - slot * step) * in_step // step
         if not np.isnan(values[column, row]) and part < parts[column, row]:
             tally[2] += 1
             continue

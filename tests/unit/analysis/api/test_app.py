@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cramjam
 import pytest
 from fastapi.testclient import TestClient
 
 from analysis.api.app import create_app
 from analysis.api.limits import BodyLimit
 from analysis.config import Auth, Config, Endpoint, StaticCaller
+from analysis.telemetry.query import Select
+from tests.unit.analysis.telemetry.remote import request
 
 ACCOUNTS = ("iirp-detection", "iirp-rca", "iirp-feedback", "prometheus-agent")
 DETECT = {"cluster": "c", "topology_digest": "sha256:" + "0" * 64}
@@ -64,6 +69,8 @@ def test_own_routes_check_the_token_themselves(client: TestClient, headers: dict
         ("prometheus-agent", "POST", "/otlp/v1/logs", 403),
         ("prometheus-agent", "GET", "/prometheus/api/v1/query", 403),
         ("iirp-detection", "POST", "/v1/detect", 204),
+        ("prometheus-agent", "POST", "/v1/write", 204),
+        ("iirp-detection", "POST", "/v1/write", 403),
         ("iirp-detection", "POST", "/v1/rca", 403),
         ("iirp-detection", "POST", "/v1/rca/../detect", 403),
         (None, "POST", "/v1/detect", 401),
@@ -127,3 +134,35 @@ def test_bodies_are_bounded_whatever_they_claim(client: TestClient) -> None:
     headers = {**as_("iirp-detection"), "Content-Type": "application/json"}
     assert bounded.post("/v1/detect", content=iter([b"[" * 600] * 3), headers=headers).status_code == 413
     assert bounded.post("/v1/detect", json=DETECT, headers=headers).status_code == 409
+
+
+def test_samples_come_in_by_remote_write(client: TestClient) -> None:
+    body = bytes(cramjam.snappy.compress_raw(request(({"__name__": "m", "pod": "p"}, [(1.0, 1_767_225_600_000)]))))
+    agent = as_("prometheus-agent")
+    assert client.post("/v1/write", content=body).status_code == 401
+    assert client.post("/v1/write", content=body, headers=as_("iirp-detection")).status_code == 403
+    assert client.post("/v1/write", content=body, headers=agent).status_code == 204
+    assert client.post("/v1/write", content=b"noise", headers=agent).status_code == 400
+    assert client.post("/v1/write", content=body, headers={**agent, "Content-Encoding": "gzip"}).status_code == 415
+    assert client.post("/v1/write", content=body, headers={**agent, "Content-Type": "text/plain"}).status_code == 415
+    assert 'iirp_analysis_intake_samples_total{outcome="ignored"} 1.0' in client.get("/metrics").text
+
+
+def test_samples_that_have_no_room_are_said(client: TestClient) -> None:
+    services = client.app.state.services
+    services.store.capacity = services.store._decoder.capacity = 1
+    services.store.covers(Select("m"), 60.0, time.time(), exact=False)
+    now = round(time.time() * 1000)
+    series = [({"__name__": "m", "pod": str(index)}, [(1.0, now)]) for index in range(3)]
+    body = bytes(cramjam.snappy.compress_raw(request(*series)))
+    answer = client.post("/v1/write", content=body, headers=as_("prometheus-agent"))
+    assert answer.status_code == 400
+    assert "2 samples" in answer.json()["detail"]
+
+
+def test_too_many_writers_at_once_are_told_to_come_again(client: TestClient) -> None:
+    while not client.app.state.services.in_flight.locked():
+        asyncio.run(client.app.state.services.in_flight.acquire())
+    answer = client.post("/v1/write", content=b"", headers=as_("prometheus-agent"))
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0

@@ -1,0 +1,76 @@
+"""Labels as remote_write spells them, read and written without an object per field: once per new series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+NAME = b"__name__"
+_LABEL, _TEXT, _VALUE = 0x0A, 0x0A, 0x12
+
+
+def encode(labels: Mapping[str, str]) -> bytes:
+    """The label fields of a TimeSeries message, sorted by name: equal labels are equal bytes."""
+    pairs = sorted((name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in labels.items())
+    found = bytearray()
+    for name, value in pairs:
+        inner = b"\x0a" + _size(len(name)) + name + b"\x12" + _size(len(value)) + value
+        found += b"\x0a" + _size(len(inner)) + inner
+    return bytes(found)
+
+
+def decode(raw: bytes) -> dict[bytes, bytes]:
+    """Label fields back to names and values, of repeated ones the last. Ends at what it does not know.
+
+    The compiled decoder has checked the bytes; a sender that writes fields which no client library writes is read by
+    ``remote_write.labels_of`` instead, when this finds no metric name.
+    """
+    found: dict[bytes, bytes] = {}
+    at, end = 0, len(raw)
+    while at < end and raw[at] == _LABEL:
+        size, at = _varint(raw, at + 1)
+        stop = at + size
+        name = value = b""
+        while at < stop:
+            kind = raw[at]
+            size, begin = _varint(raw, at + 1)
+            at = begin + size
+            if kind == _TEXT:
+                name = raw[begin:at]
+            elif kind == _VALUE:
+                value = raw[begin:at]
+            else:
+                return found
+        found[name] = value
+    return found
+
+
+def metric_of(raw: bytes) -> bytes:
+    """The metric's name; empty when there is none.
+
+    Only a label that is *named* ``__name__`` counts: a value may contain any bytes.
+    """
+    if raw[2:4] == b"\x0a\x08" and raw[4:12] == NAME and raw[12:13] == b"\x12" and raw[1] < 128:
+        size, begin = _varint(raw, 13)
+        if begin + size == 2 + raw[1]:
+            return raw[begin : begin + size]
+    return decode(raw).get(NAME, b"")
+
+
+def _size(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _varint(raw: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = raw[at] if at < len(raw) else 0
+        value |= (byte & 127) << shift
+        at += 1
+        if byte < 128:
+            return value, at
+        shift += 7
