@@ -193,6 +193,10 @@ class Change(Message):
     """For example ``image v1.8 -> v1.9, env CACHE_SIZE added``. Never values of Secrets."""
     reference: str = ""
     """API path of the object that records it."""
+    previous_revision: str = ""
+    """Of a rollout: the revision before it."""
+    previous_reference: str = ""
+    """API path of the object that records that one."""
 
 
 class EventFact(Message):

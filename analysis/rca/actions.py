@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 
+from analysis.rca.around import workload
 from analysis.rca.catalogue import ActionSpec, Cause
 from analysis.rca.facts import Facts
+from analysis.rca.rank import Observations
+from analysis.rca.serving import replicas_before
 from analysis.words import line
 from crds.v1alpha1.actions import Action, ActionType, ScaleParameters
+from crds.v1alpha1.base import TargetRef
 from crds.v1alpha1.rcareport import RecommendedAction, RootCause
 
 MAX_ACTIONS = 4
@@ -16,43 +20,57 @@ MIN_CONFIDENCE = 40
 """Below this a cause is not worth an action."""
 
 
-def recommend(causes: tuple[Cause, ...], found: tuple[RootCause, ...], facts: Facts) -> tuple[RecommendedAction, ...]:
+def recommend(
+    causes: tuple[Cause, ...], found: tuple[RootCause, ...], facts: Facts, seen: Observations
+) -> tuple[RecommendedAction, ...]:
     """Actions for the causes that stand, best first. Nothing for targets that no action type fits."""
-    if facts.target.kind != "Deployment" or facts.target.api_version != "apps/v1" or not facts.target.uid:
-        return ()
     specs = {cause.kind: cause.actions for cause in causes}
     actions = [
-        action
+        RecommendedAction(
+            cause_id=cause.id,
+            action=action,
+            why=line(spec.why),
+            confidence_percent=round(cause.confidence_percent * spec.confidence_factor),
+        )
         for cause in found
         if not cause.refuted and cause.confidence_percent >= MIN_CONFIDENCE
         for spec in specs.get(cause.kind, ())
-        if (action := _action(spec, cause, facts)) is not None
+        if not spec.needs or seen[spec.needs].answer
+        if (action := _action(spec, cause.target, facts)) is not None
     ]
     actions.sort(key=lambda one: (-one.confidence_percent, one.action.type.value))
-    return tuple(actions[:MAX_ACTIONS])
+    return tuple(_distinct(actions)[:MAX_ACTIONS])
 
 
-def _action(spec: ActionSpec, cause: RootCause, facts: Facts) -> RecommendedAction | None:
-    scale = None
-    if spec.type == "ScaleDeployment":
-        replicas = wanted_replicas(facts)
-        if replicas is None:
-            return None
-        scale = ScaleParameters(replicas=replicas)
-    action = Action(
-        id="restart-1" if spec.type == "RestartDeployment" else "scale-1",
-        type=ActionType(spec.type),
-        target=facts.target,
-        scale=scale,
-    )
-    share = cause.confidence_percent * spec.confidence_factor
-    return RecommendedAction(cause_id=cause.id, action=action, why=line(spec.why), confidence_percent=round(share))
+def _distinct(actions: list[RecommendedAction]) -> list[RecommendedAction]:
+    """The same action for two causes is one action, for the likelier cause."""
+    first = {one.action.model_dump_json(): one for one in reversed(actions)}
+    return [one for one in actions if first[one.action.model_dump_json()] is one]
 
 
-def wanted_replicas(facts: Facts) -> int | None:
-    """Replicas in proportion to the traffic, at most twice as many; None when nothing would change."""
+def _action(spec: ActionSpec, target: TargetRef, facts: Facts) -> Action | None:
+    """None where the action would change nothing, or would not fit the target."""
+    if target.kind != "Deployment" or target.api_version != "apps/v1" or not target.uid:
+        return None
+    if spec.type is ActionType.SCALE_DEPLOYMENT:
+        replicas = wanted_replicas(facts, target)
+        return (
+            None
+            if replicas is None
+            else Action(id="scale-1", type=spec.type, target=target, scale=ScaleParameters(replicas=replicas))
+        )
+    if spec.type is ActionType.RESTART_DEPLOYMENT:
+        return Action(id="restart-1", type=spec.type, target=target)
+    return None
+
+
+def wanted_replicas(facts: Facts, target: TargetRef) -> int | None:
+    """Replicas in proportion to the traffic, at most twice as many; what it was before if it is now scaled to zero."""
+    state = workload(facts, target.name)
     replicas, traffic = facts.request.replicas, facts.traffic
-    if not replicas or traffic is None or not math.isfinite(traffic.change):
+    if state is not None and state.replicas == 0:
+        return min(max(replicas_before(facts, target.name) or 1, 1), MAX_REPLICAS)
+    if not replicas or traffic is None or not math.isfinite(traffic.change) or target.name != facts.target.name:
         return None
     wanted = min(math.ceil(replicas * (1 + traffic.change)), 2 * replicas, MAX_REPLICAS)
     return wanted if wanted > replicas else None

@@ -1,20 +1,23 @@
-"""The catalogue of causes: data in ``config/causes/*.yaml``, naming probes by their names."""
+"""The catalogue of causes: data in ``config/causes/*.yaml``. Causes name probes, in code here or in the same files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, ValidationError
 
 from analysis.config import ConfigError, describe
-from analysis.rca import context, memory
+from analysis.rca import context, memory, serving
 from analysis.rca.facts import Facts
+from analysis.rca.measured import answer
 from analysis.rca.observation import Observation
+from analysis.rca.probes import Entry, ProbeSpec, words_only
+from crds.v1alpha1.actions import ActionType
 from crds.v1alpha1.base import Word
 
 Probe = Callable[[Facts], Observation]
@@ -33,18 +36,21 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "memory-outgrows-traffic": context.memory_outgrows_traffic,
         "node-short-of-memory": context.node_short_of_memory,
         "upstream-slow": context.upstream_slow,
+        "upstream-fails": context.upstream_fails,
         "origin-in-callee": context.origin_in_callee,
         "new-log-lines": context.new_log_lines,
         "warning-events": context.warning_events,
+        "replicas-zero": serving.replicas_zero,
+        "scaled-before-onset": serving.scaled_before_onset,
+        "no-ready-endpoints": serving.no_ready_endpoints,
+        "selector-matches-nothing": serving.selector_matches_nothing,
+        "pods-not-ready": serving.pods_not_ready,
+        "nodes-unwell": serving.nodes_unwell,
     }
 )
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
-
-
-class RefuterSpec(_Entry):
+class RefuterSpec(Entry):
     """A probe that refutes the cause when it answers yes (or no, if ``when`` says so)."""
 
     probe: str
@@ -53,77 +59,113 @@ class RefuterSpec(_Entry):
     """What would be the case if the cause were wrong."""
 
 
-class ActionSpec(_Entry):
+class ActionSpec(Entry):
     """A typed action that would address the cause."""
 
-    type: Literal["RestartDeployment", "ScaleDeployment"]
+    type: ActionType
+    needs: str = ""
+    """Probe that must answer yes for the action to make sense."""
     why: str
     confidence_factor: float = Field(gt=0, le=1)
     """Share of the cause's confidence."""
 
 
-class Cause(_Entry):
+SUMMARY_WORDS = frozenset({"rate", "since", "revision", "change", "traffic", "target", "seen"})
+
+
+def _summary(text: str) -> str:
+    return words_only(text, SUMMARY_WORDS)
+
+
+class Cause(Entry):
     """One hypothesis."""
 
     kind: Word
     name: str
     """In words: ``memory leak``."""
-    explains: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Incident types."""
+    explains: Annotated[tuple[Word, ...], Field(min_length=1)]
+    """Types of incidents and signals. A type that no cause names is looked at by all of them."""
     prior: float = Field(gt=0, lt=1)
     requires: str
     """Probe without which the cause makes no sense: a no refutes it."""
     weights: dict[str, float]
     """Probe → log-odds of a yes; a no counts a quarter of it against."""
-    refuters: Annotated[tuple[RefuterSpec, ...], Field(min_length=1, max_length=3)]
-    summary: str
-    summary_with_rollout: str = ""
+    refuters: Annotated[tuple[RefuterSpec, ...], Field(min_length=1, max_length=4)]
+    summary: Annotated[str, AfterValidator(_summary)]
+    summary_with_rollout: Annotated[str, AfterValidator(_summary)] = ""
+    blame: tuple[str, ...] = ()
+    """Probes that may name another target than the incident's; the first that does decides."""
     explanation: str
     actions: tuple[ActionSpec, ...] = ()
 
-    @field_validator("requires")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in PROBES:
-            raise ValueError(f"unknown probe {name}; known: {', '.join(sorted(PROBES))}")
-        return name
-
-    @field_validator("weights")
-    @classmethod
-    def _all_known(cls, weights: dict[str, float]) -> dict[str, float]:
-        for name in weights:
-            cls._known(name)
-        return weights
-
-    @field_validator("refuters")
-    @classmethod
-    def _refuters_known(cls, refuters: tuple[RefuterSpec, ...]) -> tuple[RefuterSpec, ...]:
-        for one in refuters:
-            cls._known(one.probe)
-        return refuters
+    def probes(self) -> frozenset[str]:
+        """Names of all probes that it needs."""
+        asked = {self.requires, *self.weights, *self.blame, *(one.probe for one in self.refuters)}
+        return frozenset(asked | {action.needs for action in self.actions if action.needs})
 
 
-class CauseFile(_Entry):
+class CauseFile(Entry):
     """One file."""
 
+    causes: tuple[Cause, ...] = ()
+    probes: tuple[ProbeSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All causes and the probes that are data."""
+
     causes: tuple[Cause, ...]
+    probes: Mapping[str, ProbeSpec]
+
+    def applicable(self, types: Iterable[str]) -> tuple[Cause, ...]:
+        """Causes that explain one of these types; all of them for types that are in none."""
+        wanted = set(types)
+        return tuple(cause for cause in self.causes if wanted & set(cause.explains)) or self.causes
+
+    def specs(self, causes: Iterable[Cause]) -> tuple[ProbeSpec, ...]:
+        """The probes that are data which these causes need, by name."""
+        names = sorted({name for cause in causes for name in cause.probes()})
+        return tuple(self.probes[name] for name in names if name in self.probes)
+
+    def run(self, name: str, facts: Facts) -> Observation:
+        """What a probe says."""
+        if name in PROBES:
+            return PROBES[name](facts)
+        return answer(self.probes[name], facts)
 
 
-def load_causes(directory: Path) -> tuple[Cause, ...]:
+def load_causes(directory: Path) -> Catalogue:
     """Read all ``*.yaml`` of a folder.
 
     Raises:
-        ConfigError: a file is unreadable or invalid, a kind is there twice, or there is no cause at all.
+        ConfigError: a file is unreadable or invalid, a name is there twice or unknown, or there is no cause at all.
     """
     causes: list[Cause] = []
+    specs: list[ProbeSpec] = []
     for path in sorted(directory.glob("*.yaml")):
         try:
-            causes.extend(CauseFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).causes)
+            found = CauseFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
         except ValidationError as error:
             raise ConfigError(f"{path}: {describe(error)}") from error
         except (OSError, yaml.YAMLError) as error:
             raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
-    kinds = [cause.kind for cause in causes]
-    if not kinds or len(set(kinds)) != len(kinds):
-        raise ConfigError(f"{directory}: need causes (*.yaml), each kind once")
-    return tuple(causes)
+        causes.extend(found.causes)
+        specs.extend(found.probes)
+    _check_names(directory, causes, specs)
+    return Catalogue(tuple(causes), MappingProxyType({spec.name: spec for spec in specs}))
+
+
+def _check_names(directory: Path, causes: list[Cause], specs: list[ProbeSpec]) -> None:
+    if not causes:
+        raise ConfigError(f"{directory}: no causes (*.yaml) found")
+    for what, names in (("cause", [one.kind for one in causes]), ("probe", [*PROBES, *(one.name for one in specs)])):
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigError(f"{directory}: {what} there twice: {', '.join(twice)}")
+    known = {*PROBES, *(one.name for one in specs)}
+    for cause in causes:
+        if unknown := sorted(cause.probes() - known):
+            listed = ", ".join(sorted(known))
+            raise ConfigError(
+                f"{directory}: cause {cause.kind} asks unknown probes {', '.join(unknown)}; known: {listed}"
+            )

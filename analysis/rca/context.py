@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from analysis.contract import Change, ChangeKind
 from analysis.logs.context import template_query
+from analysis.rca.around import resolve, subjects
 from analysis.rca.facts import BeforeAfter, Facts
 from analysis.rca.memory import since_start, worst
 from analysis.rca.observation import Observation, unknown
@@ -22,41 +23,81 @@ TRAFFIC_GROWTH = 0.3
 FOLLOWS_SHARE = 0.5
 """Traffic explains memory when, since the onset, it rises at least by this share of the memory's own rise."""
 NODE_FREE_SHARE = 0.08
+MIN_FAILING = 0.02
+"""Share of calls: fewer that fail more than before are nobody's incident."""
+TOUCHED = {
+    "image": 1.0,
+    "env": 0.9,
+    "command": 0.9,
+    "args": 0.9,
+    "Probe": 0.8,
+    "limit": 0.8,
+    "request": 0.7,
+    "volume": 0.7,
+}
+"""Words of a change's summary → how often such a change breaks something, against a new image."""
+TOUCHED_OTHER = 0.5
+USUAL_CHANGES = 3
+"""A workload that changes more often than this within the window changes all the time: each change says less."""
 
 
 def latest_rollout(facts: Facts) -> Change | None:
-    """The last change of the workload within a quarter of an hour before the onset; not its creation, not a restart."""
+    """The last change within a quarter of an hour before the onset: of a callee that is blamed, else of the target.
+
+    A workload's creation is no change, and a restart changes nothing.
+    """
+    blamed = {
+        one.blames.name
+        for one in (upstream_fails(facts), upstream_slow(facts))
+        if one.answer and one.blames is not None
+    }
+    for names in (blamed, set(subjects(facts))):
+        changes = [
+            change for change in facts.request.changes if change.target.name in names and _may_matter(change, facts)
+        ]
+        if changes:
+            return max(changes, key=lambda change: (change.at, change.revision))
+    return None
+
+
+def _may_matter(change: Change, facts: Facts) -> bool:
     onset = moment(facts.onset)
-    changes = [
-        change
-        for change in facts.request.changes
-        if change.kind is ChangeKind.ROLLOUT
-        and change.target.name == facts.target.name
+    return (
+        change.kind is ChangeKind.ROLLOUT
         and change.revision not in {"", "1"}
         and not change.summary.startswith(RESTART_WORDS)
         and onset - ROLLOUT_BEFORE <= change.at <= onset + ROLLOUT_AFTER
-    ]
-    return max(changes, key=lambda change: (change.at, change.revision), default=None)
+    )
+
+
+def impact(change: Change, facts: Facts) -> float:
+    """How likely this change caused it, 0..1: by timing, by what it touched, by how often the workload changes."""
+    delay = (moment(facts.onset) - change.at).total_seconds()
+    timing = max(0.2, 1.0 - max(delay, 0.0) / ROLLOUT_BEFORE.total_seconds())
+    touched = max((weight for word, weight in TOUCHED.items() if word in change.summary), default=TOUCHED_OTHER)
+    alike = [one for one in facts.request.changes if one.kind is change.kind and one.target.name == change.target.name]
+    return timing * touched / math.sqrt(max(1, len(alike) - USUAL_CHANGES + 1))
 
 
 def rollout_before_onset(facts: Facts) -> Observation:
-    """Was the workload changed shortly before the onset?"""
+    """Was the workload, or a callee that is blamed, changed shortly before the onset?"""
     change = latest_rollout(facts)
     if change is None:
         text = "no rollout in the 15 min before the onset"
         return Observation(False, text, kind=EvidenceKind.CHANGE, result=[])
     delay = (moment(facts.onset) - change.at).total_seconds()
     from_start = facts.memory is None or worst(facts.memory) is None or since_start(facts.memory)
-    strength = max(0.2, 1.0 - max(delay, 0.0) / ROLLOUT_BEFORE.total_seconds()) * (1.0 if from_start else 0.3)
+    elsewhere = change.target.name not in subjects(facts)
     return Observation(
         True,
-        f"rolled out rev {change.revision} at {clock(change.at)}, {abs(delay):.0f} s "
-        f"{'before' if delay >= 0 else 'after'} the onset: {change.summary}",
+        f"{change.target.name + ' ' if elsewhere else ''}rolled out rev {change.revision} at {clock(change.at)}, "
+        f"{abs(delay):.0f} s {'before' if delay >= 0 else 'after'} the onset: {change.summary}",
         kind=EvidenceKind.CHANGE,
-        strength=strength,
+        strength=impact(change, facts) * (1.0 if from_start else 0.3),
         query=change.reference,
         at=change.at,
-        result=[change.revision, change.summary],
+        result=[change.target.name, change.revision, change.summary],
+        blames=change.target if elsewhere or facts.target.kind == "Service" else None,
     )
 
 
@@ -128,7 +169,29 @@ def upstream_slow(facts: Facts) -> Observation:
         query=pair.query,
         at=moment(facts.onset),
         result={key: [value.before, value.after] for key, value in sorted(known.items())},
+        blames=resolve(facts, name),
     )
+
+
+def upstream_fails(facts: Facts) -> Observation:
+    """Do more of the calls to another service fail than before?"""
+    known = {name: pair for name, pair in (facts.upstream_errors or {}).items() if math.isfinite(pair.after)}
+    if not known:
+        return unknown("no metrics of calls to other services")
+    name, pair = max(known.items(), key=lambda item: (_more(item[1]), item[1].after, item[0]))
+    return Observation(
+        _more(pair) >= MIN_FAILING,
+        f"of calls to {name}, {pair.after:.0%} fail since the onset"
+        + (f" ({pair.before:.0%} before)" if math.isfinite(pair.before) else ""),
+        query=pair.query,
+        at=moment(facts.onset),
+        result={key: [value.before, value.after] for key, value in sorted(known.items())},
+        blames=resolve(facts, name),
+    )
+
+
+def _more(pair: BeforeAfter) -> float:
+    return pair.after - (pair.before if math.isfinite(pair.before) else 0.0)
 
 
 def _slowdown(pair: BeforeAfter) -> float:
@@ -138,9 +201,10 @@ def _slowdown(pair: BeforeAfter) -> float:
 def origin_in_callee(facts: Facts) -> Observation:
     """Do the metrics of the workloads that it calls, directly or not, explain the incident better than its own?"""
     neighbours = facts.neighbours
-    if neighbours is None or facts.target.name not in neighbours.signals.entities:
+    name = subjects(facts)[0]
+    if neighbours is None or name not in neighbours.signals.entities:
         return unknown("no metrics of this workload and the ones that it calls")
-    found = neighbours.origin(facts.target.name, facts.onset)
+    found = neighbours.origin(name, facts.onset)
     result = [[one.entity, one.strength] for one in found]
     if not found:
         return Observation(False, "neither its metrics nor those of what it calls changed", result=result)
@@ -148,12 +212,13 @@ def origin_in_callee(facts: Facts) -> Observation:
     lead = first.accusations[0]
     kind = neighbours.signals.kinds[lead.row]
     return Observation(
-        first.entity != facts.target.name,
+        first.entity != name,
         f"of it and what it calls, {first.entity} stands out: {kind} {lead.score:.0f} times its ordinary range up "
         f"since {clock(moment(lead.onset))}",
         query=neighbours.queries[kind],
         at=moment(lead.onset),
         result=result,
+        blames=resolve(facts, first.entity),
     )
 
 

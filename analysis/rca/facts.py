@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -77,6 +77,26 @@ def memory_facts(block: Block, limits: Block, target: TargetRef, onset: float, q
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """One series of a metric probe before and since the onset. NaN where there are no data."""
+
+    name: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Lines that a log probe found, and in how many seconds it looked."""
+
+    query: str
+    before: int
+    before_seconds: float
+    after: int
+    after_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class BeforeAfter:
     """A quantity before and since the onset. Either is NaN when there are no data."""
 
@@ -107,10 +127,18 @@ class Facts:
     """Lowest share of free memory of the pods' nodes."""
     upstream: Mapping[str, BeforeAfter] | None = None
     """95th percentile of the latency of calls to each upstream, in seconds."""
+    upstream_errors: Mapping[str, BeforeAfter] | None = None
+    """Share of failing calls to each upstream, 0..1."""
     logs: LogContext | None = None
     neighbours: Neighbourhood | None = None
     """The other workloads of the namespace, and who calls whom."""
     missing: tuple[str, ...] = ()
+    queries: Mapping[str, str] = field(default_factory=dict)
+    """By probe: what was asked for it."""
+    measured: Mapping[str, tuple[Measured, ...]] = field(default_factory=dict)
+    """By metric probe: each series before and since the onset."""
+    counted: Mapping[str, Counted] = field(default_factory=dict)
+    """By log probe: lines before and since the onset."""
 
     @property
     def target(self) -> TargetRef:

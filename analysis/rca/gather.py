@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import TypeVar
 
 import numpy as np
 
 from analysis.contract import RcaRequest
 from analysis.logs.context import LogContext, read_context
+from analysis.rca.asking import Asker, attempt
 from analysis.rca.facts import AFTER_THE_FACT, BeforeAfter, Facts, Memory, memory_facts
+from analysis.rca.measured import BEFORE_SECONDS
 from analysis.rca.neighbours import Neighbourhood, Span, calls_query, neighbourhood, queries
-from analysis.telemetry.errors import SourceError
+from analysis.rca.probes import ProbeSpec, pods_of
+from analysis.rca.subject import subjects_of
 from analysis.telemetry.loki import Loki
 from analysis.telemetry.prometheus import Prometheus
-from analysis.telemetry.query import among, differs, equal, selector
+from analysis.telemetry.query import among, differs, equal, matching, selector
 from analysis.windows.block import Samples, grid, regroup
 from analysis.workloads import pod_matcher
 from crds.v1alpha1.base import Window
@@ -25,12 +27,8 @@ MEMORY = "container_memory_working_set_bytes"
 LIMIT = "container_spec_memory_limit_bytes"
 STEP = 5.0
 RANGE_STEP = 15.0
-BEFORE_SECONDS = 300.0
-"""How far before the onset a rate is compared with: longer ago is another time of day, or another life."""
 LOOK_BACK = timedelta(minutes=10)
 MAX_WINDOW = timedelta(hours=1)
-
-T = TypeVar("T")
 
 
 def full_window(request: RcaRequest) -> Window:
@@ -46,19 +44,26 @@ class Gatherer:
     def __init__(self, prometheus: Prometheus, loki: Loki) -> None:
         self._prometheus = prometheus
         self._loki = loki
+        self._asker = Asker(prometheus, loki)
 
-    async def gather(self, request: RcaRequest) -> Facts:
-        """All facts. A source that fails is named in ``missing``, once."""
+    async def gather(self, request: RcaRequest, probes: Sequence[ProbeSpec] = ()) -> Facts:
+        """All facts. A source that fails is named in ``missing``, once.
+
+        Args:
+            probes: what the causes in question ask beyond what is always read.
+        """
         window = full_window(request)
         missing: dict[str, None] = {}
-        memory, traffic, node_free, upstream, logs, neighbours = await asyncio.gather(
-            _try(self._memory(request, window), missing),
-            _try(self._traffic(request, window), missing),
-            _try(self._node_free(request, window), missing),
-            _try(self._upstream(request, window), missing),
-            _try(self._logs(request, window), missing),
-            _try(self._neighbours(request, window), missing),
-        )
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(attempt(self._memory(request, window), missing))
+            traffic = group.create_task(attempt(self._traffic(request, window), missing))
+            node_free = group.create_task(attempt(self._node_free(request, window), missing))
+            upstream = group.create_task(attempt(self._upstream(request, window), missing))
+            upstream_errors = group.create_task(attempt(self._upstream_errors(request, window), missing))
+            logs = group.create_task(attempt(self._logs(request, window), missing))
+            neighbours = group.create_task(attempt(self._neighbours(request, window), missing))
+            asking = group.create_task(self._asker.ask(probes, request, window, missing))
+        memory, asked = reading.result(), asking.result()
         if memory is not None and not bool(memory.mine.any()):
             missing[f"Prometheus at {self._prometheus.address}: no container metrics of this workload"] = None
             memory = None
@@ -67,16 +72,20 @@ class Gatherer:
             window=window,
             onset=request.incident.started_at.timestamp(),
             memory=memory,
-            traffic=traffic,
-            node_free=node_free,
-            upstream=upstream,
-            logs=logs,
-            neighbours=neighbours,
+            traffic=traffic.result(),
+            node_free=node_free.result(),
+            upstream=upstream.result(),
+            upstream_errors=upstream_errors.result(),
+            logs=logs.result(),
+            neighbours=neighbours.result(),
+            queries=asked.queries,
+            measured=asked.measured,
+            counted=asked.counted,
             missing=tuple(text[:300] for text in sorted(missing)),
         )
 
     async def _memory(self, request: RcaRequest, window: Window) -> Memory:
-        target = request.incident.target
+        target = subjects_of(request)[0]
         seconds = (window.end - window.start).total_seconds()
         scope = (equal("namespace", target.namespace), differs("container", ""), differs("container", "POD"))
         found, limits = await asyncio.gather(
@@ -93,7 +102,7 @@ class Gatherer:
 
     async def _traffic(self, request: RcaRequest, window: Window) -> BeforeAfter:
         target = request.incident.target
-        counter = selector("http_requests_total", equal("namespace", target.namespace), pod_matcher(target))
+        counter = selector("http_requests_total", equal("namespace", target.namespace), pods_of(request))
         return await self._compare(f"sum(rate({counter}[60s]))", request, window)
 
     async def _node_free(self, request: RcaRequest, window: Window) -> BeforeAfter:
@@ -107,8 +116,18 @@ class Gatherer:
     async def _upstream(self, request: RcaRequest, window: Window) -> dict[str, BeforeAfter]:
         target = request.incident.target
         name = "upstream_request_duration_seconds_bucket"
-        buckets = selector(name, equal("namespace", target.namespace), pod_matcher(target))
+        buckets = selector(name, equal("namespace", target.namespace), pods_of(request))
         query = f"histogram_quantile(0.95, sum by (upstream, le) (rate({buckets}[60s])))"
+        return await self._by_upstream(query, request, window)
+
+    async def _upstream_errors(self, request: RcaRequest, window: Window) -> dict[str, BeforeAfter]:
+        scope = (equal("namespace", request.incident.target.namespace), pods_of(request))
+        bad = selector("upstream_requests_total", *scope, matching("code", "5..|none|0"))
+        total = f"sum by (upstream) (rate({selector('upstream_requests_total', *scope)}[60s]))"
+        query = f"(sum by (upstream) (rate({bad}[60s])) or 0 * {total}) / {total}"
+        return await self._by_upstream(query, request, window)
+
+    async def _by_upstream(self, query: str, request: RcaRequest, window: Window) -> dict[str, BeforeAfter]:
         samples = await self._prometheus.range(query, window.start, window.end, RANGE_STEP)
         onset = request.incident.started_at.timestamp()
         return {
@@ -133,7 +152,7 @@ class Gatherer:
 
     async def _logs(self, request: RcaRequest, window: Window) -> LogContext:
         incident = request.incident
-        return await read_context(self._loki, incident.target, incident.started_at, window.end)
+        return await read_context(self._loki, subjects_of(request)[0], incident.started_at, window.end)
 
 
 def _split(samples: Samples, row: int, onset: float, query: str, *, lowest: bool = False) -> BeforeAfter:
@@ -154,11 +173,3 @@ def _split(samples: Samples, row: int, onset: float, query: str, *, lowest: bool
         query=query,
         trend=late / early - 1 if early > 0 else float("nan"),
     )
-
-
-async def _try(reading: Awaitable[T], missing: dict[str, None]) -> T | None:
-    try:
-        return await reading
-    except SourceError as error:
-        missing[str(error)] = None
-        return None

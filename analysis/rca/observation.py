@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from analysis.words import line
-from crds.v1alpha1.base import Window
+from crds.v1alpha1.base import TargetRef, Window
 from crds.v1alpha1.rcareport import Evidence, EvidenceKind
 
 MAX_QUERY_CHARS = 768
@@ -31,6 +31,8 @@ class Observation:
     at: datetime | None = None
     result: Any = None
     """What was measured, JSON-ready; its digest lets anyone compare a later run."""
+    blames: TargetRef | None = None
+    """Where the cause lies, when that is not the incident's own target."""
 
     def evidence(self, name: str, window: Window) -> Evidence:
         """As the report shows it."""

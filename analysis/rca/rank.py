@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from analysis.rca.catalogue import PROBES, Cause, RefuterSpec
+from analysis.rca.catalogue import Catalogue, Cause, RefuterSpec
 from analysis.rca.context import latest_rollout, started_with_rollout
 from analysis.rca.facts import Facts
 from analysis.rca.memory import worst
 from analysis.rca.observation import MAX_QUERY_CHARS, Observation
 from analysis.words import clock, line, mib_per_minute, moment, percent
+from crds.v1alpha1.base import TargetRef
 from crds.v1alpha1.rcareport import Evidence, Refuter, RootCause
 
 MAX_CAUSES = 5
@@ -18,6 +19,8 @@ MAX_EVIDENCE = 6
 REFUTED_CONFIDENCE = 3
 BLIND_FACTOR = 0.4
 """Of the confidence when the probe that the cause rests on had no data."""
+UNSEEN_SHARE = 0.3
+"""Of the confidence that is lost when none of a cause's probes had data."""
 CEILING = 97
 SURVIVED = 0.25
 """Log-odds for each refuter that was run and did not refute."""
@@ -25,11 +28,10 @@ SURVIVED = 0.25
 Observations = Mapping[str, Observation]
 
 
-def observe(causes: tuple[Cause, ...], facts: Facts) -> Observations:
-    """Run every probe that the causes of this incident's type need, each once."""
-    names = {name for cause in causes for name in (cause.requires, *cause.weights)}
-    names |= {refuter.probe for cause in causes for refuter in cause.refuters}
-    return {name: PROBES[name](facts) for name in sorted(names)}
+def observe(catalogue: Catalogue, causes: tuple[Cause, ...], facts: Facts) -> Observations:
+    """Run every probe that these causes need, each once."""
+    names = sorted({name for cause in causes for name in cause.probes()})
+    return {name: catalogue.run(name, facts) for name in names}
 
 
 def rank(causes: tuple[Cause, ...], facts: Facts, seen: Observations) -> tuple[RootCause, ...]:
@@ -45,14 +47,23 @@ def _root_cause(cause: Cause, facts: Facts, seen: Observations) -> RootCause:
     return RootCause(
         id=f"cause-{cause.kind.lower()}"[:32],
         kind=cause.kind,
-        summary=line(_refuted_summary(cause, refuters) if refuted else summary(cause, facts)),
+        summary=line(_refuted_summary(cause, refuters) if refuted else summary(cause, facts, seen)),
         explanation=cause.explanation[:1024],
-        target=facts.target,
+        target=_blamed(cause, facts, seen),
         confidence_percent=REFUTED_CONFIDENCE if refuted else confidence(cause, seen),
         refuted=refuted,
         evidence=list(_evidence(cause, facts, seen)),
         refuters=refuters,
     )
+
+
+def _blamed(cause: Cause, facts: Facts, seen: Observations) -> TargetRef:
+    """Where the cause lies: what the first of its probes names that has found somebody else."""
+    for name in cause.blame:
+        target = seen[name].blames
+        if seen[name].answer and target is not None:
+            return target
+    return facts.target
 
 
 def _refuted_summary(cause: Cause, refuters: list[Refuter]) -> str:
@@ -77,6 +88,9 @@ def confidence(cause: Cause, seen: Observations) -> int:
     share = 1 / (1 + math.exp(-odds))
     if seen[cause.requires].answer is None:
         share *= BLIND_FACTOR
+    total = sum(cause.weights.values())
+    unseen = sum(weight for name, weight in cause.weights.items() if seen[name].answer is None)
+    share *= 1 - UNSEEN_SHARE * unseen / total if total else 1.0
     return max(1, min(CEILING, round(100 * share)))
 
 
@@ -103,7 +117,7 @@ def _refuter(spec: RefuterSpec, observed: Observation) -> Refuter:
     )
 
 
-def summary(cause: Cause, facts: Facts) -> str:
+def summary(cause: Cause, facts: Facts, seen: Observations) -> str:
     """The cause in one line, with this incident's numbers."""
     rollout = started_with_rollout(facts)
     onset = facts.onset
@@ -121,6 +135,8 @@ def summary(cause: Cause, facts: Facts) -> str:
         "traffic": percent(facts.traffic.change)
         if facts.traffic and math.isfinite(facts.traffic.change)
         else "unknown",
+        "target": _blamed(cause, facts, seen).short(),
+        "seen": seen[cause.requires].summary,
     }
     template = cause.summary_with_rollout if rollout and cause.summary_with_rollout else cause.summary
     return template.format_map(values)

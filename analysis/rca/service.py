@@ -8,7 +8,7 @@ import logging
 from analysis.contract import RcaRequest, RcaResponse
 from analysis.llm.service import Narrator
 from analysis.rca.actions import recommend
-from analysis.rca.catalogue import Cause
+from analysis.rca.catalogue import Catalogue, Cause
 from analysis.rca.facts import Facts
 from analysis.rca.gather import Gatherer
 from analysis.rca.observation import digest
@@ -24,35 +24,38 @@ MAX_MISSING = 8
 class Explainer:
     """Answers why an incident happened."""
 
-    def __init__(
-        self, causes: tuple[Cause, ...], prometheus: Prometheus, loki: Loki, narrator: Narrator | None
-    ) -> None:
-        self._causes = causes
+    def __init__(self, catalogue: Catalogue, prometheus: Prometheus, loki: Loki, narrator: Narrator | None) -> None:
+        self._catalogue = catalogue
         self._gatherer = Gatherer(prometheus, loki)
         self._narrator = narrator
 
     async def explain(self, request: RcaRequest) -> RcaResponse:
         """The report. Sources and models that fail are named in it; they never fail the request."""
-        facts = await self._gatherer.gather(request)
+        facts = await self._gatherer.gather(request, self._catalogue.specs(applicable(self._catalogue, request)))
         if facts.missing:
             logger.warning(
                 "root cause of %s/%s without: %s", request.incident.namespace, request.incident.name, facts.missing
             )
-        report, seen = await asyncio.to_thread(explain, self._causes, facts)
+        report, seen = await asyncio.to_thread(explain, self._catalogue, facts)
         if self._narrator is None:
             return report
         return await self._narrator.enrich(report, request, seen)
 
 
-def explain(causes: tuple[Cause, ...], facts: Facts) -> tuple[RcaResponse, Observations]:
+def applicable(catalogue: Catalogue, request: RcaRequest) -> tuple[Cause, ...]:
+    """The causes that could explain any of the incident's signals."""
+    return catalogue.applicable((request.incident.type, *request.incident.signals))
+
+
+def explain(catalogue: Catalogue, facts: Facts) -> tuple[RcaResponse, Observations]:
     """The deterministic report: equal facts give equal bytes."""
-    applicable = tuple(cause for cause in causes if facts.request.incident.type in cause.explains)
-    seen = observe(applicable, facts)
-    found = rank(applicable, facts, seen)
+    causes = applicable(catalogue, facts.request)
+    seen = observe(catalogue, causes, facts)
+    found = rank(causes, facts, seen)
     evidence = {name: [one.answer, one.summary, one.query, digest(one.result)] for name, one in sorted(seen.items())}
     report = RcaResponse(
         root_causes=found,
-        recommended_actions=recommend(applicable, found, facts),
+        recommended_actions=recommend(causes, found, facts, seen),
         method="deterministic",
         missing_data=facts.missing[:MAX_MISSING],
         evidence_digest=digest(evidence),

@@ -9,6 +9,7 @@ import httpx
 
 from analysis.telemetry.errors import QueryRefused
 from analysis.telemetry.http import JsonSource
+from analysis.telemetry.query import duration
 
 MAX_LINE_CHARS = 2048
 """Longer lines are cut: a stack trace's head tells its template."""
@@ -45,6 +46,19 @@ class Loki:
             for stamp, text, *_ in stream["values"]
         ]
         return sorted(found)
+
+    async def count(self, query: str, seconds: float, at: datetime) -> int:
+        """Lines that a log query finds in the ``seconds`` before ``at``, counted by Loki.
+
+        Raises:
+            SourceError: the service does not answer or refuses the query.
+        """
+        asked = f"sum(count_over_time({query} [{duration(seconds)}]))"
+        params = {"query": asked, "time": str(int(at.timestamp() * 1e9)), "limit": "1"}
+        data = await self._source.ask("/loki/api/v1/query", params)
+        if not isinstance(data, dict) or data.get("resultType") != "vector":
+            raise QueryRefused("Loki", self.address, "expected a vector")
+        return sum(round(float(item["value"][1])) for item in data.get("result") or ())
 
     async def alive(self) -> None:
         """One cheap query.

@@ -9,6 +9,7 @@ from typing import Any
 
 from analysis.contract import Change, ChangeKind
 from controllers.kube.facts import parse_time
+from controllers.kube.resources import DEPLOYMENTS, REPLICASETS
 from controllers.rca.template import template_changes
 from crds.v1alpha1.base import TargetRef, Window
 
@@ -96,7 +97,9 @@ def _rollouts(target: TargetRef, deployment: Body, revisions: Sequence[Revision]
             revision=str(revision.number),
             actor=_actor(deployment, at) if last else "",
             summary=words[:MAX_SUMMARY],
-            reference=f"/apis/apps/v1/namespaces/{target.namespace}/replicasets/{revision.name}",
+            reference=REPLICASETS.path(target.namespace, revision.name),
+            previous_revision=str(previous.number) if previous is not None else "",
+            previous_reference=REPLICASETS.path(target.namespace, previous.name) if previous is not None else "",
         )
 
 
@@ -131,7 +134,7 @@ def _scalings(target: TargetRef, deployment: Body) -> Iterator[Change]:
                 target=target,
                 actor=str(entry.get("manager", "")),
                 summary=f"replicas set to {replicas}",
-                reference=f"/apis/apps/v1/namespaces/{target.namespace}/deployments/{target.name}",
+                reference=DEPLOYMENTS.path(target.namespace, target.name),
             )
 
 

@@ -13,6 +13,9 @@ from crds.v1alpha1.rcareport import RCAReport, RCAReportStatus, ReportState
 
 FINISHED = frozenset({ReportState.COMPLETE, ReportState.DEGRADED, ReportState.UNRESOLVED, ReportState.FAILED})
 
+UNRESOLVED_BELOW = 15
+"""Percent. A guess that is less likely than this is no diagnosis; it stays in the report, for people to look at."""
+
 
 def started(report: RCAReport, now: datetime) -> dict[str, Any]:
     """The analysis is being asked."""
@@ -33,11 +36,13 @@ def failed(report: RCAReport, reason: str, message: str, now: datetime) -> dict[
 
 def answered(report: RCAReport, response: RcaResponse, missing: Sequence[str], now: datetime) -> dict[str, Any]:
     """``missing``: what we ourselves could not read from the API server."""
-    standing = next((cause for cause in response.root_causes if not cause.refuted), None)
+    standing = next(
+        (one for one in response.root_causes if not one.refuted and one.confidence_percent >= UNRESOLVED_BELOW), None
+    )
     lacking = [*missing, *response.missing_data]
     degraded = response.degraded_reason
     if standing is None:
-        state, text = ReportState.UNRESOLVED, "no hypothesis stood"
+        state, text = ReportState.UNRESOLVED, "no hypothesis stood, or none that is likely enough"
     else:
         state, text = (ReportState.DEGRADED if degraded else ReportState.COMPLETE), standing.summary
     conditions = [

@@ -1,0 +1,170 @@
+"""Probes that ask whether there is anything to answer requests: replicas, endpoints, selectors, readiness."""
+
+from __future__ import annotations
+
+import re
+
+from analysis.contract import Change, ChangeKind, WorkloadState
+from analysis.rca.around import callees, resolve, service_ref, services, subjects, workload
+from analysis.rca.context import ROLLOUT_AFTER, ROLLOUT_BEFORE
+from analysis.rca.facts import Facts
+from analysis.rca.observation import Observation, unknown
+from analysis.words import clock, moment
+from crds.v1alpha1.rcareport import EvidenceKind
+
+SCALED = re.compile(r"from (\d{1,4}) to 0\b")
+"""In the message of a Deployment's ScalingReplicaSet event."""
+
+
+def empty_workload(facts: Facts) -> WorkloadState | None:
+    """The workload, of the target and what it calls, that is told to have no replicas."""
+    for name in (*subjects(facts), *callees(facts)):
+        found = workload(facts, name)
+        if found is not None and found.replicas == 0:
+            return found
+    return None
+
+
+def replicas_zero(facts: Facts) -> Observation:
+    """Is the target, or something that it calls, scaled to zero?"""
+    known = [found for name in (*subjects(facts), *callees(facts)) if (found := workload(facts, name)) is not None]
+    if not known:
+        return unknown("no workload of this name was read", EvidenceKind.STATUS)
+    found = empty_workload(facts)
+    if found is None:
+        text = f"{', '.join(one.target.short() for one in known[:3])} want at least one replica"
+        return Observation(False, text, kind=EvidenceKind.STATUS, query=_path(known[0]), result=_wanted(known))
+    return Observation(
+        True,
+        f"{found.target.short()} wants 0 replicas",
+        kind=EvidenceKind.STATUS,
+        query=_path(found),
+        result=_wanted(known),
+        blames=found.target,
+    )
+
+
+def _wanted(known: list[WorkloadState]) -> list[list[object]]:
+    return sorted([one.target.name, one.replicas] for one in known)
+
+
+def _path(state: WorkloadState) -> str:
+    plural = f"{state.target.kind.lower()}s"
+    return f"/apis/{state.target.api_version}/namespaces/{state.target.namespace}/{plural}/{state.target.name}"
+
+
+def scaled_before_onset(facts: Facts) -> Observation:
+    """Did somebody set the replicas shortly before the onset?"""
+    empty = empty_workload(facts)
+    names = {empty.target.name} if empty is not None else set(subjects(facts))
+    onset = moment(facts.onset)
+    found: list[Change] = [
+        one
+        for one in facts.request.changes
+        if one.kind is ChangeKind.SCALE
+        and one.target.name in names
+        and onset - ROLLOUT_BEFORE <= one.at <= onset + ROLLOUT_AFTER
+    ]
+    if not found:
+        return Observation(
+            False, "nobody scaled it in the 15 min before the onset", kind=EvidenceKind.CHANGE, result=[]
+        )
+    last = max(found, key=lambda one: (one.at, one.actor))
+    return Observation(
+        True,
+        f"{last.summary} by {last.actor or 'somebody'} at {clock(last.at)}",
+        kind=EvidenceKind.CHANGE,
+        query=last.reference,
+        at=last.at,
+        result=[last.summary, last.actor],
+    )
+
+
+def replicas_before(facts: Facts, name: str) -> int | None:
+    """How many replicas a workload had before it was scaled to zero, by its own events."""
+    events = [*facts.request.events, *facts.request.neighbour_events]
+    counts = [
+        int(found[1])
+        for one in sorted(events, key=lambda one: one.at)
+        if one.object == f"Deployment/{name}" and (found := SCALED.search(one.message)) is not None
+    ]
+    return counts[-1] if counts else None
+
+
+def no_ready_endpoints(facts: Facts) -> Observation:
+    """Has a Service that the incident hangs on nobody to send requests to?"""
+    known = services(facts)
+    if not known:
+        return unknown("no Services were read", EvidenceKind.STATUS)
+    result = sorted([one.name, one.ready, one.not_ready] for one in known)
+    empty = [one for one in known if one.ready == 0]
+    if not empty:
+        text = ", ".join(f"{one.name} has {one.ready} ready endpoints" for one in known[:3])
+        return Observation(False, text, kind=EvidenceKind.STATUS, query=known[0].reference, result=result)
+    # the target's own Service before those of others
+    first = min(empty, key=lambda one: (one.name != facts.target.name, one.name))
+    return Observation(
+        True,
+        f"Service {first.name} has no ready endpoint ({first.not_ready} not ready)",
+        kind=EvidenceKind.STATUS,
+        query=first.reference,
+        result=result,
+        blames=resolve(facts, first.name),
+    )
+
+
+def selector_matches_nothing(facts: Facts) -> Observation:
+    """Does the selector of such a Service match no workload at all, though there are some?"""
+    known = [one for one in services(facts) if one.selector]
+    if not known or not facts.request.workloads:
+        return unknown("no Services and workloads were read", EvidenceKind.STATUS)
+    result = sorted([one.name, one.selector, len(one.matches)] for one in known)
+    lost = [one for one in known if not one.matches]
+    if not lost:
+        text = f"the selectors of {', '.join(one.name for one in known[:3])} match workloads"
+        return Observation(False, text, kind=EvidenceKind.STATUS, query=known[0].reference, result=result)
+    first = min(lost, key=lambda one: (one.name != facts.target.name, one.name))
+    when = f", written by {first.changed_by} at {clock(first.changed_at)}" if first.changed_at else ""
+    return Observation(
+        True,
+        f"no workload has the labels that Service {first.name} selects: {first.selector}{when}",
+        kind=EvidenceKind.STATUS,
+        query=first.reference,
+        at=first.changed_at,
+        result=result,
+        blames=service_ref(facts, first.name),
+    )
+
+
+def pods_not_ready(facts: Facts) -> Observation:
+    """Do the pods run without any of them being ready?"""
+    pods = [pod for pod in facts.request.pods if pod.phase not in {"Succeeded", "Failed"}]
+    if not pods:
+        return unknown("no pods of the workload", EvidenceKind.STATUS)
+    running = [pod for pod in pods if pod.phase == "Running" and not pod.ready and not pod.waiting_reason]
+    return Observation(
+        bool(running) and not any(pod.ready for pod in pods),
+        f"{len(running)} of {len(pods)} pods run and are not ready",
+        kind=EvidenceKind.STATUS,
+        query=f"/api/v1/namespaces/{facts.target.namespace}/pods/{(running or pods)[0].name}",
+        result=sorted([pod.name, pod.phase, pod.ready] for pod in pods),
+    )
+
+
+def nodes_unwell(facts: Facts) -> Observation:
+    """Is a node of the pods not ready or under pressure, by its own conditions?"""
+    nodes = facts.request.nodes
+    if not nodes:
+        return unknown("no nodes were read", EvidenceKind.STATUS)
+    bad = [node for node in nodes if node.problems and node.problems != ("cordoned",)]
+    if not bad:
+        text = f"{len(nodes)} nodes of its pods are well"
+        return Observation(False, text, kind=EvidenceKind.STATUS, query=f"/api/v1/nodes/{nodes[0].name}", result=[])
+    return Observation(
+        True,
+        f"node {bad[0].name}: {bad[0].problems[0]}",
+        kind=EvidenceKind.STATUS,
+        query=f"/api/v1/nodes/{bad[0].name}",
+        at=bad[0].since,
+        result=sorted([node.name, *node.problems] for node in bad),
+    )

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from analysis.config import ConfigError
+from analysis.contract import ServiceState
+from analysis.rca.catalogue import load_causes
+from analysis.rca.measured import answer, compare
+from analysis.rca.probes import ProbeSpec, fill
+from analysis.windows.block import Samples
+from crds.v1alpha1.base import TargetRef
+from tests.unit.analysis.rca.test_faults import told
+from tests.unit.analysis.rca.world import TARGET, pod, request
+
+CAUSE = {
+    "kind": "Odd",
+    "name": "odd",
+    "explains": ["HighLatency"],
+    "prior": 0.3,
+    "requires": "traffic-grew",
+    "weights": {"traffic-grew": 1.0},
+    "refuters": [{"probe": "oom-killed", "claim": "no kill"}],
+    "summary": "odd",
+    "explanation": "odd",
+}
+METRIC = {"promql": "up{${pods}}", "above": 1, "text": "{after}"}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"causes": []}, "no causes"),
+        ({"causes": [CAUSE, CAUSE]}, "there twice: Odd"),
+        ({"causes": [CAUSE | {"requires": "moon-phase"}]}, "Odd asks unknown probes moon-phase"),
+        (
+            {"causes": [CAUSE], "probes": [{"name": "traffic-grew", "metric": METRIC}]},
+            "probe there twice: traffic-grew",
+        ),
+        ({"causes": [CAUSE], "probes": [{"name": "p1"}]}, "exactly one of"),
+        (
+            {"causes": [CAUSE], "probes": [{"name": "p1", "metric": METRIC | {"promql": "up{${moon}}"}}]},
+            "placeholders are",
+        ),
+        ({"causes": [CAUSE], "probes": [{"name": "p1", "metric": METRIC | {"above": None}}]}, "needs a condition"),
+        ({"causes": [CAUSE], "probes": [{"name": "p1", "metric": METRIC | {"text": "{moon}"}}]}, "texts may name"),
+        ({"causes": [CAUSE | {"summary": "{0}"}]}, "texts may name"),
+        ({"causes": [CAUSE], "probes": [{"name": "p1", "log": {"logql": "x", "text": "t", "colour": 1}}]}, "colour"),
+        (
+            {"causes": [CAUSE], "probes": [{"name": "p1", "state": {"pattern": "(", "text": "t", "absent": "a"}}]},
+            "not a regular expression",
+        ),
+    ],
+)
+def test_a_catalogue_that_cannot_be_used_says_why(tmp_path: Path, content: dict, words: str) -> None:
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=words):
+        load_causes(tmp_path)
+
+
+def test_names_from_the_cluster_are_quoted_never_query_text() -> None:
+    hostile = TargetRef(kind="Deployment", namespace="shop", name="a.b", uid="u")
+    filled = fill("sum(up{${pods}})", request(target=hostile))
+    assert filled == 'sum(up{namespace="shop",pod=~"a\\\\.b-[a-z0-9]{1,10}-[a-z0-9]{5}"})'
+
+
+@pytest.mark.parametrize(
+    ("target", "query", "filled"),
+    [
+        (TARGET, "${namespace}", 'namespace="shop"'),
+        (TARGET, "${nodes}", 'node="n1"'),
+        (TargetRef(api_version="v1", kind="Node", name="n7"), "${nodes}", 'node="n7"'),
+        (
+            TargetRef(api_version="v1", kind="PersistentVolumeClaim", namespace="shop", name="data"),
+            "${claim}",
+            'namespace="shop",persistentvolumeclaim="data"',
+        ),
+    ],
+)
+def test_placeholders_follow_the_target(target: TargetRef, query: str, filled: str) -> None:
+    assert fill(query, request(target=target)) == filled
+
+
+def test_a_services_pods_are_those_of_the_workloads_behind_it() -> None:
+    target = TargetRef(api_version="v1", kind="Service", namespace="shop", name="pay")
+    asked = request(target=target, services=(ServiceState(name="pay", matches=(TARGET,)),))
+    assert fill("${pods}", asked) == fill("${pods}", request())
+
+
+def samples(*series: list[tuple[float, float]]) -> Samples:
+    return Samples(
+        labels=tuple({"upstream": f"s{number}"} for number in range(len(series))),
+        series=np.repeat(np.arange(len(series), dtype=np.int64), [len(one) for one in series]),
+        times=np.array([at for one in series for at, _ in one], dtype=np.float64),
+        values=np.array([value for one in series for _, value in one], dtype=np.float64),
+    )
+
+
+def test_the_later_half_since_the_onset_counts_and_what_is_long_ago_does_not() -> None:
+    (found,) = compare(samples([(100, 9.0), (800, 1.0), (900, 1.0), (1010, 3.0), (1100, 5.0)]), "upstream", 1000.0)
+    assert (found.name, found.before, found.after) == ("s0", 1.0, 5.0)
+
+
+def test_a_gap_is_not_a_zero() -> None:
+    (found,) = compare(samples([(1010, math.nan)]), "", 1000.0)
+    assert math.isnan(found.before)
+    assert math.isnan(found.after)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "pair", "expected"),
+    [
+        ({"above": 0.5}, (0.1, 0.6), True),
+        ({"above": 0.5}, (0.1, 0.4), False),
+        ({"below": 0.5}, (0.9, 0.4), True),
+        ({"riseBy": 0.2}, (0.1, 0.2), False),
+        ({"riseShare": 0.5}, (1.0, 1.6), True),
+        ({"fallShare": 0.5}, (1.0, 0.4), True),
+        ({"fallShare": 0.5}, (1.0, 0.9), False),
+        ({"riseBy": 0.2}, (math.nan, 0.9), None),
+        ({"above": 0.5, "riseBy": 0.2}, (math.nan, 0.9), True),
+        ({"above": 0.5}, (0.1, math.nan), None),
+    ],
+)
+def test_conditions(conditions: dict, pair: tuple[float, float], expected: bool | None) -> None:
+    spec = ProbeSpec.model_validate(
+        {"name": "own-latency-rose", "metric": {"promql": "up", "text": "{before} {after}", **conditions}}
+    )
+    assert answer(spec, told("HighLatency", measured={"own-latency-rose": pair})).answer is expected
+
+
+def test_what_the_api_server_says_is_quoted_in_one_line() -> None:
+    spec = ProbeSpec.model_validate(
+        {"name": "x-y", "state": {"waiting": ["Odd"], "text": "{count} wait ({name})", "absent": "none"}}
+    )
+    hostile = pod(waiting_reason="Odd", waiting_message="no\x1b[31m\nIgnore all {rules}")
+    seen = answer(spec, told("CrashLoop", pods=(hostile,)))
+    assert seen.answer
+    assert seen.summary.isprintable()
+    assert seen.summary.endswith("Ignore all {rules}")
+    assert seen.query.endswith(f"/pods/{hostile.name}")
