@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": ("cli.doctor", "what works, what is missing, and the command that helps"),
     "completion": ("cli.doctor", "the completion script of bash, zsh or fish"),
     "policy": ("cli.policy", "test policies, and hold changed ones against the past"),
+    "plan": ("cli.plan", "who else writes what a plan changes, and the change as a patch for Git"),
     "autonomy": ("cli.autonomy", "what each remedy has earned, and why"),
     "audit": ("cli.audit", "verify and anchor the log of all decisions"),
     "replay": ("cli.audit", "decide everything about an incident again, from the log alone"),

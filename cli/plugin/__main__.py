@@ -114,8 +114,11 @@ def modify(options: Namespace) -> int:
     kubectl = client(options)
     plan, chain = decide.find_plan(kubectl, options.name)
     me = json.loads(kubectl.run("auth", "whoami", "-o", "json"))["status"]["userInfo"]["username"]
-    change = "scale" if options.scale is not None else "restart"
-    wanted = decide.superseding(plan, chain, me, change, options.scale)
+    if options.set:
+        actions = decide.with_parameters(plan, options.set, options.action)
+    else:
+        actions = decide.instead(plan, options.scale)
+    wanted = decide.superseding(plan, chain, me, actions)
     created = decide.submit(kubectl, wanted, dry_run=options.dry_run)
     if options.output != "table":
         _print(options, json.dumps(created, indent=2))

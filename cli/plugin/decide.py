@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from cli.plugin.kube import INCIDENT_LABEL, Body, Chain, Kubectl, PluginError, labelled
-from cli.plugin.story import pending
+from cli.plugin.story import pending, target
 
-__all__ = ["decide", "find_approval", "find_plan", "submit", "superseding"]
+__all__ = ["decide", "find_approval", "find_plan", "instead", "submit", "superseding", "with_parameters"]
 
+_RESTARTS = {"Deployment", "StatefulSet", "DaemonSet"}
 _STARTED = {"Executing", "Executed", "Verified", "Ineffective", "Inconclusive", "Failed"}
 
 
@@ -62,30 +63,64 @@ def find_plan(kubectl: Kubectl, name: str) -> tuple[Body, Chain]:
     return plan, kubectl.chain(labelled(plan) or plan["spec"]["incidentRef"]["name"])
 
 
-def superseding(plan: Body, chain: Chain, me: str, change: str, replicas: int | None) -> Body:
-    """A plan in place of ``plan`` with other actions; approvals start anew, and ``me`` cannot approve it.
+def instead(plan: Body, replicas: int | None) -> list[Body]:
+    """Another action on the first one's target: a scale to ``replicas``, or a restart where that is None.
+
+    Raises:
+        PluginError: there is no such action for the target's kind.
+    """
+    first = plan["spec"]["actions"][0]
+    kind, verb = first["target"]["kind"], "Restart" if replicas is None else "Scale"
+    if kind not in ({"Deployment", "StatefulSet"} if replicas is not None else _RESTARTS):
+        raise PluginError(f"a {kind} cannot be {'restarted' if replicas is None else 'scaled'}; see --set")
+    action = {"id": first["id"], "type": f"{verb}{kind}", "target": first["target"]}
+    return [action | ({"scale": {"replicas": replicas}} if replicas is not None else {})]
+
+
+def with_parameters(plan: Body, pairs: Sequence[str], action_id: str) -> list[Body]:
+    """The plan's own actions, one of them with other parameters: ``replicas=3``.
 
     Args:
-        change: ``scale`` (to ``replicas``) or ``restart``.
+        pairs: KEY=VALUE; KEY is a parameter that the action has already.
+        action_id: which action; empty where one alone has these parameters.
+
+    Raises:
+        PluginError: no action, or more than one, has such a parameter, or the value is not of its kind.
+    """
+    actions: list[Body] = copy.deepcopy(plan["spec"]["actions"])
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise PluginError(f"--set {pair}: say KEY=VALUE, for example replicas=3", 2)
+        found = [
+            group for item in actions if action_id in ("", item["id"]) for group in _parameters(item) if key in group
+        ]
+        if len(found) != 1:
+            known = sorted({name for item in actions for group in _parameters(item) for name in group})
+            few = f"its parameters: {', '.join(known) or 'none'}" if not found else "say which with --action ID"
+            raise PluginError(f"--set {key}: {'no action' if not found else 'more than one action'} has it; {few}", 2)
+        if isinstance(found[0][key], int) and not re.fullmatch(r"[0-9]{1,6}", value):
+            raise PluginError(f"--set {pair}: {key} is a number", 2)
+        found[0][key] = int(value) if isinstance(found[0][key], int) else value
+    return actions
+
+
+def superseding(plan: Body, chain: Chain, me: str, actions: list[Body]) -> Body:
+    """A plan in place of ``plan`` with other actions; approvals start anew, and ``me`` cannot approve it.
 
     Raises:
         PluginError: the plan has started, or would be the same.
     """
     if (plan.get("status") or {}).get("state") in _STARTED:
         raise PluginError(f"{plan['metadata']['name']} has started already; it cannot be changed any more")
-    action = {key: value for key, value in plan["spec"]["actions"][0].items() if key not in {"type", "scale"}}
-    if change == "scale":
-        action |= {"type": "ScaleDeployment", "scale": {"replicas": replicas}}
-    else:
-        action |= {"type": "RestartDeployment"}
-    if [action] == plan["spec"]["actions"]:
+    if actions == plan["spec"]["actions"]:
         raise PluginError("that is what the plan says already")
     spec = copy.deepcopy(plan["spec"])
     spec |= {
-        "actions": [action],
+        "actions": actions,
         "requestedBy": me,
         "supersedes": {"name": plan["metadata"]["name"], "uid": plan["metadata"]["uid"]},
-        "summary": _summary(action),
+        "summary": "; ".join(_summary(action) for action in actions)[:300],
         "expectedImpact": f"changed by {me}"[:300],
     }
     spec.pop("rollback", None)
@@ -115,11 +150,15 @@ def _child(chain: Chain, spec: dict[str, Any]) -> Body:
     return {"apiVersion": "iirp.io/v1alpha1", "kind": "ActionPlan", "metadata": metadata, "spec": spec}
 
 
-def _summary(action: dict[str, Any]) -> str:
-    name = action["target"]["name"]
-    if action["type"] == "ScaleDeployment":
-        return f"Scale deploy/{name} to {action['scale']['replicas']}"
-    return f"Restart deploy/{name}"
+def _parameters(action: Body) -> list[dict[str, Any]]:
+    """The parameter objects of an action: everything structured in it besides its target."""
+    return [value for key, value in action.items() if key != "target" and isinstance(value, dict)]
+
+
+def _summary(action: Body) -> str:
+    verb = re.sub(r"(?<=[a-z])(?=[A-Z]).*", "", action["type"])
+    scale = action.get("scale")
+    return f"{verb} {target(action['target'])}" + (f" to {scale['replicas']}" if scale else "")
 
 
 def _next_name(incident: str, plans: Sequence[Body]) -> str:

@@ -115,12 +115,19 @@ def _plan(plan: Body) -> list[str]:
             f"    {harmless(rule['policy'])}/{harmless(rule['rule'])}: {rule['tier']}, {harmless(rule['message'])}"
             for rule in decision.get("rules", ())
         ]
+        lines += [_writer(item) for item in decision.get("writers", ())]
     for part in ("execution", "verification"):
         found = status.get(part)
         if found:
             word = found.get("phase") or found.get("verdict") or "measuring"
             lines.append(f"  {part}: {word}{_said(found)}")
     return lines
+
+
+def _writer(item: Body) -> str:
+    """Who else writes a field that would change."""
+    unsure = "" if item.get("certain", True) else ", not certain"
+    return f"    {harmless(item['field'])}: {item['mode']}{unsure}: {harmless(item.get('message', ''))}"
 
 
 def _approval(approval: Body, now: datetime) -> list[str]:

@@ -56,6 +56,8 @@ class Observed:
     """Who else writes what each action changes, by the plan's action id."""
     shortages: Mapping[str, str] = field(default_factory=dict)
     """Which quota has no room for the pods that an action adds, by the plan's action id."""
+    proposer: str = ""
+    """Username of the incident controller; empty in records of before it was asked."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,16 @@ def _known(observed: Observed, now: datetime) -> Known:
     everything = outcomes((*observed.others, *observed.elsewhere))
     # What came later does not count: a replay or a backtest decides as of then.
     past = [outcome for outcome in everything if outcome.at <= now]
-    return Known(observed.severity, observed.targets, observed.documents, past, learn(past, now), now, observed.writers)
+    return Known(
+        observed.severity,
+        observed.targets,
+        observed.documents,
+        past,
+        learn(past, now),
+        now,
+        observed.writers,
+        observed.proposer,
+    )
 
 
 def _tier(words: Words, observed: Observed) -> Ruling:

@@ -17,6 +17,7 @@ from controllers.policy.match import Documents
 from controllers.policy.target import read_target
 from controllers.policy.validity import PolicyEntry, read_policy
 from controllers.runtime.controller import Context
+from controllers.runtime.names import service_account
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actionpolicy import ActionPolicy
 from crds.v1alpha1.base import Severity
@@ -53,6 +54,7 @@ def observe(
         incident_ended=incident is None or incident.status.state in ENDED,
         elsewhere=_elsewhere(context, namespace),
         documents=_documents(kube, plan, incident),
+        proposer=service_account(context.settings.namespace, "incident"),
         writers={key: arbitrate(subject) for key, subject in subjects.items()},
         shortages={key: text for key, subject in subjects.items() if (text := shortage(subject))},
     )

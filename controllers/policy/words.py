@@ -37,6 +37,7 @@ class Known:
     posteriors: Mapping[Pair, Posterior]
     now: datetime
     writers: Mapping[str, tuple[FieldWriter, ...]] = field(default_factory=dict)
+    proposer: str = ""
 
 
 @dataclass
@@ -85,6 +86,7 @@ def collect(plan: ActionPlan, policies: Iterable[PolicyEntry], known: Known) -> 
             words.add(policy.name, "(invalid)", Tier.HUMAN_APPROVAL, f"invalid, so a person decides: {problem}")
     _hear_breaker(words, plan, known)
     _hear_writers(words, plan, known)
+    _hear_requester(words, plan, known)
     return words
 
 
@@ -174,6 +176,14 @@ def _hear_writers(words: Words, plan: ActionPlan, known: Known) -> None:
     for action in plan.spec.actions:
         if (found := doubtful(known.writers.get(action.id, ()))) is not None:
             words.add(PLATFORM, "writer-arbitration", Tier.HUMAN_APPROVAL, f"{found.message}, so a person decides")
+
+
+def _hear_requester(words: Words, plan: ActionPlan, known: Known) -> None:
+    """Cause and confidence come from a report only in the platform's own plans; whoever else writes one writes them too."""
+    requester = plan.spec.requested_by
+    if words.results and known.proposer and requester != known.proposer:
+        message = f"requested by {requester}, not derived from a report, so another person decides"
+        words.add(PLATFORM, "requester", Tier.HUMAN_APPROVAL, message)
 
 
 def _result(policy: str, rule: str, tier: Tier, message: str, *, matched: bool = True) -> RuleResult:

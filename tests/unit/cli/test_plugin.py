@@ -140,6 +140,38 @@ def test_modify_makes_a_plan_that_supersedes(run: Run, server: ApiServer, monkey
     assert [(owner["uid"], owner["blockOwnerDeletion"]) for owner in owners] == [(f"uid-Incident-{story.NAME}", False)]
 
 
+def test_modify_sets_parameters_and_keeps_the_rest(
+    run: Run, server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.plugin.__main__._DECISION_SECONDS", 0.0)
+    actions = server.objects["actionplans", "shop", f"{story.NAME}-1"]["spec"]["actions"]
+    actions.append({"id": "b", "type": "ScaleDeployment", "target": actions[0]["target"], "scale": {"replicas": 2}})
+    assert run("modify", story.NAME, "--set", "replicas=4")[0] == 0
+    made = ActionPlan.from_wire(server.objects["actionplans", "shop", f"{story.NAME}-2"])
+    assert [action.describe() for action in made.spec.actions] == [
+        "Restart deploy/payments",
+        "Scale deploy/payments to 4",
+    ]
+    assert made.spec.summary == "Restart deploy/payments; Scale deploy/payments to 4"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--set", "image=evil"], "no action has it; its parameters: replicas"),
+        (["--set", "replicas"], "say KEY=VALUE"),
+        (["--set", "replicas=many"], "replicas is a number"),
+        (["--set", "replicas=2"], "says already"),
+        (["--set", "replicas=4", "--action", "nope"], "no action has it"),
+    ],
+)
+def test_modify_sets_nothing_else(run: Run, server: ApiServer, given: list[str], said: str) -> None:
+    actions = server.objects["actionplans", "shop", f"{story.NAME}-1"]["spec"]["actions"]
+    actions.append({"id": "b", "type": "ScaleDeployment", "target": actions[0]["target"], "scale": {"replicas": 2}})
+    assert said in run("modify", story.NAME, *given)[2]
+    assert ("actionplans", "shop", f"{story.NAME}-2") not in server.objects
+
+
 def test_modify_refuses_what_makes_no_sense(run: Run, server: ApiServer) -> None:
     assert "says already" in run("modify", story.NAME, "--restart")[2]
     assert run("modify", story.NAME, "--scale", "3", "--dry-run")[0] == 0

@@ -135,6 +135,18 @@ def test_pods_that_no_quota_has_room_for_are_not_asked_for() -> None:
     assert "room for 1 more pods of 2" in decision.message
 
 
+def test_a_plan_that_somebody_wrote_never_runs_by_itself() -> None:
+    """Who writes a plan writes its confidence too."""
+    room = Room(live())
+    assert room.run().tier is Tier.AUTO_LOW_RISK
+    room = Room(live())
+    room.kube.objects["actionplans", NS, PLAN]["spec"]["requestedBy"] = "alice"
+    decision = room.run()
+    assert decision.tier is Tier.HUMAN_APPROVAL
+    assert [r.rule for r in decision.rules if r.policy == "(platform)"] == ["requester"]
+    assert "requested by alice" in decision.message
+
+
 def test_an_application_in_any_namespace_is_found_by_its_tracking_id() -> None:
     tracked = {"argocd.argoproj.io/tracking-id": f"team-a_shop:apps/Deployment:{NS}/payments"}
     room = Room(live(entry("argocd-controller"), annotations=tracked))

@@ -1,0 +1,158 @@
+"""`iirp plan`: who else writes what a plan changes, and the change as a manifest patch for Git."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from controllers.arbitration.model import Subject
+    from controllers.arbitration.patch import Patch
+    from controllers.kube.api import Kube
+    from crds.v1alpha1.actionplan import ActionPlan, FieldWriter
+    from crds.v1alpha1.actions import Action
+
+__all__ = ["plan"]
+
+NAME = click.argument("name", metavar="PLAN")
+NAMESPACE = click.option("-n", "--namespace", default="", help="Default: that of the current kubectl context.")
+ARGOCD = click.option("--argocd-namespace", default="argocd", show_default=True, help="Where Applications live.")
+
+
+@click.group()
+def plan() -> None:
+    """Look at an ActionPlan's change from the side of Git and autoscalers, with your own credentials."""
+
+
+@plan.command()
+@NAME
+@NAMESPACE
+@ARGOCD
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write it there; else print it.")
+@click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+def patch(name: str, namespace: str, argocd_namespace: str, output: Path | None, form: str) -> None:
+    """Print the change of PLAN as a patch to commit.
+
+    The patch is aimed at whoever holds the field: the workload's manifest, or the autoscaler's. kustomize takes it
+    under `patches:`, and `kubectl patch --patch-file` tries it out. Nothing is applied.
+    """
+    from controllers.arbitration.patch import patches
+
+    found, subjects = _subjects(name, namespace, argocd_namespace)
+    now = datetime.datetime.now(datetime.UTC)
+    made = [(s, one) for s, template in subjects for one in patches(s, now, template)]
+    if not made:
+        raise click.ClickException(f"{name} changes nothing that a manifest could say: {found.spec.summary}")
+    text = _json(made) if form == "json" else _yaml(found, made)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{output}: {error.strerror}") from error
+    click.echo(f"{output}: {len(made)} patch{'es' if len(made) > 1 else ''}")
+
+
+@plan.command()
+@NAME
+@NAMESPACE
+@ARGOCD
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def writers(name: str, namespace: str, argocd_namespace: str, output: str) -> None:
+    """Show who else writes the fields that PLAN changes, as it is now."""
+    from controllers.arbitration.decide import arbitrate
+
+    _, subjects = _subjects(name, namespace, argocd_namespace)
+    rows = [writer for subject, _ in subjects for writer in arbitrate(subject)]
+    if output == "json":
+        click.echo(json.dumps([row.to_wire() for row in rows], indent=2))
+        return
+    if not rows:
+        click.echo("the plan changes no field of a shared object")
+    for row in rows:
+        sure = "" if row.certain else " (not certain)"
+        click.echo(f"{row.field}  {row.mode.value}{sure}  {row.writer or '-'}\n    {row.message}")
+
+
+def _subjects(name: str, namespace: str, argocd: str) -> tuple[ActionPlan, list[tuple[Subject, dict[str, Any] | None]]]:
+    """The plan, and each action with its live target, what surrounds it, and the pod template of a rollback."""
+    from controllers.arbitration.gather import look
+    from controllers.kube.client import connect
+    from controllers.runtime.errors import ReconcileError
+    from crds.v1alpha1.actionplan import ActionPlan
+
+    where = namespace or _context_namespace()
+    try:
+        kube = connect()
+        found = kube.find(ActionPlan, where, name)
+        if found is None:
+            raise click.ClickException(f"there is no ActionPlan {name} in namespace {where}; -n says where to look")
+        result: list[tuple[Subject, dict[str, Any] | None]] = []
+        for action in found.spec.actions:
+            live = _live(kube, where, action)
+            result.append((look(kube, action, live, argocd), None))
+    except ReconcileError as error:
+        raise click.ClickException(str(error)) from error
+    return found, result
+
+
+def _live(kube: Kube, namespace: str, action: Action) -> dict[str, Any]:
+    from controllers.kube.errors import NotFound
+    from controllers.kube.resources import DAEMONSETS, DEPLOYMENTS, PODS, STATEFULSETS
+
+    kinds = {resource.kind: resource for resource in (DEPLOYMENTS, STATEFULSETS, DAEMONSETS, PODS)}
+    resource = kinds.get(action.target.kind)
+    if resource is None:
+        raise click.ClickException(f"{action.describe()} changes no manifest")
+    try:
+        return kube.get_raw(resource, namespace, action.target.name)
+    except NotFound as error:
+        raise click.ClickException(f"{action.target.short()} is gone from namespace {namespace}") from error
+
+
+def _context_namespace() -> str:
+    """As kubectl chooses it."""
+    from kubernetes.config import ConfigException, list_kube_config_contexts
+
+    try:
+        _, current = list_kube_config_contexts()  # type: ignore[no-untyped-call]
+    except (ConfigException, TypeError):
+        return "default"
+    return str((current or {}).get("context", {}).get("namespace") or "default")
+
+
+def _yaml(found: ActionPlan, made: list[tuple[Subject, Patch]]) -> str:
+    from controllers.arbitration.decide import arbitrate
+    from crds.definition import to_yaml
+
+    parts = []
+    for subject, one in made:
+        heads = [f"{subject.action.describe()}: plan {found.metadata.name} in {found.metadata.namespace}"]
+        heads += [f"{_word(writer)}: {writer.message}" for writer in arbitrate(subject)]
+        comments = "".join(f"# {_line(text)}\n" for text in (*heads, *one.notes))
+        parts.append(comments + to_yaml(one.body))
+    return "---\n".join(parts)
+
+
+def _json(made: list[tuple[Subject, Patch]]) -> str:
+    from controllers.arbitration.decide import arbitrate
+
+    rows = [
+        {"patch": one.body, "notes": list(one.notes), "writers": [writer.to_wire() for writer in arbitrate(subject)]}
+        for subject, one in made
+    ]
+    return json.dumps(rows, indent=2) + "\n"
+
+
+def _word(writer: FieldWriter) -> str:
+    return f"{writer.field} {writer.mode.value}" + ("" if writer.certain else " (not certain)")
+
+
+def _line(text: str) -> str:
+    """Names in it are somebody else's; a comment must stay one."""
+    return "".join(char if char.isprintable() else " " for char in text)
