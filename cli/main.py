@@ -22,6 +22,7 @@ COMMANDS = {
     "policy": ("cli.policy", "test policies, and hold changed ones against the past"),
     "plan": ("cli.plan", "who else writes what a plan changes, and the change as a patch for Git"),
     "autonomy": ("cli.autonomy", "what each remedy has earned, and why"),
+    "predictions": ("cli.predictions", "which predicted harm came, was prevented, or never came"),
     "audit": ("cli.audit", "verify and anchor the log of all decisions"),
     "replay": ("cli.audit", "decide everything about an incident again, from the log alone"),
     "bundle": ("cli.audit", "one sealed archive of an incident's decisions"),

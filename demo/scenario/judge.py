@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from crds.v1alpha1.predictions import Outcome
 from demo.scenario.model import Expect, Expected
 from demo.scenario.seen import Seen
 
@@ -85,6 +86,10 @@ def _pair(expect: Expect, expected: Expected, incident: Seen, injected_at: datet
     if expected.predicted is not None and expected.predicted != incident.predicted:
         words = {True: "predicted", False: "not predicted"}
         problems.append(f"{_name(incident)} was {words[incident.predicted]}")
+    if expected.came_true is not None and expected.came_true != (incident.outcome == Outcome.CAME_TRUE):
+        problems.append(f"the prediction of {_name(incident)} ended as {incident.outcome or 'none'}")
+    if incident.reopened:
+        problems.append(f"{_name(incident)} was closed and opened again ({incident.reopened}×)")
     return problems
 
 

@@ -208,6 +208,8 @@ class Expected(Data):
     action: Words | None = None
     """Type of the proposed action; `none` where nothing is to be proposed."""
     predicted: bool | None = None
+    came_true: bool | None = None
+    """Whether the harm that was predicted came: for scenarios in which nobody acts."""
     verdict: Words | None = None
     """What came of the action; needs `approve`."""
 

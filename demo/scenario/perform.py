@@ -18,9 +18,10 @@ from demo.driver.errors import DemoFailed
 from demo.driver.kubectl import Kubectl
 from demo.driver.tell import Teller, clock
 from demo.driver.watch import Watch
+from demo.scenario.memory import Memory
 from demo.scenario.model import Scenario
 from demo.scenario.place import APPROVER
-from demo.scenario.report import report, table
+from demo.scenario.report import report, sizes_of, table
 from demo.scenario.run import Result
 from demo.scenario.suite import Elsewhere, Ground, Suite
 
@@ -74,14 +75,15 @@ def perform(ground: Ground, scenarios: Sequence[Scenario], options: Options, tel
     )  # fmt: skip
     results: list[Result] = []
     started = datetime.now(UTC)
-    with Elsewhere(Watch(ground.kubeconfig, ""), suite.namespaces) as elsewhere:
+    memory = Memory(Kubectl(ground.kubeconfig), ground.node, ground.platform_namespace, ground.external)
+    with Elsewhere(Watch(ground.kubeconfig, ""), suite.namespaces) as elsewhere, memory:
         try:
             for result in suite.run():
                 results.append(result)
                 _tell_result(result, teller)
         finally:
             about = {"startedAt": started.isoformat(timespec="seconds"), "parallel": options.parallel, "planned": runs}
-            written = report(results, list(elsewhere.seen.values()), about)
+            written = report(results, list(elsewhere.seen.values()), memory.samples, about)
             _show(results, written, teller)
             if options.report is not None:
                 _write(options.report, written)
@@ -113,12 +115,18 @@ def _line(teller: Teller, run: str, text: str, style: str = "") -> None:
 def _show(results: Sequence[Result], written: dict[str, Any], teller: Teller) -> None:
     teller.heading("Results")
     teller.console.print(table(results), soft_wrap=False)
+    if any(item.scenario.group == "robustness" for item in results):
+        teller.heading("Memory (MiB)")
+        teller.console.print(sizes_of(written), soft_wrap=False)
     summary = written["summary"]
     hard = summary["hardFaults"]
     if hard["n"]:
         teller.line(
             f"delay of {hard['n']} hard faults: median {hard['delayMedianSeconds']} s, p95 {hard['delayP95Seconds']} s"
         )
+    if summary["predictions"]:
+        counted = ", ".join(f"{outcome} {count}" for outcome, count in summary["predictions"].items())
+        teller.line(f"predictions: {counted}")
     for item in written["elsewhere"]:
         teller.line(f"incident where nothing was broken: {item['namespace']}/{item['name']} {item['type']}", "bold red")
     teller.console.print(Text(f"  {summary['passed']} of {summary['runs']} passed", "bold"))

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
+from demo.scenario.memory import Sample, figures
 from demo.scenario.run import Result
 from demo.scenario.seen import Seen
 
-__all__ = ["quantile", "report", "table"]
+__all__ = ["quantile", "report", "sizes_of", "table"]
 
 
-def report(results: Sequence[Result], elsewhere: Sequence[Seen], about: Mapping[str, Any]) -> dict[str, Any]:
+def report(
+    results: Sequence[Result], elsewhere: Sequence[Seen], samples: Sequence[Sample], about: Mapping[str, Any]
+) -> dict[str, Any]:
     """Everything, by run; `about` says on what it ran. Delays are in seconds."""
     hard = [item.delay for item in results if item.scenario.hard and item.delay is not None]
     return {
         **about,
-        "runs": [_run(item) for item in results],
+        "runs": [_run(item, samples) for item in results],
         "elsewhere": [_incident(item, None) for item in elsewhere],
         "summary": {
             "runs": len(results),
@@ -31,6 +36,7 @@ def report(results: Sequence[Result], elsewhere: Sequence[Seen], about: Mapping[
                 "delayMedianSeconds": quantile(hard, 0.5),
                 "delayP95Seconds": quantile(hard, 0.95),
             },
+            "predictions": dict(Counter(one.outcome for item in results for one in item.incidents if one.outcome)),
         },
     }
 
@@ -59,6 +65,19 @@ def table(results: Sequence[Result]) -> Table:
     return shown
 
 
+def sizes_of(written: Mapping[str, Any]) -> Table:
+    """MiB of the platform's parts during robustness runs: at the beginning, at most, at the end."""
+    shown = Table(box=None, pad_edge=False)
+    for heading in ("scenario", "run", "part", "first", "highest", "last"):
+        shown.add_column(heading, justify="left" if heading in ("scenario", "part") else "right")
+    for run in written["runs"]:
+        if run["group"] == "robustness":
+            for part, found in run["memoryMiB"].items():
+                cells = [f"{found[key]:.0f}" for key in ("first", "highest", "last")]
+                shown.add_row(run["scenario"], str(run["run"]), Text(part), *cells)
+    return shown
+
+
 def quantile(values: Sequence[float], share: float) -> float | None:
     """By nearest rank, so that it is one of the values; None of nothing."""
     if not values:
@@ -66,9 +85,11 @@ def quantile(values: Sequence[float], share: float) -> float | None:
     return round(sorted(values)[max(0, math.ceil(share * len(values)) - 1)], 1)
 
 
-def _run(item: Result) -> dict[str, Any]:
+def _run(item: Result, samples: Sequence[Sample]) -> dict[str, Any]:
+    sizes = figures(samples, item.started_at, item.started_at + timedelta(seconds=item.seconds))
     return {
         "scenario": item.scenario.name,
+        "group": item.scenario.group,
         "fault": item.scenario.title,
         "run": item.number,
         "namespace": item.namespace,
@@ -81,6 +102,7 @@ def _run(item: Result) -> dict[str, Any]:
         "seconds": round(item.seconds, 1),
         "passed": not item.problems,
         "problems": list(item.problems),
+        "memoryMiB": {name: asdict(found) for name, found in sizes.items()},
     }
 
 
@@ -96,6 +118,8 @@ def _incident(one: Seen, injected_at: datetime | None) -> dict[str, Any]:
         "onsetAt": _time(one.started_at),
         "predicted": one.predicted,
         "expectedAt": _time(one.expected_at),
+        "predictionOutcome": one.outcome or None,
+        "harmedAt": _time(one.harmed_at),
         "state": one.state,
         "cause": one.cause,
         "causeTarget": one.cause_target,

@@ -9,6 +9,7 @@ from typing import Any
 
 from crds.v1alpha1 import Incident
 from crds.v1alpha1.approval import ApprovalState
+from crds.v1alpha1.predictions import told
 from demo.driver.chain import Chain, chain_of, printable
 
 __all__ = ["Seen", "merged", "seen_of"]
@@ -37,7 +38,10 @@ class Seen:
     signals: tuple[str, ...] = ()
     """`type target ×count` of each merged signal."""
     expected_at: datetime | None = None
-    """Of the predicted harm."""
+    """Of the predicted harm, by the newest prediction."""
+    outcome: str = ""
+    """What became of the prediction."""
+    harmed_at: datetime | None = None
     cause: str = ""
     cause_target: str = ""
     confidence: int = 0
@@ -86,6 +90,7 @@ def _seen(chain: Chain, now: datetime) -> Seen:
     detection = status.detection
     created = incident.metadata.creation_timestamp
     approval = chain.approval
+    prediction = told(incident, now)
     return Seen(
         uid=incident.metadata.uid,
         namespace=incident.metadata.namespace,
@@ -100,7 +105,9 @@ def _seen(chain: Chain, now: datetime) -> Seen:
         summary=printable(spec.summary),
         state=str(status.state or ""),
         signals=tuple(_signal(item) for item in (detection.signals if detection else [])),
-        expected_at=detection.prediction.expected_at if detection and detection.prediction else None,
+        expected_at=prediction.expected_at if prediction else None,
+        outcome=prediction.outcome.value if prediction else "",
+        harmed_at=prediction.at if prediction else None,
         cause=causes[0].kind if causes else "",
         cause_target=f"{causes[0].target.kind}/{causes[0].target.name}" if causes else "",
         confidence=causes[0].confidence_percent if causes else 0,

@@ -138,8 +138,23 @@ class Series(Fault):
         return (head + "".join(lines)).encode()
 
 
+@dataclass(slots=True)
+class Crash(Fault):
+    """The process ends at once, without a word; the kubelet starts it again."""
+
+    NAME = "crash"
+
+    def check(self) -> None:
+        """Nothing to check."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Gives the answer to the switch a moment to get out."""
+        stop.wait(0.2)
+        os._exit(1)
+
+
 FAULTS: dict[str, type[Fault]] = {
-    kind.NAME: kind for kind in (Leak, WarmUp, MemorySpike, Slow, Errors, DiskFill, CpuBurn, Series)
+    kind.NAME: kind for kind in (Leak, WarmUp, MemorySpike, Slow, Errors, DiskFill, CpuBurn, Series, Crash)
 }
 
 
