@@ -26,7 +26,7 @@ def ask(question: str, namespace: str | None, kubeconfig: str | None, output: st
     from pydantic import ValidationError
     from pykube.exceptions import PyKubeError
 
-    from cli import questions
+    from analysis import questions
     from cli.incidents import read
 
     try:

@@ -98,6 +98,8 @@ def _show(
 ) -> Response:
     open_ = approval.status.state in {None, ApprovalState.PENDING}
     incident = approval.metadata.labels.get(INCIDENT_LABEL, "")
+    live = f"/incidents/{approval.metadata.namespace}/{incident}/live" if open_ and not message else ""
     return pages.render(
-        "decide.html", session, status, approval=approval, incident=incident, message=message, reason=reason, open=open_
-    )
+        "decide.html", session, status,
+        approval=approval, incident=incident, message=message, reason=reason, open=open_, live=live,
+    )  # fmt: skip

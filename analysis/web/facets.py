@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from analysis.web.rows import Row
 from crds.v1alpha1.base import Severity
-from crds.v1alpha1.incident import Incident, IncidentState
+from crds.v1alpha1.incident import IncidentState
 
-__all__ = ["Facet", "Listing", "listing"]
+__all__ = ["PAGE_SIZE", "Choice", "Facet", "Listing", "listing"]
 
+PAGE_SIZE = 100
 OPEN = "open"
 """Pseudo state: everything that has not ended."""
-_ENDED = {IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.CLOSED}
+_ENDED = {IncidentState.RESOLVED.value, IncidentState.RECOVERED.value, IncidentState.CLOSED.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is asked for; every part is in the address, so that a view can be shared."""
+
+    namespace: str = ""
+    state: str = ""
+    severity: str = ""
+    type: str = ""
+    q: str = ""
+    page: int = 1
+
+    def link(self, **changed: object) -> str:
+        """Address of this view with something else chosen; the first page unless a page is named."""
+        kept = {name: getattr(self, name) for name in ("namespace", "state", "severity", "type", "q")}
+        query = {name: value for name, value in {**kept, **changed}.items() if value and (name, value) != ("page", 1)}
+        return f"/?{urlencode(query)}" if query else "/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,58 +49,69 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What the page shows; ``total`` counts before any choice but the namespace."""
+    """What the page shows; ``total`` counts before any choice but the namespace, ``fitting`` after all of them."""
 
-    namespace: str
-    q: str
-    state: str
-    severity: str
-    incidents: tuple[Incident, ...]
+    choice: Choice
+    incidents: tuple[Row, ...]
     total: int
-    states: tuple[Facet, ...]
-    severities: tuple[Facet, ...]
+    fitting: int
+    first: int
+    newer: str
+    older: str
+    groups: tuple[tuple[str, tuple[Facet, ...]], ...]
 
 
-def listing(found: Sequence[Incident], namespace: str, state: str = "", severity: str = "", q: str = "") -> Listing:
-    """Filter and count. Every choice is in the address, so that a view can be shared; unknown words match nothing."""
-    words = [one for one in found if _speaks_of(one, q)]
-    by_state = [one for one in words if not state or _in_state(one, state)]
-    by_severity = [one for one in words if not severity or _severity(one) == severity]
-    shown = [one for one in by_state if not severity or _severity(one) == severity]
-    kept = {"namespace": namespace, "state": state, "severity": severity, "q": q}
-    counted = Counter(_state(one) for one in by_severity)
-    counted[OPEN] = sum(_in_state(one, OPEN) for one in by_severity)
-    ranked = Counter(_severity(one) for one in by_state)
-    names = (OPEN, *(item.value for item in IncidentState))
+def listing(found: Sequence[Row], choice: Choice) -> Listing:
+    """Filter, count and cut to one page. Unknown words match nothing."""
+    words = [row for row in found if _speaks_of(row, choice.q)]
+    tests: dict[str, Callable[[Row], bool]] = {
+        "state": lambda row: not choice.state or _in_state(row, choice.state),
+        "severity": lambda row: not choice.severity or row.severity == choice.severity,
+        "type": lambda row: not choice.type or row.type == choice.type,
+    }
+    fitting = [row for row in words if all(test(row) for test in tests.values())]
+
+    def others(key: str) -> list[Row]:
+        kept = [test for name, test in tests.items() if name != key]
+        return [row for row in words if all(test(row) for test in kept)]
+
+    pages = max(1, -(-len(fitting) // PAGE_SIZE))
+    page = min(max(1, choice.page), pages)
+    start = (page - 1) * PAGE_SIZE
     return Listing(
-        namespace, q, state, severity, tuple(shown), len(found),
-        tuple(_facet("state", name, counted[name], kept) for name in names if counted[name] or name in {state, OPEN}),
-        tuple(
-            _facet("severity", item.value, ranked[item.value], kept)
-            for item in reversed(Severity) if ranked[item.value] or item.value == severity
+        choice, tuple(fitting[start : start + PAGE_SIZE]), len(found), len(fitting), start + 1 if fitting else 0,
+        choice.link(page=page - 1) if page > 1 else "", choice.link(page=page + 1) if page < pages else "",
+        (
+            ("State", _states(others("state"), choice)),
+            ("Severity", _words("severity", [item.value for item in reversed(Severity)], others("severity"), choice)),
+            ("Type", _words("type", sorted({row.type for row in words}), others("type"), choice)),
         ),
     )  # fmt: skip
 
 
-def _facet(key: str, word: str, count: int, kept: dict[str, str]) -> Facet:
-    chosen = kept[key] == word
-    query = {name: value for name, value in {**kept, key: "" if chosen else word}.items() if value}
-    return Facet(word, count, f"/?{urlencode(query)}" if query else "/", chosen)
+def _states(rows: Sequence[Row], choice: Choice) -> tuple[Facet, ...]:
+    open_ = Facet(
+        OPEN, sum(_in_state(row, OPEN) for row in rows),
+        choice.link(state="" if choice.state == OPEN else OPEN), choice.state == OPEN,
+    )  # fmt: skip
+    return (open_, *_words("state", [item.value for item in IncidentState], rows, choice))
 
 
-def _speaks_of(incident: Incident, q: str) -> bool:
-    spec, status = incident.spec, incident.status
-    text = " ".join((incident.metadata.name, spec.type, spec.target.short(), spec.summary, status.cause, status.action))
-    return all(word in text.lower() for word in q.lower().split())
+def _words(key: str, names: Iterable[str], rows: Sequence[Row], choice: Choice) -> tuple[Facet, ...]:
+    counted, chosen = Counter(getattr(row, key) for row in rows), getattr(choice, key)
+    return tuple(
+        Facet(name, counted[name], choice.link(**{key: "" if name == chosen else name}), name == chosen)
+        for name in names
+        if counted[name] or name == chosen
+    )
 
 
-def _in_state(incident: Incident, state: str) -> bool:
-    return incident.status.state not in _ENDED if state == OPEN else _state(incident) == state
+def _speaks_of(row: Row, q: str) -> bool:
+    if not q:
+        return True
+    text = " ".join((row.namespace, row.name, row.type, row.target, row.cause, row.action)).lower()
+    return all(word in text for word in q.lower().split())
 
 
-def _state(incident: Incident) -> str:
-    return incident.status.state.value if incident.status.state else IncidentState.DETECTED.value
-
-
-def _severity(incident: Incident) -> str:
-    return (incident.status.severity or incident.spec.severity).value
+def _in_state(row: Row, state: str) -> bool:
+    return row.state not in _ENDED if state == OPEN else row.state == state

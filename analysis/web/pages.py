@@ -1,6 +1,7 @@
-"""Routes of the page. Server-rendered, autoescaped, no scripts; every object is read with the person's own token.
+"""Routes of the page. Server-rendered and autoescaped; every object is read with the person's own token.
 
-Decisions are in :mod:`analysis.web.decisions`.
+Decisions are in :mod:`analysis.web.decisions`, live updates in :mod:`analysis.web.live`. Scripts come from this origin
+only and are never needed: without them the page reloads itself.
 """
 
 from __future__ import annotations
@@ -11,25 +12,35 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import jinja2
-from fastapi import APIRouter, FastAPI, Form, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse
 
 from analysis.config import Web
 from analysis.kube import ApiServer, ApiServerError
 from analysis.telemetry.prometheus import Prometheus
+from analysis.web.asking import asking_routes
 from analysis.web.decisions import decision_routes
-from analysis.web.facets import listing
+from analysis.web.facets import Choice, listing
+from analysis.web.live import live_routes
 from analysis.web.plots import Plotter
+from analysis.web.postmortem import postmortem
 from analysis.web.reader import Reader, valid_name
-from analysis.web.sessions import LOGIN_COOKIE, SESSION_COOKIE, Session, Sessions, same
+from analysis.web.sessions import LOGIN_COOKIE, SESSION_COOKIE, Session, Sessions
+from analysis.web.signin import drop_cookie, set_cookie, sign_in_routes
 from analysis.web.view import FILTERS, is_open
 
 HERE = Path(__file__).parent
-MAX_TOKEN_CHARS = 8192
+STATIC = {
+    "style.css": "text/css",
+    "icon.svg": "image/svg+xml",
+    "app.js": "text/javascript",
+    "vendor/htmx.min.js": "text/javascript",
+    "vendor/hx-sse.min.js": "text/javascript",
+}
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -89,92 +100,45 @@ class Pages:
         """The form, tied to this browser by a cookie of its own (no session exists yet that could carry the secret)."""
         nonce = secrets.token_urlsafe(24)
         answer = self.render("login.html", None, status, nonce=nonce, message=message)
-        _set_cookie(answer, LOGIN_COOKIE, nonce, 900)
+        set_cookie(answer, LOGIN_COOKIE, nonce, 900)
         return answer
 
 
 def install(app: FastAPI, settings: Web, api: ApiServer, prometheus: Prometheus | None = None) -> Pages:
     """Add the page to the application. Without ``prometheus`` there are no plots."""
     pages = Pages(settings, api, Plotter(prometheus) if prometheus is not None else None)
-    app.include_router(_sign_in_routes(pages))
+    app.include_router(sign_in_routes(pages))
+    app.include_router(_static_routes())
+    app.include_router(live_routes(pages, api))
     app.include_router(_incident_routes(pages))
+    app.include_router(_document_routes(pages))
+    app.include_router(asking_routes(pages))
     app.include_router(decision_routes(pages))
     return pages
-
-
-def _sign_in_routes(pages: Pages) -> APIRouter:
-    router = APIRouter(include_in_schema=False)
-
-    @router.get("/login")
-    async def login_form() -> Response:
-        return pages.sign_in_form()
-
-    @router.post("/login")
-    async def login(
-        request: Request, token: Annotated[str, Form()] = "", nonce: Annotated[str, Form()] = ""
-    ) -> Response:
-        if not same(request.cookies.get(LOGIN_COOKIE), nonce):
-            return pages.sign_in_form(403, "This form was too old. Please try again.")
-        token = token.strip()
-        if not token or len(token) > MAX_TOKEN_CHARS or not token.isascii() or not token.isprintable():
-            return pages.sign_in_form(400, "Paste one Kubernetes token.")
-        try:
-            username = await pages.reader.username(token)
-        except ApiServerError as error:
-            known = error.status == 401
-            words = "The API server does not know this token; it may have expired." if known else str(error)
-            return pages.sign_in_form(401 if known else 502, words)
-        if not username:
-            return pages.sign_in_form(401, "The API server does not say who this is.")
-        pages.sessions.close(request.cookies.get(SESSION_COOKIE))
-        identifier, _ = pages.sessions.open(username, token)
-        answer = RedirectResponse("/", 303, headers=HEADERS)
-        _set_cookie(answer, SESSION_COOKIE, identifier, pages.settings.session_minutes * 60)
-        _drop_cookie(answer, LOGIN_COOKIE)
-        return answer
-
-    @router.post("/logout")
-    async def logout(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
-        identifier = request.cookies.get(SESSION_COOKIE)
-        session = pages.sessions.find(identifier)
-        if session and not same(session.csrf, csrf):
-            return pages.render("problem.html", session, 403, title="Not signed out", detail="The form was not ours.")
-        pages.sessions.close(identifier)
-        return to_login()
-
-    @router.get("/static/style.css")
-    async def style() -> Response:
-        headers = {**HEADERS, "Cache-Control": "max-age=3600"}
-        return FileResponse(HERE / "static" / "style.css", media_type="text/css", headers=headers)
-
-    return router
 
 
 def _incident_routes(pages: Pages) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
-    async def incidents(
-        request: Request, namespace: str = "", state: str = "", severity: str = "", q: str = ""
-    ) -> Response:
+    async def incidents(request: Request, choice: Annotated[Choice, Depends()]) -> Response:
         session = pages.session(request)
         if session is None:
             return to_login()
-        if namespace and not valid_name(namespace):
+        if choice.namespace and not valid_name(choice.namespace):
             return pages.problem(session, ApiServerError("This is not a namespace's name.", 404))
+        live = f"/incidents/live?namespace={choice.namespace}"
         try:
-            found = await pages.reader.incidents(session.token, namespace)
+            found = await pages.reader.incidents(session.token, choice.namespace)
         except ApiServerError as error:
             if error.status == 403:
-                return pages.render(
-                    "incidents.html", session, 403, listing=listing((), namespace), denied=str(error), refresh=0
-                )
+                shown = listing((), choice)
+                return pages.render("incidents.html", session, 403, listing=shown, denied=str(error), live="")
             return pages.problem(session, error)
-        shown = listing(found, namespace, state, severity, q)
-        return pages.render("incidents.html", session, listing=shown, denied="", refresh=10)
+        return pages.render("incidents.html", session, listing=listing(found, choice), denied="", live=live)
 
     @router.get("/incidents/{namespace}/{name}")
-    async def incident(request: Request, namespace: str, name: str, *, pause: bool = False) -> Response:
+    async def incident(request: Request, namespace: str, name: str) -> Response:
         session = pages.session(request)
         if session is None:
             return to_login()
@@ -184,12 +148,42 @@ def _incident_routes(pages: Pages) -> APIRouter:
             chain = await pages.reader.chain(session.token, namespace, name)
         except ApiServerError as error:
             return pages.problem(session, error)
-        moving = is_open(chain.incident)
-        refresh = 5 if moving and not pause else 0
         plot = await pages.plotter.plot(chain, datetime.now(tz=UTC)) if pages.plotter else None
-        return pages.render(
-            "incident.html", session, chain=chain, incident=chain.incident, refresh=refresh, moving=moving, plot=plot
-        )
+        live = f"/incidents/{namespace}/{name}/live" if is_open(chain.incident) else ""
+        return pages.render("incident.html", session, chain=chain, incident=chain.incident, live=live, plot=plot)
+
+    return router
+
+
+def _static_routes() -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/static/{name:path}")
+    async def static(name: str) -> Response:
+        if name not in STATIC:
+            return PlainTextResponse("there is no such file", 404, headers=HEADERS)
+        headers = {**HEADERS, "Cache-Control": "max-age=300"}
+        return FileResponse(HERE / "static" / name, media_type=STATIC[name], headers=headers)
+
+    return router
+
+
+def _document_routes(pages: Pages) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/incidents/{namespace}/{name}/postmortem.md")
+    async def document(request: Request, namespace: str, name: str) -> Response:
+        session = pages.session(request)
+        if session is None:
+            return to_login()
+        if not (valid_name(namespace) and valid_name(name)):
+            return pages.problem(session, ApiServerError("This is not an incident's name.", 404))
+        try:
+            chain = await pages.reader.chain(session.token, namespace, name)
+        except ApiServerError as error:
+            return pages.problem(session, error)
+        headers = {**HEADERS, "Content-Disposition": f'attachment; filename="postmortem-{name}.md"'}
+        return PlainTextResponse(postmortem(chain, datetime.now(tz=UTC)), media_type="text/markdown", headers=headers)
 
     return router
 
@@ -197,13 +191,5 @@ def _incident_routes(pages: Pages) -> APIRouter:
 def to_login() -> Response:
     """To the sign-in, without the session."""
     answer = RedirectResponse("/login", 303, headers=HEADERS)
-    _drop_cookie(answer, SESSION_COOKIE)
+    drop_cookie(answer, SESSION_COOKIE)
     return answer
-
-
-def _set_cookie(answer: Response, name: str, value: str, seconds: int) -> None:
-    answer.set_cookie(name, value, max_age=seconds, path="/", secure=True, httponly=True, samesite="strict")
-
-
-def _drop_cookie(answer: Response, name: str) -> None:
-    answer.delete_cookie(name, path="/", secure=True, httponly=True, samesite="strict")

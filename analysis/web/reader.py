@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from analysis.kube import MERGE_PATCH, ApiServer, ApiServerError
+from analysis.kube import MERGE_PATCH, TABLE, ApiServer, ApiServerError
+from analysis.web.rows import Row, rows
 from crds import API_VERSION
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.approval import DECISION_ANNOTATION, REASON_ANNOTATION, Approval, DecisionVerdict
@@ -57,11 +58,26 @@ class Reader:
         answer = await self._api.request("POST", path, token=token, body=body)
         return str(((answer.get("status") or {}).get("userInfo") or {}).get("username") or "")
 
-    async def incidents(self, token: str, namespace: str = "") -> tuple[Incident, ...]:
-        """Incidents of a namespace or of all, newest first."""
+    async def incidents(self, token: str, namespace: str = "") -> tuple[Row, ...]:
+        """All incidents of a namespace or of the cluster, newest first.
+
+        Read from the API server's cache (``resourceVersion=0``): what is shown may be milliseconds old, and thousands
+        of incidents cost no read of etcd.
+        """
         where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
-        found = await self._list(Incident, f"/apis/{API_VERSION}{where}/incidents?limit={LIMIT}", token)
-        return tuple(sorted(found, key=_created, reverse=True))
+        path = f"/apis/{API_VERSION}{where}/incidents?includeObject=None&resourceVersion=0"
+        return rows(await self._api.request("GET", path, token=token, accept=TABLE))
+
+    async def known(
+        self, token: str, namespace: str = ""
+    ) -> tuple[tuple[Incident, ...], dict[tuple[str, str], RCAReport]]:
+        """Whole incidents and their reports (by namespace and name), for questions about them."""
+        where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+        found, reports = await asyncio.gather(
+            self._list(Incident, f"/apis/{API_VERSION}{where}/incidents?limit={LIMIT}", token),
+            self._children(RCAReport, f"/apis/{API_VERSION}{where}/rcareports?limit={LIMIT}", token),
+        )
+        return tuple(found), {(one.metadata.namespace, one.spec.incident_ref.name): one for one in reports}
 
     async def chain(self, token: str, namespace: str, name: str) -> Chain:
         """One incident with its report, plans and approvals. Kinds that the person may not list are left out."""

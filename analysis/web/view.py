@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from analysis.words import mib, mib_per_minute
 from crds.v1alpha1.approval import Approval, ApprovalState
 from crds.v1alpha1.incident import Incident, IncidentState
@@ -42,6 +44,16 @@ def clock(at: datetime | None) -> str:
 def stamp(at: datetime | None) -> str:
     """``2026-01-31 14:31:05 UTC``."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if at else "–"
+
+
+def time_element(text: str, at: datetime | None = None, form: str = "stamp") -> Markup:
+    """``<time>`` around what :func:`stamp` or :func:`clock` wrote, so that scripts can tell the reader's own."""
+    if at is None:
+        try:
+            at = datetime.strptime(text, "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)
+        except ValueError:
+            return escape(text)
+    return Markup('<time datetime="{}" data-form="{}">{}</time>').format(at.astimezone(UTC).isoformat(), form, text)
 
 
 def age(at: datetime | None, now: datetime) -> str:
@@ -82,5 +94,13 @@ def commands(approval: Approval) -> tuple[tuple[str, str], ...]:
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {"tone": tone, "clock": clock, "stamp": stamp, "age": age, "amount": amount, "commands": commands}
+    {
+        "tone": tone,
+        "clock": clock,
+        "stamp": stamp,
+        "age": age,
+        "time": time_element,
+        "amount": amount,
+        "commands": commands,
+    }
 )

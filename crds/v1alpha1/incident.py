@@ -286,7 +286,15 @@ class Incident(Resource):
             Column(name="Verdict", path=".status.verdict", wide=True),
             Column(name="Cause", path=".status.cause", wide=True),
             Column(name="Action", path=".status.action", wide=True),
-            Column(name="Started", path=".spec.startedAt", type="date", wide=True),
+            Column(
+                name="Started",
+                path=".spec.startedAt",
+                wide=True,
+                description="RFC 3339, as a reader of tables sorts it.",
+            ),
+            Column(
+                name="Where", path=".metadata.namespace", wide=True, description="Namespace, for readers of tables."
+            ),
             Column(name="Age", path=".metadata.creationTimestamp", type="date"),
         ),
         selectable=(".status.state", ".status.severity", ".spec.type"),

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from analysis.questions import Intent, Question, answer, parse
 from cli.ask import ask
-from cli.questions import Intent, Question, answer, parse
 from crds.v1alpha1 import Incident, RCAReport
 
 NOW = datetime(2030, 5, 6, 10, 0, tzinfo=UTC)

@@ -90,7 +90,7 @@ def test_conditions_are_a_map_by_type(kind: type[Resource]) -> None:
 
 @ALL
 def test_columns_and_selectors_point_at_fields_that_exist(kind: type[Resource]) -> None:
-    known = {path for path, _ in parts(kind)} | {"metadata.creationTimestamp"}
+    known = {path for path, _ in parts(kind)} | {"metadata.creationTimestamp", "metadata.namespace"}
     definition = kind.definition
     for path in (*(column.path for column in definition.columns), *definition.selectable):
         assert path.removeprefix(".").replace("[0]", "[]") in known, path

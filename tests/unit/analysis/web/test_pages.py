@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from analysis.config import Web
-from analysis.kube import ApiServerError
+from analysis.kube import TABLE, ApiServerError
 from analysis.web.pages import install
 from analysis.web.sessions import LOGIN_COOKIE, SESSION_COOKIE, Sessions
 from analysis.windows.block import Samples
@@ -115,6 +115,19 @@ CHILDREN: dict[str, list[dict[str, Any]]] = {
 }
 
 
+COLUMNS = ("Name", "State", "Sev", "Type", "Target", "Verdict", "Cause", "Action", "Started", "Where", "Age")
+
+
+def table(incident: dict[str, Any]) -> dict[str, Any]:
+    """The API server's Table of one incident."""
+    spec, status, metadata = incident["spec"], incident["status"], incident["metadata"]
+    cells = [
+        metadata["name"], status["state"], status["severity"], spec["type"], spec["target"]["name"], None,
+        status["cause"], None, spec["startedAt"], metadata["namespace"], "2d",
+    ]  # fmt: skip
+    return {"columnDefinitions": [{"name": name} for name in COLUMNS], "rows": [{"cells": cells}]}
+
+
 class Cluster:
     """An API server that knows two tokens, and what each may read."""
 
@@ -129,7 +142,7 @@ class Cluster:
         self.approval = copy.deepcopy(CHILDREN["approvals"][0])
 
     async def request(
-        self, method: str, path: str, *, token: str | None = None, body: Any = None, content: str = ""
+        self, method: str, path: str, *, token: str | None = None, body: Any = None, content: str = "", accept: str = ""
     ) -> Any:
         self.asked.append((method, path, token))
         if token not in {"alice-token", "eve-token"} or self.expired:
@@ -143,6 +156,8 @@ class Cluster:
                 return {"items": items}
         if path.endswith("/approvals/payments-leak-1-1"):
             return self._approval(method, body, content)
+        if "/incidents?" in path and accept == TABLE:
+            return table(self.incident)
         if "/incidents?" in path:
             return {"items": [INCIDENT, {"metadata": {"name": "odd"}, "spec": {}}]}
         if path.endswith("/incidents/payments-leak-1"):
@@ -221,19 +236,20 @@ def test_the_incident_page_tells_the_story_and_nothing_in_it_is_markup(client: T
     text = page.text
     assert EVIL not in text
     assert text.count("&lt;script&gt;") >= 3
-    assert "<script" not in text
+    assert re.findall(r"<script[^>]*>[^<]", text) == []  # none of it inline
     assert "kubectl annotate approval payments-leak-1-1 -n shop iirp.io/decision=approve" in text
     assert "deriv(m{a=&#34;b&#34;})" in text
     assert DIGEST in text
 
 
-def test_every_page_has_a_policy_without_scripts(client: TestClient) -> None:
+def test_every_page_has_a_policy_that_lets_no_foreign_or_inline_script_run(client: TestClient) -> None:
     sign_in(client)
     for path in ("/login", "/", "/incidents/shop/payments-leak-1", "/incidents/shop/none", "/static/style.css"):
         headers = client.get(path).headers
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy
-        assert "script-src" not in policy
+        assert "script-src 'self';" in policy
+        assert "unsafe" not in policy
         assert "frame-ancestors 'none'" in policy
         assert headers["x-content-type-options"] == "nosniff"
 
@@ -266,7 +282,7 @@ DECIDE = "/incidents/shop/payments-leak-1/decide/payments-leak-1-1"
 def form(client: TestClient) -> dict[str, str]:
     """The hidden fields of the decision's form."""
     text = client.get(DECIDE).text
-    return dict(re.findall(r'type="hidden" name="(csrf|digest)" value="([^"]+)"', text.split("<main>")[1]))
+    return dict(re.findall(r'type="hidden" name="(csrf|digest)" value="([^"]+)"', text.split("<main")[1]))
 
 
 @pytest.mark.parametrize(("verdict", "reason"), [("approve", ""), ("approve", "seen"), ("reject", "not now")])
@@ -395,3 +411,39 @@ def test_sessions_expire_and_are_bounded() -> None:
     assert sessions.find(first) is None
     ids = [sessions.open("a", "t")[0] for _ in range(3)]
     assert [sessions.find(one) is not None for one in ids] == [False, True, True]
+
+
+@pytest.mark.parametrize("path", ["../pages.py", "templates/base.html", "%2e%2e/pages.py", "x", "vendor/README.md"])
+def test_only_named_files_are_served(client: TestClient, path: str) -> None:
+    assert client.get(f"/static/{path}").status_code == 404
+
+
+def test_a_postmortem_is_markdown_in_which_nothing_foreign_is_markup(client: TestClient, cluster: Cluster) -> None:
+    cluster.incident["spec"]["summary"] = "![x](https://evil.example/pixel) [click](javascript:x) | `code` <b>"
+    sign_in(client)
+    answer = client.get("/incidents/shop/payments-leak-1/postmortem.md")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/markdown")
+    assert "attachment" in answer.headers["content-disposition"]
+    text = answer.text
+    for heading in ("## Summary", "## Timeline (UTC)", "## Root causes", "### MemoryLeak (86 %)", "## Follow-ups"):
+        assert heading in text
+    assert "](https://evil" not in text
+    assert "<b>" not in text
+    assert EVIL not in text
+    assert "deriv(m{a=" in text
+
+
+def test_questions_are_answered_from_what_the_person_may_see(client: TestClient) -> None:
+    sign_in(client)
+    assert "payments-leak-1" in client.get("/ask?q=which+incidents+are+open%3F").text
+    assert "do not understand" in client.get("/ask?q=fly+me+to+the+moon").text
+    assert EVIL not in client.get(f"/ask?q={EVIL}").text
+    client.cookies.clear()
+    assert client.get("/ask?q=which+incidents+are+open%3F").headers["location"] == "/login"
+
+
+@pytest.mark.parametrize("path", ["/incidents/live", "/incidents/shop/payments-leak-1/live"])
+def test_a_stream_needs_a_session(client: TestClient, cluster: Cluster, path: str) -> None:
+    assert client.get(path).status_code == 401
+    assert cluster.asked == []

@@ -1,0 +1,69 @@
+// What HTML and htmx do not do: say when the connection is lost, count down, and tell times in the reader's own zone.
+// The page works without any of it.
+(() => {
+  "use strict";
+  const ZONE = "iirp-zone";
+  const notice = () => document.getElementById("connection");
+
+  function lost(why) {
+    const box = notice();
+    if (!box) return;
+    box.textContent = why;
+    box.hidden = false;
+  }
+
+  function back() {
+    const box = notice();
+    if (box) box.hidden = true;
+  }
+
+  function local() {
+    return localStorage.getItem(ZONE) === "local";
+  }
+
+  // <time datetime="…Z" data-form="clock|stamp">: UTC as the server wrote it, or the reader's zone.
+  function tellTimes() {
+    const mine = local();
+    document.querySelectorAll("time[datetime]").forEach((element) => {
+      const at = new Date(element.dateTime);
+      if (Number.isNaN(at.getTime())) return;
+      if (!element.dataset.utc) element.dataset.utc = element.textContent;
+      const form = element.dataset.form === "clock" ? { timeStyle: "medium" } : { dateStyle: "short", timeStyle: "long" };
+      element.textContent = mine ? new Intl.DateTimeFormat([], { hour12: false, ...form }).format(at) : element.dataset.utc;
+    });
+    const toggle = document.getElementById("zone");
+    if (toggle) {
+      toggle.hidden = false;
+      toggle.textContent = mine ? "Show times in UTC" : "Show times in my zone";
+    }
+  }
+
+  // <span data-until="…Z">: what is left, by this machine's clock; the server decides, not this number.
+  function countDown() {
+    document.querySelectorAll("[data-until]").forEach((element) => {
+      const left = Math.floor((Date.parse(element.dataset.until) - Date.now()) / 1000);
+      if (Number.isNaN(left)) return;
+      const minutes = Math.floor(left / 60);
+      const text = left <= 0 ? "expired" : minutes >= 60 ? `in ${Math.floor(minutes / 60)} h ${minutes % 60} min` : `in ${minutes} min ${left % 60} s`;
+      if (element.textContent !== text) element.textContent = text;
+    });
+  }
+
+  document.addEventListener("htmx:sse:after:connection", back);
+  document.addEventListener("htmx:sse:error", () => lost("Connection lost. What you see may be old; trying again."));
+  document.addEventListener("stale", (event) => lost(`What you see may be old: ${event.detail?.data || "the API server does not answer"}`));
+  document.addEventListener("fresh", back);
+  document.addEventListener("signin", () => window.location.assign("/login"));
+  document.addEventListener("htmx:after:swap", () => { tellTimes(); countDown(); });
+  window.addEventListener("offline", () => lost("You are offline. What you see may be old."));
+  document.addEventListener("click", (event) => {
+    if (event.target?.id !== "zone") return;
+    localStorage.setItem(ZONE, local() ? "utc" : "local");
+    tellTimes();
+  });
+  document.addEventListener("DOMContentLoaded", () => {
+    tellTimes();
+    countDown();
+    window.setInterval(countDown, 1000);
+  });
+})();
