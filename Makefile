@@ -45,8 +45,8 @@ unit: setup ## unit tests
 e2e: setup ## real cluster, real telemetry, one namespace per test
 	$(BIN)/pytest tests/e2e -q --timeout 900 -p no:cacheprovider
 
-safety: setup ## ask a real API server for all that must be refused; prints the matrix (CLUSTER=NAME uses a kept cluster)
-	$(BIN)/python -m tests.safety --cluster $(if $(filter file,$(origin CLUSTER)),safety,$(CLUSTER))
+safety: setup ## ask a real API server for all that must be refused; prints the matrix (CLUSTER=NAME uses a kept one; ADMISSION=webhook)
+	$(BIN)/python -m tests.safety --cluster $(if $(filter file,$(origin CLUSTER)),safety,$(CLUSTER)) $(if $(ADMISSION),--admission $(ADMISSION))
 
 integrations: setup ## k9s, Argo CD, Grafana, Prometheus, kubectl plugin and chart with the real tools
 	$(BIN)/python -m integrations.check

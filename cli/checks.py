@@ -18,8 +18,11 @@ POLICIES = (
 )  # fmt: skip
 KINDS = ("incidents", "rcareports", "actionplans", "approvals", "actionpolicies")
 CONTROLLERS = ("detection", "incident", "rca", "policy", "approval", "execution", "feedback")
-MINIMUM = (1, 36)
-"""First Kubernetes version whose MutatingAdmissionPolicy is v1."""
+DECISIONS = "iirp-decisions"
+ASK = "ask somebody who may read admission policies"
+INSTALL = "helm upgrade --install iirp charts/iirp; the executor refuses to act without them"
+MINIMUM = (1, 30)
+"""First Kubernetes version whose ValidatingAdmissionPolicy is v1."""
 
 
 class Level(StrEnum):
@@ -66,7 +69,7 @@ def _server(kubectl: Kubectl) -> Finding:
         return Finding("API server", Level.FAIL, str(error).splitlines()[-1], advice)
     number = (int(seen["major"]), int("".join(char for char in seen["minor"] if char.isdigit())))
     if number < MINIMUM:
-        text = f"{seen['gitVersion']}: decisions by annotation need 1.36 or newer"
+        text = f"{seen['gitVersion']}: the admission policies need 1.30 or newer"
         return Finding("API server", Level.FAIL, text, "upgrade the cluster")
     return Finding("API server", Level.OK, seen["gitVersion"])
 
@@ -83,22 +86,35 @@ def _kinds(kubectl: Kubectl, _namespace: str, _platform: str) -> Iterator[Findin
 
 
 def _policies(kubectl: Kubectl, _namespace: str, _platform: str) -> Iterator[Finding]:
-    for kind, wanted in (
-        ("validatingadmissionpolicybinding", POLICIES),
-        ("mutatingadmissionpolicybinding", ("iirp-decisions",)),
-    ):
-        name = f"{kind.removesuffix('policybinding')}policies"
-        try:
-            bound = {_short(line) for line in kubectl.run("get", kind, "-o", "name").split()}
-        except PluginError as error:
-            yield Finding(name, Level.WARN, _first(error), "ask somebody who may read admission policies")
-            continue
-        missing = [item for item in wanted if item not in bound]
+    name = "validatingadmissionpolicies"
+    try:
+        missing = [item for item in POLICIES if item not in _bound(kubectl, "validatingadmissionpolicybinding")]
+    except PluginError as error:
+        yield Finding(name, Level.WARN, _first(error), ASK)
+    else:
         if missing:
-            advice = "helm upgrade --install iirp charts/iirp; the executor refuses to act without them"
-            yield Finding(name, Level.FAIL, f"not in force: {', '.join(missing)}", advice)
+            yield Finding(name, Level.FAIL, f"not in force: {', '.join(missing)}", INSTALL)
         else:
-            yield Finding(name, Level.OK, f"{len(wanted)} in force")
+            yield Finding(name, Level.OK, f"{len(POLICIES)} in force")
+    yield _decisions(kubectl)
+
+
+def _decisions(kubectl: Kubectl) -> Finding:
+    """From Kubernetes 1.36 on a policy makes an entry of an annotated decision, before that a webhook."""
+    denied = ""
+    for kind, what in (("mutatingadmissionpolicybinding", "a policy"), ("mutatingwebhookconfiguration", "a webhook")):
+        try:
+            if DECISIONS in _bound(kubectl, kind):
+                return Finding("decisions", Level.OK, f"made entries by {what}")
+        except PluginError as error:  # of a kind that this version does not serve, or that we may not list
+            denied = denied or ("" if "have a resource type" in str(error) else _first(error))
+    if denied:
+        return Finding("decisions", Level.WARN, denied, ASK)
+    return Finding("decisions", Level.FAIL, f"neither policy nor webhook {DECISIONS} is in force", INSTALL)
+
+
+def _bound(kubectl: Kubectl, kind: str) -> set[str]:
+    return {_short(line) for line in kubectl.run("get", kind, "-o", "name").split()}
 
 
 def _controllers(kubectl: Kubectl, _namespace: str, platform: str) -> Iterator[Finding]:

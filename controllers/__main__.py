@@ -1,6 +1,7 @@
 """Composition root: ``python -m controllers detection|incident|rca|policy|approval|execution|feedback``.
 
-``python -m controllers selftest`` looks once whether an installation is at work (`helm test`).
+``python -m controllers selftest`` looks once whether an installation is at work (`helm test`);
+``python -m controllers webhook`` serves admission on clusters before 1.36.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from controllers.selftest import selftest
 
 NAMES = ("detection", "incident", "rca", "policy", "approval", "execution", "feedback")
 SELFTEST = "selftest"
+WEBHOOK = "webhook"
+"""Answers the API server instead of reconciling, and only on clusters without MutatingAdmissionPolicies."""
 NEED_ANALYSIS = frozenset({"detection", "rca", "feedback"})
 AUDITED = frozenset({"policy", "approval", "execution", "feedback"})
 
@@ -57,8 +60,8 @@ def _audit(name: str, settings: Settings) -> Audit:
 
 def main(arguments: list[str]) -> int:
     """Exit code: 0 after SIGTERM, 1 when it could not start, 2 for wrong usage or settings."""
-    if len(arguments) != 1 or arguments[0] not in (*NAMES, SELFTEST):
-        print(f"usage: python -m controllers {{{'|'.join((*NAMES, SELFTEST))}}}", file=sys.stderr)
+    if len(arguments) != 1 or arguments[0] not in (*NAMES, WEBHOOK, SELFTEST):
+        print(f"usage: python -m controllers {{{'|'.join((*NAMES, WEBHOOK, SELFTEST))}}}", file=sys.stderr)
         return 2
     name = arguments[0]
     try:
@@ -70,6 +73,9 @@ def main(arguments: list[str]) -> int:
     if name == SELFTEST:
         return selftest(settings)
     try:
+        if name == WEBHOOK:
+            importlib.import_module("controllers.webhook.run").run(settings)
+            return 0
         controller, context = compose(name, settings)
     except ReconcileError as error:
         log.error("cannot start: %s", error, extra={"reason": error.reason})  # noqa: TRY400  a message, not a defect

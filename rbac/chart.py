@@ -14,6 +14,9 @@ from rbac.documents import NAMESPACE, Document, Grantable, Scope, admission_file
 
 RELEASE_NAMESPACE = "{{ $.Release.Namespace }}"
 EACH = "{{ . }}"
+MUTATING_FILES = ("decisions.yaml",)
+"""MutatingAdmissionPolicies, which clusters before 1.36 do not serve; there the webhook does the same."""
+_ONLY_WHERE_SERVED = '{{{{- if eq (include "iirp.admissionMode" .) "policy" }}}}\n{}{{{{- end }}}}\n'
 
 
 def role_template(path: Path) -> str:
@@ -38,7 +41,8 @@ def templated(path: Path) -> str:
 def admission_template(path: Path) -> str:
     """One file of admission policies, which Argo CD puts in force before any controller starts."""
     wave = "\nmetadata:\n  annotations:\n" + SYNC_WAVE.format(-1)
-    return templated(path).replace("\nmetadata:\n", wave)
+    text = templated(path).replace("\nmetadata:\n", wave)
+    return _ONLY_WHERE_SERVED.format(text) if path.name in MUTATING_FILES else text
 
 
 def rbac_templates(header: str) -> dict[str, str]:

@@ -17,11 +17,13 @@ from controllers.kube.resources import (
     DEPLOYMENTS,
     MUTATING_BINDINGS,
     MUTATING_POLICIES,
+    MUTATING_WEBHOOKS,
     VALIDATING_BINDINGS,
     VALIDATING_POLICIES,
 )
 from controllers.runtime.errors import Terminal, Waiting
 from controllers.runtime.names import field_manager
+from crds import GROUP
 from crds.v1alpha1.digest import ACTION_ID_ANNOTATION, RESTARTED_AT_ANNOTATION
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ def check_objects(kube: Kube) -> None:
         AdmissionNotEnforced: naming what is missing or lax.
     """
     problems = [problem for name in VALIDATING for problem in _validating_problems(kube, name)]
-    problems += [problem for name in MUTATING for problem in _mutating_problems(kube, name)]
+    problems += [problem for name in MUTATING for problem in _decision_problems(kube, name)]
     if problems:
         raise AdmissionNotEnforced("AdmissionNotEnforced", f"{'; '.join(problems)}: {HINT}")
 
@@ -135,6 +137,43 @@ def _validating_problems(kube: Kube, name: str) -> list[str]:
     if "Deny" not in (binding["spec"].get("validationActions") or ()):
         problems.append(f"the binding of ValidatingAdmissionPolicy {name} does not deny")
     return problems
+
+
+def _decision_problems(kube: Kube, name: str) -> list[str]:
+    """One of the two ways in which an annotated decision becomes an entry is in force; never both missing."""
+    by_policy = _mutating_problems(kube, name)
+    if not by_policy:
+        return []
+    by_webhook = _webhook_problems(kube, name)
+    return [f"{' and '.join(by_policy)}, and {' and '.join(by_webhook)}"] if by_webhook else []
+
+
+def _webhook_problems(kube: Kube, name: str) -> list[str]:
+    what = f"MutatingWebhookConfiguration {name}"
+    try:
+        hooks = kube.get_raw(MUTATING_WEBHOOKS, "", name).get("webhooks") or []
+    except NotFound:
+        return [f"{what} does not exist"]
+    except Forbidden as error:
+        return [f"{what} may not be read ({error.message})"]
+    hook = next((hook for hook in hooks if _sees_decisions(hook)), None)
+    if hook is None:
+        return [f"{what} does not see updates of approvals"]
+    problems = []
+    if hook.get("failurePolicy", "Fail") != "Fail":
+        problems.append(f"{what} has failurePolicy {hook['failurePolicy']}, must be Fail")
+    if not hook["clientConfig"].get("caBundle"):
+        problems.append(f"{what} has no caBundle yet")
+    return problems
+
+
+def _sees_decisions(hook: dict[str, Any]) -> bool:
+    return any(
+        GROUP in rule.get("apiGroups", ())
+        and "approvals" in rule.get("resources", ())
+        and "UPDATE" in rule["operations"]
+        for rule in hook.get("rules") or ()
+    )
 
 
 def _mutating_problems(kube: Kube, name: str) -> list[str]:

@@ -71,6 +71,13 @@ VALIDATING_BINDINGS = ResourceType(
 MUTATING_POLICIES = ResourceType(
     "admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", namespaced=False
 )
+MUTATING_WEBHOOKS = ResourceType(
+    "admissionregistration.k8s.io",
+    "v1",
+    "MutatingWebhookConfiguration",
+    "mutatingwebhookconfigurations",
+    namespaced=False,
+)
 MUTATING_BINDINGS = ResourceType(
     "admissionregistration.k8s.io",
     "v1",

@@ -54,6 +54,11 @@ class Settings(BaseModel):
     """0 disables."""
     health_port: int = Field(default=8081, ge=0, le=65535)
     """0 disables."""
+    webhook_port: int = Field(default=8443, ge=1, le=65535)
+    webhook_ca_dir: Path | None = None
+    """Folder with ``tls.crt`` and ``tls.key`` of the CA that signs the webhook's certificate."""
+    webhook_cert_dir: Path | None = None
+    """The same of the serving certificate itself, when something else (cert-manager) issues it."""
     stuck_after: float = Field(default=300.0, gt=0)
     """Liveness goes bad when work waits and nothing has been handled for this long."""
     log_level: Annotated[str, StringConstraints(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"

@@ -73,12 +73,13 @@ def examine(cluster: Cluster, areas: tuple[str, ...]) -> tuple[list[Result], lis
 @click.option("--cluster", "name", default="safety", show_default=True, help="Brought up when it is not there.")
 @click.option("--keep/--down", default=None, help="Leave the cluster. Default: only one that was there before.")
 @click.option("--area", "areas", multiple=True, type=click.Choice(AREAS), help="Only these; all by default.")
+@click.option("--admission", type=click.Choice(["auto", "policy", "webhook"]), help="Install the release this way.")
 @click.option("-o", "output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def main(name: str, keep: bool | None, areas: tuple[str, ...], output: str) -> None:
+def main(name: str, keep: bool | None, areas: tuple[str, ...], admission: str | None, output: str) -> None:
     """Ask a real API server for everything that must be refused, and say who refused it."""
     there = platform.exists(name)
     started = time.monotonic()
-    kubeconfig: Path = platform.up(name)
+    kubeconfig: Path = platform.up(name, admission or "")
     try:
         results, changed = examine(Cluster(name, kubeconfig), areas or AREAS)
     finally:

@@ -25,8 +25,11 @@ HELM_TIMEOUT = 180.0
 READY_TIMEOUT = 240.0
 
 
-def up(name: str) -> Path:
-    """Bring cluster and platform up, from wherever they are; the administrator's kubeconfig is returned."""
+def up(name: str, admission: str = "") -> Path:
+    """Bring cluster and platform up, from wherever they are; the administrator's kubeconfig is returned.
+
+    ``admission`` is the chart's ``admission.mode``; empty leaves a release as it is.
+    """
     provider = select.create(name)
     provider.up()
     kubectl = Kubectl(provider.kubeconfig())
@@ -36,7 +39,7 @@ def up(name: str) -> Path:
     missing = [image.archive for image in images.values() if image.reference not in there]
     if missing:
         provider.load_images(missing)
-    install(kubectl, images["controllers"])
+    install(kubectl, images["controllers"], admission)
     wait_ready(kubectl, PLATFORM_NAMESPACE, READY_TIMEOUT)
     return provider.kubeconfig()
 
@@ -65,7 +68,7 @@ def _image(built: Built) -> dict[str, str]:
     return {"repository": built.repository, "tag": built.tag}
 
 
-def install(kubectl: Kubectl, controllers: Built) -> None:
+def install(kubectl: Kubectl, controllers: Built, admission: str) -> None:
     """`helm upgrade --install`; raises RuntimeError with Helm's own words."""
     helm, where = (
         str(Toolchain().ensure("helm")),
@@ -75,7 +78,10 @@ def install(kubectl: Kubectl, controllers: Built) -> None:
     file = state_dir() / "safety" / "values.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
     # A release of somebody else's (`make e2e`, say) keeps its values: it gets this source's code, and nothing else.
-    file.write_text(yaml.safe_dump({"image": _image(controllers)} if there else values(controllers)), encoding="utf-8")
+    chosen = {"image": _image(controllers)} if there else values(controllers)
+    if admission:
+        chosen["admission"] = {"mode": admission}
+    file.write_text(yaml.safe_dump(chosen), encoding="utf-8")
     kept = ["--reset-then-reuse-values"] if there else ["--create-namespace"]
     chart = str(project_root() / "charts/iirp")
     done = _run([helm, "upgrade", "--install", RELEASE, chart, *where, *kept, f"--values={file}"])

@@ -26,6 +26,21 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end }}
 
+{{/*
+policy or webhook: what makes an entry of an annotated decision. `auto` asks the API server. Rendered without one (helm template), it
+is policy: an older API server then refuses the object, which is loud; a webhook where none was needed would be silent.
+*/}}
+{{- define "iirp.admissionMode" -}}
+{{- $group := "admissionregistration.k8s.io/v1" -}}
+{{- $asked := .Capabilities.APIVersions.Has (printf "%s/ValidatingAdmissionPolicy" $group) -}}
+{{- $served := .Capabilities.APIVersions.Has (printf "%s/MutatingAdmissionPolicy" $group) -}}
+{{- $mode := .Values.admission.mode -}}
+{{- if and (eq $mode "policy") $asked (not $served) -}}
+{{- fail "admission.mode is policy, but this API server does not serve MutatingAdmissionPolicy v1 (Kubernetes 1.36): set admission.mode to auto or webhook" -}}
+{{- end -}}
+{{- if ne $mode "auto" -}}{{ $mode }}{{- else if and $asked (not $served) -}}webhook{{- else -}}policy{{- end -}}
+{{- end }}
+
 {{/* Restricted Pod Security, for pods that need nothing. */}}
 {{- define "iirp.podSecurityContext" -}}
 runAsNonRoot: true

@@ -22,6 +22,7 @@ WELL = {
     "api-resources": "\n".join(f"{kind}.iirp.io" for kind in KINDS),
     "get validatingadmissionpolicybinding": "\n".join(f"vapb/{name}" for name in POLICIES),
     "get mutatingadmissionpolicybinding": "mapb/iirp-decisions",
+    "get mutatingwebhookconfiguration": "",
     "get deployments": json.dumps({"items": [
         {"metadata": {"labels": {"iirp.io/controller": name}}, "status": {"readyReplicas": 1}} for name in CONTROLLERS
     ]}),
@@ -72,6 +73,7 @@ def test_the_policies_are_those_of_the_platform() -> None:
     assert set(CONTROLLERS) == {path.parent.name for path in (ROOT / "controllers").glob("*/handlers.py")}
 
 
+UNKNOWN = PluginError('the server doesn\'t have a resource type "mutatingadmissionpolicybinding"')
 DENIED = PluginError("forbidden: User eve cannot list resource")
 
 
@@ -80,15 +82,17 @@ DENIED = PluginError("forbidden: User eve cannot list resource")
     [
         ({"version": PluginError("dial tcp: refused")}, "API server", Level.FAIL, "refused", "get-contexts"),
         (
-            {"version": json.dumps({"serverVersion": {"major": "1", "minor": "35", "gitVersion": "v1.35.0"}})},
-            "API server", Level.FAIL, "need 1.36", "upgrade",
+            {"version": json.dumps({"serverVersion": {"major": "1", "minor": "29", "gitVersion": "v1.29.0"}})},
+            "API server", Level.FAIL, "need 1.30", "upgrade",
         ),
         ({"api-resources": "incidents.iirp.io"}, "CRDs", Level.FAIL, "approvals", "helm upgrade"),
         (
             {"get_validatingadmissionpolicybinding": "vapb/iirp-grants"}, "validatingadmissionpolicies", Level.FAIL,
             "iirp-executor", "helm upgrade",
         ),
-        ({"get_mutatingadmissionpolicybinding": DENIED}, "mutatingadmissionpolicies", Level.WARN, "cannot list", "ask"),
+        ({"get_mutatingadmissionpolicybinding": DENIED}, "decisions", Level.WARN, "cannot list", "ask"),
+        ({"get_mutatingadmissionpolicybinding": ""}, "decisions", Level.FAIL, "neither policy nor", "helm"),
+        ({"get_mutatingadmissionpolicybinding": UNKNOWN}, "decisions", Level.FAIL, "neither", "helm"),
         ({"get_deployments": json.dumps({"items": []})}, "controller policy", Level.FAIL, "not in iirp-system", "helm"),
         (
             {"get_rolebindings": json.dumps({"items": []})}, "actions in shop", Level.WARN,
@@ -120,6 +124,12 @@ def test_exit_code_and_json(monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(doctor, ["-n", "shop"])
     assert result.exit_code == 1
     assert "FAIL" in result.output
+
+
+@pytest.mark.parametrize("policy", ["", UNKNOWN, DENIED])
+def test_before_1_36_a_webhook_makes_the_entries(policy: Any) -> None:
+    hooks = {"get_mutatingadmissionpolicybinding": policy, "get_mutatingwebhookconfiguration": "mwc/iirp-decisions"}
+    assert findings(**hooks)["decisions"][:2] == (Level.OK, "made entries by a webhook")
 
 
 @pytest.mark.parametrize(("status", "level"), [(200, Level.OK), (502, Level.FAIL)])

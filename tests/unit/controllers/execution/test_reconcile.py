@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from controllers.execution.admission import AdmissionNotEnforced, await_objects
+from controllers.execution.admission import AdmissionNotEnforced, await_objects, check_objects
 from controllers.execution.handlers import build
 from controllers.kube.errors import Invalid
-from controllers.kube.resources import VALIDATING_POLICIES
+from controllers.kube.resources import MUTATING_POLICIES, MUTATING_WEBHOOKS, VALIDATING_POLICIES
 from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
 from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.approval import ApprovalState, DecisionVerdict
@@ -241,6 +241,36 @@ def test_refuses_to_start_where_the_api_server_would_not_hold_it_back(flaw: str)
     with pytest.raises(AdmissionNotEnforced, match=r"AdmissionNotEnforced: .*iirp-executor"):
         await_objects(world, 20.0, clock=lambda: next(seconds), sleep=lambda _: None)
     assert next(seconds) == 21
+
+
+HOOK: dict[str, Any] = {
+    "failurePolicy": "Fail",
+    "clientConfig": {"caBundle": "Q0E="},
+    "rules": [{"apiGroups": ["iirp.io"], "operations": ["UPDATE"], "resources": ["approvals"]}],
+}
+
+
+@pytest.mark.parametrize(
+    ("hooks", "problem"),
+    [
+        ([HOOK], ""),
+        (None, "MutatingWebhookConfiguration iirp-decisions does not exist"),
+        ([], "does not see updates of approvals"),
+        ([HOOK | {"rules": []}], "does not see updates of approvals"),
+        ([HOOK | {"failurePolicy": "Ignore"}], "must be Fail"),
+        ([HOOK | {"clientConfig": {}}], "no caBundle yet"),
+    ],
+)
+def test_before_1_36_the_webhook_must_be_in_force_instead(hooks: Any, problem: str) -> None:
+    world = World(Clock())
+    del world.objects[MUTATING_POLICIES.plural, "", "iirp-decisions"]
+    if hooks is not None:
+        world.add_raw(MUTATING_WEBHOOKS, {"metadata": {"name": "iirp-decisions"}, "webhooks": hooks})
+    if not problem:
+        check_objects(world)
+        return
+    with pytest.raises(AdmissionNotEnforced, match="MutatingAdmissionPolicy iirp-decisions.*, and .*" + problem):
+        check_objects(world)
 
 
 def test_starts_when_the_policies_come_a_moment_later() -> None:

@@ -1,0 +1,109 @@
+"""What an annotated decision becomes. Pure: AdmissionReview in, AdmissionReview out.
+
+The same changes as ``rbac/admission/decisions.yaml`` makes from 1.36 on. It judges nothing: whether this person may say
+this, about this plan, now, is asked afterwards by the ValidatingAdmissionPolicy iirp-approvals, which sees the entry as
+it would be stored. So a webhook that lies can refuse a decision, but cannot make one in somebody else's name.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from crds import GROUP
+from crds.v1alpha1.approval import DECISION_ANNOTATION, REASON_ANNOTATION, DecisionVerdict
+
+VERDICTS = frozenset(verdict.value for verdict in DecisionVerdict)
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel)
+
+
+class Metadata(_Wire):
+    """What of an object's metadata matters."""
+
+    annotations: dict[str, str] | None = None
+
+
+class ApprovalObject(_Wire):
+    """An Approval as the request would leave it; its types are the API server's business."""
+
+    metadata: Metadata
+    spec: dict[str, Any] = Field(default_factory=dict)
+
+
+class UserInfo(_Wire):
+    """Who, as the API server authenticated them."""
+
+    username: str = Field(min_length=1)
+
+
+class ResourceName(_Wire):
+    """Which kind a request is about."""
+
+    group: str
+    resource: str
+
+
+class Request(_Wire):
+    """One write that waits for us."""
+
+    uid: str = Field(min_length=1)
+    operation: str
+    resource: ResourceName
+    sub_resource: str = ""
+    user_info: UserInfo
+    object: ApprovalObject | None = None
+
+
+class Review(_Wire):
+    """``AdmissionReview`` of ``admission.k8s.io/v1``."""
+
+    api_version: Literal["admission.k8s.io/v1"]
+    kind: Literal["AdmissionReview"]
+    request: Request
+
+
+def patch_for(request: Request) -> list[dict[str, Any]]:
+    """JSON patch that makes an entry of the annotation; empty when there is none, or one that is no verdict.
+
+    Other words are left where they are: the policy refuses them and tells the person what may be said.
+    """
+    resource = request.resource
+    ours = (resource.group, resource.resource, request.sub_resource) == (GROUP, "approvals", "")
+    if not ours or request.operation != "UPDATE" or request.object is None:
+        return []
+    annotations = request.object.metadata.annotations or {}
+    verdict = annotations.get(DECISION_ANNOTATION, "")
+    if verdict not in VERDICTS:
+        return []
+    entry = {
+        "by": request.user_info.username,
+        "verdict": verdict,
+        "reason": annotations.get(REASON_ANNOTATION, ""),
+        "planDigest": str(request.object.spec.get("planDigest", "")),
+    }
+    first = request.object.spec.get("decisions") is None
+    add = {"op": "add", "path": "/spec/decisions", "value": [entry]} if first else {
+        "op": "add", "path": "/spec/decisions/-", "value": entry,
+    }  # fmt: skip
+    gone = [name for name in (DECISION_ANNOTATION, REASON_ANNOTATION) if name in annotations]
+    return [add, *({"op": "remove", "path": f"/metadata/annotations/{_escaped(name)}"} for name in gone)]
+
+
+def answer(uid: str, patch: list[dict[str, Any]]) -> dict[str, Any]:
+    """The AdmissionReview that goes back: always allowed, for judging is the policies' business."""
+    response: dict[str, Any] = {"uid": uid, "allowed": True}
+    if patch:
+        response |= {"patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(patch).encode()).decode()}
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
+
+
+def _escaped(name: str) -> str:
+    """A key within a JSON pointer."""
+    return name.replace("~", "~0").replace("/", "~1")
