@@ -104,6 +104,8 @@ class OpenIncident(Message):
     """False once detection has seen it end."""
     members: tuple[Fingerprint, ...] = ()
     """Signals that it holds already."""
+    origin: TargetRef | None = None
+    """What its signals pointed at before, where that is not ``target``."""
 
 
 class DetectRequest(Message):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from analysis.contract import Candidate, PodFact
+from analysis.contract import Candidate, Topology
 from analysis.correlate.signals import Dependencies, Entity
 from crds.v1alpha1.base import TargetRef
 
@@ -31,6 +31,10 @@ class Known:
     """By namespace and pod."""
     nodes_of: Mapping[Entity, frozenset[str]] = field(default_factory=dict)
     node_of: Mapping[Named, str] = field(default_factory=dict)
+    claims_of: Mapping[Entity, frozenset[Entity]] = field(default_factory=dict)
+    """Volumes that the pods of a workload mount."""
+    behind: Mapping[Entity, frozenset[Entity]] = field(default_factory=dict)
+    """Workloads that a Service leads to."""
 
 
 def entity(target: TargetRef) -> Entity:
@@ -43,35 +47,46 @@ def node(name: str) -> Entity:
     return f"Node//{name}"
 
 
-def know(pods: Iterable[PodFact], targets: Iterable[TargetRef]) -> Known:
+def know(topology: Topology, targets: Iterable[TargetRef]) -> Known:
     """Index the topology, once per evaluation. ``targets``: what has signals, whether it has pods or not."""
     found: dict[Entity, TargetRef] = {}
     workload_of: dict[Named, Entity] = {}
     node_of: dict[Named, str] = {}
     nodes_of: dict[Entity, set[str]] = {}
-    for pod in pods:
+    claims_of: dict[Entity, set[Entity]] = {}
+    for pod in topology.pods:
         one = entity(pod.workload)
         found.setdefault(one, pod.workload)
         workload_of[pod.namespace, pod.name] = one
         if pod.node:
             node_of[pod.namespace, pod.name] = pod.node
             nodes_of.setdefault(one, set()).add(pod.node)
+        if pod.claims:
+            claims_of.setdefault(one, set()).update(f"PersistentVolumeClaim/{pod.namespace}/{it}" for it in pod.claims)
     for target in targets:
         found.setdefault(entity(target), target)
     named: dict[Named, set[Entity]] = {}
     for one, target in found.items():
         named.setdefault((target.namespace, target.name), set()).add(one)
+    behind: dict[Entity, frozenset[Entity]] = {}
+    for service in topology.services:
+        one = f"Service/{service.namespace}/{service.name}"
+        behind[one] = frozenset(entity(target) for target in service.workloads)
+        found |= {entity(target): target for target in service.workloads if entity(target) not in found}
+        named.setdefault((service.namespace, service.name), set()).update({one} | behind[one])
     return Known(
         {name: frozenset(entities) for name, entities in named.items()},
         found,
         workload_of,
         {one: frozenset(names) for one, names in nodes_of.items()},
         node_of,
+        {one: frozenset(names) for one, names in claims_of.items()},
+        behind,
     )
 
 
 def dependencies(known: Known, alarms: Iterable[Candidate], calls: Calls) -> Dependencies:
-    """What each entity needs: what it calls, the nodes of its pods, and for a Service the workload behind it.
+    """What each entity needs: what it calls, its volumes, the nodes of its pods; for a Service the workloads behind it.
 
     Of a workload with signals only the nodes of the pods that show them count. With a single node in the cluster, that
     node tells nothing apart, so it counts only when it has signals of its own.
@@ -86,9 +101,12 @@ def dependencies(known: Known, alarms: Iterable[Candidate], calls: Calls) -> Dep
             known.node_of[space, pod] for pod in alarm.pods if (space, pod) in known.node_of
         )
         if alarm.target.kind == "Service":
-            needs.setdefault(one, set()).update(known.named.get((space, alarm.target.name), frozenset()) - {one})
+            leads = known.behind.get(one) or known.named.get((space, alarm.target.name), frozenset())
+            needs.setdefault(one, set()).update(leads - {one})
     for one, callees in _called(known, calls).items():
         needs.setdefault(one, set()).update(callees - {one})
+    for one, claims in known.claims_of.items():
+        needs.setdefault(one, set()).update(claims)
     every = frozenset().union(*known.nodes_of.values()) if known.nodes_of else frozenset()
     telling = {node(name) for name in every} if len(every) > 1 else loud
     for one, names in known.nodes_of.items():

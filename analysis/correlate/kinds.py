@@ -8,6 +8,7 @@ SYMPTOMS = frozenset(
     {
         "AbsentSeries",
         "Anomaly",
+        "ApiTimeouts",
         "CrashLoop",
         "ErrorDrift",
         "EventBurst",
@@ -16,9 +17,11 @@ SYMPTOMS = frozenset(
         "HighLatency",
         "LatencyDrift",
         "LogBurst",
+        "MetricsAbsent",
         "NotReady",
         "ReplicasUnavailable",
         "Restarted",
+        "RolloutStalled",
         "Timeouts",
         "TrafficDrop",
         "ZeroEndpoints",
@@ -27,7 +30,9 @@ SYMPTOMS = frozenset(
 """Types that follow from somebody else's fault as often as not. Others (a leak, a full disk, a bad image) are a fault
 of the entity itself, however much fails around it."""
 
-PASSED_ON = frozenset({"Anomaly", "ErrorDrift", "HighErrorRate", "HighLatency", "LatencyDrift", "LogBurst", "Timeouts"})
+PASSED_ON = frozenset(
+    {"Anomaly", "ApiTimeouts", "ErrorDrift", "HighErrorRate", "HighLatency", "LatencyDrift", "LogBurst", "Timeouts"}
+)
 """Symptoms that callers show because of what they call: the first to be seen is often not the first to fail."""
 
 _FAMILIES = {"MemoryLeak": "memory", "MemorySpike": "memory", "OOMKilled": "memory", "ScaledToZero": "scale"}
@@ -41,6 +46,7 @@ _STEMS = {
     "Unschedulable": "scheduling",
     "FailedScheduling": "scheduling",
     "Quota": "scheduling",
+    "PodsRefused": "scheduling",
     "FailedMount": "mount",
     "Node": "node",
 }

@@ -7,16 +7,16 @@ every request:
   meanwhile still leads there.
 * A signal that an Incident holds stays with it.
 * When the signal that opened an Incident turns out to follow from something deeper, that joins the Incident as its
-  ``origin``: it does not open a second one.
+  ``origin``: it does not open a second one. Only what explains the origin itself can then take its place.
 * What is held by two Incidents (opened before it was known that they are one) stays where it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from analysis.contract import Candidate, OpenIncident, PodFact
+from analysis.contract import Candidate, OpenIncident, Topology
 from analysis.correlate.graph import Calls, dependencies, entity, know
 from analysis.correlate.group import Group, correlate
 from analysis.correlate.kinds import Rank, family, rank
@@ -55,21 +55,37 @@ class Facets:
 
 
 def incidents(
-    alarms: Sequence[Candidate], pods: Iterable[PodFact], calls: Calls, held: Sequence[OpenIncident]
+    alarms: Sequence[Candidate], topology: Topology, calls: Calls, held: Sequence[OpenIncident]
 ) -> tuple[Candidate, ...]:
-    """One candidate per fault, in a stable order; every alarm is in exactly one.
+    """One candidate per fault, in a stable order; every alarm is in exactly one, duplicates with their count.
 
     ``held``: Incidents that are on, or that ended within their reopen window.
     """
     if not alarms:
         return ()
+    alarms = _collapse(alarms)
     on = [one for one in held if one.active]
-    known = know(pods, [one.target for one in alarms] + [one.target for one in held])
+    known = know(topology, [one.target for one in alarms] + [one.target for one in held])
     facets = _facets(alarms, on)
-    signals = [_signal(alarm, facets) for alarm in alarms] + [_phantom(one, facets) for one in on]
+    signals = [_signal(alarm, facets) for alarm in alarms] + [_phantom(*part, facets) for part in _parts(on)]
     needs = facets.expand(dependencies(known, alarms, calls))
     groups = correlate(signals, needs)
     return tuple(report(fault, known.targets, needs) for fault in _faults(alarms, groups, held, facets))
+
+
+def _collapse(alarms: Iterable[Candidate]) -> list[Candidate]:
+    """One alarm per fault and rule: the newest word, the earliest onset, all of the count."""
+    found: dict[tuple[str, str], list[Candidate]] = {}
+    for alarm in alarms:
+        found.setdefault((alarm.fingerprint, alarm.rule), []).append(alarm)
+    return [_merged(same) if len(same) > 1 else same[0] for same in found.values()]
+
+
+def _merged(same: Sequence[Candidate]) -> Candidate:
+    newest = max(same, key=lambda alarm: alarm.last_seen)
+    worst = max((alarm.severity for alarm in same), key=_WEIGHTS.__getitem__)
+    onset = min(alarm.onset for alarm in same)
+    return newest.model_copy(update={"onset": onset, "severity": worst, "count": sum(alarm.count for alarm in same)})
 
 
 def _facets(alarms: Iterable[Candidate], on: Iterable[OpenIncident]) -> Facets:
@@ -97,9 +113,21 @@ def _signal(alarm: Candidate, facets: Facets) -> Signal:
     return Signal(name, alarm.type, alarm.onset.timestamp(), alarm.last_seen.timestamp(), weight, again=again)
 
 
-def _phantom(one: OpenIncident, facets: Facets) -> Signal:
+def _parts(on: Iterable[OpenIncident]) -> Iterator[tuple[OpenIncident, TargetRef]]:
+    for one in on:
+        yield one, one.target
+        if one.origin is not None:
+            yield one, one.origin
+
+
+def _phantom(one: OpenIncident, target: TargetRef, facets: Facets) -> Signal:
     started = one.started_at.timestamp()
-    return Signal(facets.name(one.target, one.type), one.type, started, started, _WEIGHTS[one.severity])
+    return Signal(facets.name(target, one.type), one.type, started, started, _WEIGHTS[one.severity])
+
+
+def _core(one: OpenIncident, facets: Facets) -> Entity:
+    """What the Incident is about by now."""
+    return facets.name(one.origin or one.target, one.type)
 
 
 def _faults(
@@ -115,7 +143,7 @@ def _faults(
         at_root = name == groups[index].root
         if pinned is not None and not pinned.active and not at_root:
             pinned = None  # it has ended, and what it once held follows from something else this time
-        if pinned is not None and at_root:
+        if pinned is not None and _core(pinned, facets) == groups[index].root:
             owners.setdefault(index, pinned)
         placed.append((alarm, index, pinned))
     found: dict[tuple[str, int], Fault] = {}
@@ -129,15 +157,13 @@ def _faults(
 def _owners(
     groups: Sequence[Group], held: Sequence[OpenIncident], facets: Facets, group_of: Mapping[Entity, int]
 ) -> dict[int, OpenIncident]:
-    """The Incident that a group's new signals join: that of its root, else the oldest whose target is in it."""
+    """The Incident that a group's new signals join: that of its root, else the oldest whose core is in it."""
     found: dict[int, list[OpenIncident]] = {}
     for one in held:
         if one.active:
-            found.setdefault(group_of[facets.name(one.target, one.type)], []).append(one)
+            found.setdefault(group_of[_core(one, facets)], []).append(one)
     return {
-        index: min(
-            ones, key=lambda one: (facets.name(one.target, one.type) != groups[index].root, one.started_at, one.uid)
-        )
+        index: min(ones, key=lambda one: (_core(one, facets) != groups[index].root, one.started_at, one.uid))
         for index, ones in found.items()
     }
 

@@ -45,9 +45,7 @@ def report(fault: Fault, targets: Mapping[Entity, TargetRef], dependencies: Depe
     roots = {group.root.partition("#")[0]: group for group in fault.groups}
     if fault.incident is not None:
         head = _head_of_incident(fault.incident, ordered)
-        own = entity(fault.incident.target)
-        deeper = [root for root in roots if root != own and own in _entities(roots[root])]
-        origin = targets.get(deeper[0]) if deeper else None
+        origin = _origin(fault.incident, roots, targets)
     else:
         (root, group), origin = next(iter(roots.items())), None
         head = _head_of_group(root, group, ordered, targets)
@@ -65,14 +63,21 @@ def report(fault: Fault, targets: Mapping[Entity, TargetRef], dependencies: Depe
 
 
 def _may_be_passed_on(fault: Fault, dependencies: Dependencies) -> bool:
-    roots = (group.root for group in fault.groups)
-    calls = any(not needed.startswith("Node/") for root in roots for needed in dependencies.needs.get(root, ()))
-    return calls and all(alarm.type in PASSED_ON for alarm in fault.alarms)
+    needs = any(dependencies.needs.get(group.root) for group in fault.groups)
+    return needs and all(alarm.type in PASSED_ON for alarm in fault.alarms)
 
 
 def _telling(alarm: Candidate) -> tuple[Rank, datetime, int, str]:
     """The better it names a fault and the earlier it was, the more telling."""
     return rank(alarm.type), alarm.onset, -alarm.confidence_percent, alarm.fingerprint
+
+
+def _origin(
+    incident: OpenIncident, roots: Mapping[Entity, Group], targets: Mapping[Entity, TargetRef]
+) -> TargetRef | None:
+    core = entity(incident.origin or incident.target)
+    deeper = [root for root, group in roots.items() if root != core and core in _entities(group)]
+    return targets.get(deeper[0]) if deeper else incident.origin
 
 
 def _entities(group: Group) -> set[Entity]:

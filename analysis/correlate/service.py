@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from analysis.contract import Candidate, OpenIncident, PodFact
+from analysis.contract import Candidate, OpenIncident, Topology
 from analysis.correlate.graph import Calls, Named
 from analysis.correlate.live import incidents
 from analysis.telemetry.errors import SourceError
@@ -33,7 +33,7 @@ class Correlator:
     async def group(
         self,
         alarms: Sequence[Candidate],
-        pods: Mapping[Named, PodFact],
+        topology: Topology,
         held: Sequence[OpenIncident],
         now: datetime,
     ) -> tuple[Candidate, ...]:
@@ -42,7 +42,7 @@ class Correlator:
             return ()
         namespaces = {one.target.namespace for one in alarms} | {one.target.namespace for one in held}
         calls = await self._read(namespaces - {""}, now)
-        return await asyncio.to_thread(incidents, alarms, tuple(pods.values()), calls, held)
+        return await asyncio.to_thread(incidents, alarms, topology, calls, held)
 
     async def _read(self, namespaces: Iterable[str], now: datetime) -> Calls:
         key = tuple(sorted(namespaces))

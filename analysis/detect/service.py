@@ -66,7 +66,7 @@ class Detector:
             tracks = advance(self._tracks.get(request.cluster, {}), self.rules, evaluations, observed)
             self._tracks[request.cluster] = tracks
         alarms = candidates(tracks, self.rules)
-        found = await self._correlator.group(alarms, pods, request.incidents, now)
+        found = await self._correlator.group(alarms, topology, request.incidents, now)
         sources = (metrics, await self._probe.loki())
         return DetectResponse(evaluated_at=now, candidates=found, sources=sources)
 

@@ -241,6 +241,7 @@ def held(incidents: Iterable[Incident], now: datetime, limits: Limits) -> tuple[
             members=tuple(member.fingerprint for member in item.status.detection.members)
             if item.status.detection is not None
             else (),
+            origin=item.status.detection.origin if item.status.detection is not None else None,
         )
         for item in found[:MAX_HELD]
     )

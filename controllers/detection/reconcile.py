@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from analysis.contract import DetectRequest, DetectResponse, SourceHealth
@@ -16,6 +16,7 @@ from controllers.detection.topology import Owners, PodStore, build_topology, top
 from controllers.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound
 from controllers.kube.events import NORMAL, WARNING
 from controllers.runtime.analysis import Analysis, TopologyUnknown
+from controllers.runtime.budget import Budget
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import ReconcileError
 from controllers.runtime.names import FINGERPRINT_LABEL, field_manager
@@ -26,24 +27,10 @@ log = logging.getLogger(__name__)
 
 MANAGER = field_manager("detection")
 TICK = Key("", "round")
-MINUTE = timedelta(minutes=1)
-
-
-class Budget:
-    """At most so many writes in any minute; what does not fit is written by a later round, in its newest state."""
-
-    def __init__(self, per_minute: int) -> None:
-        self._per_minute = per_minute
-        self._spent: deque[datetime] = deque()
-
-    def take(self, now: datetime) -> bool:
-        """Whether one more write fits; counts it if so."""
-        while self._spent and now - self._spent[0] >= MINUTE:
-            self._spent.popleft()
-        if len(self._spent) >= self._per_minute:
-            return False
-        self._spent.append(now)
-        return True
+NEW, CHANGED = 3, 2
+"""Writes of a new Incident (object, status, event) and of one that changes (status, perhaps an event)."""
+HEARTBEATS = 3
+"""At most one write in three is a heartbeat: with many Incidents on, each has it less often."""
 
 
 class Detection:
@@ -55,7 +42,7 @@ class Detection:
         self._analysis = analysis
         self._spaces: tuple[str | None, ...] = settings.namespaces or (None,)
         self._limits = Limits(timedelta(seconds=settings.hold), timedelta(seconds=settings.reopen_window))
-        self._budget = Budget(settings.max_writes_per_minute)
+        self._budget = Budget(settings.detection_writes_per_minute)
         self._owners = Owners(context.kube)
         self._absent_since: dict[str, datetime] = {}
         self._settling_since: dict[str, datetime] = {}
@@ -81,13 +68,18 @@ class Detection:
             self._absent_since,
             self._context.now(),
             platform_namespace=self._context.settings.namespace,
-            limits=self._limits,
+            limits=self._paced(incidents),
             settling_since=self._settling_since,
         )
         self._absent_since = dict(decision.absent_since)
         self._settling_since = dict(decision.settling_since)
         self._write(decision)
         return Requeue(self._context.settings.detect_interval)
+
+    def _paced(self, incidents: Sequence[Incident]) -> Limits:
+        on = sum(item.status.detection is not None and item.status.detection.active for item in incidents)
+        pace = timedelta(minutes=1) * (on * HEARTBEATS / self._context.settings.detection_writes_per_minute)
+        return replace(self._limits, heartbeat=max(self._limits.heartbeat, pace))
 
     def _ask(self, incidents: Sequence[Incident]) -> DetectResponse:
         if self.pods.relist(self._context.kube, self._spaces):
@@ -128,7 +120,8 @@ class Detection:
     def _write(self, decision: Decision) -> None:
         steps: list[NewIncident | Refresh] = [*decision.create, *decision.refresh]
         for number, step in enumerate(steps):
-            if not self._budget.take(self._context.now()):
+            cost = NEW if isinstance(step, NewIncident) else CHANGED if step.urgent else 1
+            if not self._budget.take(self._context.now(), cost):
                 for _ in steps[number:]:
                     self._context.metrics.write_deferred()
                 log.warning("write budget spent; %d writes put off to the next round", len(steps) - number)

@@ -8,6 +8,7 @@ from controllers.incident.chain import Chain, chain_of
 from controllers.incident.decide import Decision, NewReport, decide
 from controllers.kube.errors import AlreadyExists
 from controllers.kube.events import NORMAL, WARNING
+from controllers.runtime.budget import Budget
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import Retryable
 from controllers.runtime.logs import current_incident
@@ -24,10 +25,11 @@ MANAGER = field_manager("incident")
 
 
 class IncidentReconciler:
-    """Stateless: everything it knows is in the objects."""
+    """Everything it knows is in the objects, but for how much it has written in this minute."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._budget = Budget(context.settings.incident_writes_per_minute)
         self._requested_by = service_account(context.settings.namespace, "incident")
 
     def reconcile(self, key: Key) -> Outcome:
@@ -38,7 +40,12 @@ class IncidentReconciler:
         current_incident.set(incident.metadata.name)
         decision = decide(self._gather(incident), self._context.now(), self._requested_by)
         if decision.create is not None:
+            self._budget.spend(self._context.now())  # the chain goes on, however much is told
             self._create(incident, decision)
+        telling = len(decision.notes) + decision.changed
+        if telling and not self._budget.take(self._context.now(), telling):
+            self._context.metrics.write_deferred()
+            return Requeue(max(self._budget.wait(self._context.now()).total_seconds(), 1.0))
         for note in decision.notes:
             kind = WARNING if note.warning else NORMAL
             self._context.events.emit(incident, kind, note.reason, note.text, once=note.once)

@@ -38,7 +38,10 @@ class Settings(BaseModel):
     """A candidate must have been absent this long, with all sources healthy, before its incident counts as over."""
     reopen_window: float = Field(default=600.0, ge=0, le=86400)
     max_writes_per_minute: int = Field(default=60, ge=1, le=6000)
-    """Incident writes of the detection controller; what does not fit is written in a later round, newest state only."""
+    """Writes (objects, statuses, events) of detection and incident together, three fifths and two fifths of it.
+
+    What does not fit is written later, newest state only.
+    """
     verification_window: float = Field(default=300.0, gt=0, le=86400)
     verification_interval: float = Field(default=5.0, gt=0, le=300)
     verification_grace: float = Field(default=60.0, ge=0, le=3600)
@@ -62,6 +65,16 @@ class Settings(BaseModel):
     stuck_after: float = Field(default=300.0, gt=0)
     """Liveness goes bad when work waits and nothing has been handled for this long."""
     log_level: Annotated[str, StringConstraints(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @property
+    def detection_writes_per_minute(self) -> int:
+        """Detection's part of ``max_writes_per_minute``."""
+        return max(1, self.max_writes_per_minute * 3 // 5)
+
+    @property
+    def incident_writes_per_minute(self) -> int:
+        """The incident controller's part of ``max_writes_per_minute``."""
+        return max(1, self.max_writes_per_minute * 2 // 5)
 
     @property
     def namespaces(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from analysis.contract import Candidate, OpenIncident, PodFact
+from analysis.contract import Candidate, OpenIncident, PodFact, ServiceFact, Topology
 from analysis.correlate.live import incidents
 from analysis.correlate.report import SILENT
 from analysis.detect.finding import fingerprint
@@ -27,6 +27,7 @@ PODS = tuple(
     for name in SERVICES
     for index in (1, 2)
 )
+TOPOLOGY = Topology(digest="sha256:" + "0" * 64, pods=PODS)
 CALLS = {
     ("shop", "frontend-7c9d8f6b5d-abcd1"): frozenset({"http://checkout:8080", "catalogue.shop.svc.cluster.local"}),
     ("shop", "checkout-7c9d8f6b5d-abcd1"): frozenset({"payments", "}[hostile", ""}),
@@ -65,12 +66,13 @@ def opened(candidate: Candidate, *, active: bool = True, at: float | None = None
         severity=candidate.severity,
         started_at=candidate.onset if at is None else START + timedelta(seconds=at),
         active=active,
+        origin=candidate.origin,
         members=tuple(item.fingerprint for item in (candidate, *candidate.signals) if item.observed),
     )
 
 
 def group(alarms: Iterable[Candidate], held: Iterable[OpenIncident] = ()) -> tuple[Candidate, ...]:
-    return incidents(tuple(alarms), PODS, CALLS, tuple(held))
+    return incidents(tuple(alarms), TOPOLOGY, CALLS, tuple(held))
 
 
 def told(found: Iterable[Candidate]) -> dict[str, set[str]]:
@@ -179,6 +181,24 @@ def test_a_better_primary_joins_the_incident_that_its_consequence_opened() -> No
     assert len(found.signals) == 2
 
 
+def test_an_incident_that_found_its_origin_goes_deeper_but_not_aside() -> None:
+    frontend, checkout = alarm("HighLatency", "frontend", 0), alarm("HighLatency", "checkout", 10)
+    (first,) = group([frontend])
+    (second,) = group([frontend, checkout], [opened(first)])
+    assert second.origin == workload("checkout")
+    aside = group([frontend, checkout, alarm("DiskFull", "catalogue", 1)], [opened(second)])
+    assert {one.target.name for one in aside} == {"frontend", "catalogue"}
+    (deeper,) = group([frontend, checkout, alarm("HighLatency", "payments", 20)], [opened(second)])
+    assert (deeper.target.name, deeper.origin) == ("frontend", workload("payments"))
+
+
+def test_what_suffered_from_one_fault_and_then_has_one_of_its_own_gets_an_incident_of_its_own() -> None:
+    catalogue, frontend = alarm("HighErrorRate", "catalogue", 0), alarm("HighErrorRate", "frontend", 5)
+    (first,) = group([catalogue, frontend])
+    both = group([catalogue, frontend, alarm("MemoryLeak", "frontend", 60)], [opened(first)])
+    assert told(both) == {"HighErrorRate catalogue": {"HighErrorRate frontend"}, "MemoryLeak frontend": set()}
+
+
 def test_an_independent_fault_does_not_join_because_a_caller_suffers_from_both() -> None:
     leak, frontend = alarm("MemoryLeak", "payments", 0), alarm("HighErrorRate", "frontend", 20)
     (first,) = group([leak, frontend])
@@ -215,6 +235,22 @@ def test_a_silent_dependency_is_blamed_and_says_that_it_shows_nothing() -> None:
         for name in ("a", "b", "c", "db")
     )
     calls = {("shop", f"{name}-5d4c8b7f9-abcde"): frozenset({"db"}) for name in "abc"}
-    (found,) = incidents([alarm("HighErrorRate", name, at) for at, name in enumerate("abc")], pods, calls, ())
+    topology = TOPOLOGY.model_copy(update={"pods": pods})
+    (found,) = incidents([alarm("HighErrorRate", name, at) for at, name in enumerate("abc")], topology, calls, ())
     assert (found.type, found.target.name, found.observed, len(found.signals)) == (SILENT, "db", False, 3)
     assert found.fingerprint == fingerprint(SILENT, Scope.WORKLOAD, workload("db"))
+
+
+def test_services_and_volumes_lead_to_the_workloads_behind_and_on_them() -> None:
+    """The Service has another name than its workload, and the full volume makes its user fail."""
+    pods = (
+        PodFact(namespace="shop", name="db-0", uid="db", workload=workload("db", "StatefulSet"), claims=("data-db-0",)),
+        PodFact(namespace="shop", name="web-5d4c8b7f9-abcde", uid="web", workload=workload("web")),
+    )
+    service = ServiceFact(namespace="shop", name="postgres", uid="s", workloads=(workload("db", "StatefulSet"),))
+    topology = TOPOLOGY.model_copy(update={"pods": pods, "services": (service,)})
+    calls = {("shop", "web-5d4c8b7f9-abcde"): frozenset({"postgres.shop:5432"})}
+    full = alarm("DiskFilling", "data-db-0", 0, on="PersistentVolumeClaim")
+    crash, empty = alarm("CrashLoop", "db", 60, on="StatefulSet"), alarm("ZeroEndpoints", "postgres", 62, on="Service")
+    found = incidents([full, crash, empty, alarm("HighErrorRate", "web", 90)], topology, calls, ())
+    assert told(found) == {"DiskFilling data-db-0": {"CrashLoop db", "ZeroEndpoints postgres", "HighErrorRate web"}}
