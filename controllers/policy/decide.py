@@ -149,8 +149,8 @@ def _allowed(words: Words, observed: Observed, tier: Tier, message: str) -> Ruli
     people = tier is Tier.HUMAN_APPROVAL
     required = max([1, *(rule.required_approvals for rule in asking)]) if people else 0
     approvers = _approvers(asking) if people else None
-    requester = observed.plan.spec.requested_by
-    if approvers is not None and len(approvers - {requester}) < required:
+    excluded = {observed.plan.spec.requested_by, observed.plan.spec.on_behalf_of}
+    if approvers is not None and len(approvers - excluded) < required:
         told = ", ".join(sorted(approvers)) or "nobody"
         text = f"{required} approvals are needed, and all policies together let only {told} approve"
         return Ruling(Tier.FORBIDDEN, "TooFewApprovers", text, words.recorded())

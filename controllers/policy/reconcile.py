@@ -127,6 +127,7 @@ class PlanReconciler:
             tier=decision.tier,
             summary=plan.spec.summary,
             requested_by=plan.spec.requested_by,
+            on_behalf_of=plan.spec.on_behalf_of,
             required_approvals=decision.required_approvals,
             approvers=decision.approvers,
             expires_at=decision.expires_at,

@@ -179,7 +179,7 @@ def _hear_writers(words: Words, plan: ActionPlan, known: Known) -> None:
 
 
 def _hear_requester(words: Words, plan: ActionPlan, known: Known) -> None:
-    """Cause and confidence come from a report only in the platform's own plans; whoever else writes one writes them too."""
+    """Cause and confidence come from a report only in the platform's own plans; others' authors write them too."""
     requester = plan.spec.requested_by
     if words.results and known.proposer and requester != known.proposer:
         message = f"requested by {requester}, not derived from a report, so another person decides"

@@ -61,6 +61,8 @@ class ActionPlanSpec(ApiModel):
     """The plan that it replaces."""
     requested_by: Username
     """Username of who proposed it; that one can never approve it."""
+    on_behalf_of: Annotated[str, StringConstraints(max_length=253)] = ""
+    """Username for whom the MCP server proposed it, which alone may say so; that one can never approve it either."""
     cause_kind: Word
     """Cause kind that the actions address, for policy rules."""
     cause: Line = ""

@@ -72,6 +72,8 @@ class ApprovalSpec(ApiModel):
     """The actions in words."""
     requested_by: Username
     """Who proposed the plan; that one can never approve it."""
+    on_behalf_of: Annotated[str, StringConstraints(max_length=253)] = ""
+    """For whom it was proposed, if not for themselves; that one can never approve it either."""
     required_approvals: int = Field(ge=0, le=5)
     """0 for plans that policy lets run by themselves; a reject still stops those before dispatch."""
     approvers: Annotated[list[Username], Field(max_length=8)] = []
@@ -91,14 +93,12 @@ class ApprovalSpec(ApiModel):
             (f"self.{name} == oldSelf.{name}", f"spec.{name} is immutable")
             for name in ("planRef", "planDigest", "tier", "summary", "requestedBy", "requiredApprovals", "expiresAt")
         ),
-        (
-            " && ".join(
-                (
-                    "has(self.approvers) == has(oldSelf.approvers)",
-                    "(!has(self.approvers) || self.approvers == oldSelf.approvers)",
-                )
-            ),
-            "spec.approvers is immutable",
+        *(
+            (
+                f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})",
+                f"spec.{name} is immutable",
+            )
+            for name in ("approvers", "onBehalfOf")
         ),
     )
 

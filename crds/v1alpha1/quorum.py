@@ -35,10 +35,10 @@ class Quorum(BaseModel):
 def count(spec: ApprovalSpec, platform_namespace: str) -> Quorum:
     """Count the people behind ``spec.decisions``.
 
-    An approval counts if it is about this digest and its author is neither the plan's requester nor a ServiceAccount of
-    the platform, and is among the approvers that policy names, where it names any. Admission refuses those entries
-    already; this holds when an object was written without it. A reject counts whoever gave it except the platform
-    itself: the requester may withdraw.
+    An approval counts if it is about this digest and its author is neither the plan's requester, nor the one for whom
+    it was requested, nor a ServiceAccount of the platform, and is among the approvers that policy names, where it names
+    any. Admission refuses those entries already; this holds when an object was written without it. A reject counts
+    whoever gave it except the platform itself: the requester may withdraw.
     """
     platform = f"system:serviceaccount:{platform_namespace}:"
     approvers: dict[str, None] = {}
@@ -59,4 +59,4 @@ def required(spec: ApprovalSpec) -> int:
 
 
 def _may_approve(spec: ApprovalSpec, person: str) -> bool:
-    return person != spec.requested_by and (not spec.approvers or person in spec.approvers)
+    return person not in (spec.requested_by, spec.on_behalf_of) and (not spec.approvers or person in spec.approvers)

@@ -135,12 +135,16 @@ def test_refused_decision_says_why(
     assert decisions(cluster, undecided) == []
 
 
-def test_requester_never_decides_the_own_plan(cluster: Cluster, pending: str) -> None:
+@pytest.mark.parametrize("own", [{"requestedBy": "alice"}, {"onBehalfOf": "alice"}])
+def test_requester_never_approves_the_own_plan_and_may_withdraw(
+    cluster: Cluster, pending: str, own: dict[str, str]
+) -> None:
     cluster.ok("delete", "approval", NAME, "-n", pending)
-    must_create(cluster, approval(pending, requestedBy="alice"), as_user=account("policy"))
+    must_create(cluster, approval(pending, **own), as_user=account("policy"))
     done = decide(cluster, pending, "alice")
-    assert "alice may not decide this approval; they requested the plan themselves" in done.stderr
+    assert "alice may not approve this; they requested the plan themselves" in done.stderr
     assert decide(cluster, pending, "bob").returncode == 0
+    assert decide(cluster, pending, "alice", "iirp.io/decision=reject").returncode == 0
 
 
 def entry(by: str = "alice", verdict: str = "approve", digest: str = DIGEST, reason: str = "forged") -> dict[str, str]:

@@ -153,9 +153,10 @@ def test_s3_who_counts(
     assert bool(room.grants) is (state is ApprovalState.APPROVED)
 
 
-def test_s3_the_requester_never_counts_whoever_it_is() -> None:
+@pytest.mark.parametrize("field", ["requestedBy", "onBehalfOf"])
+def test_s3_the_requester_never_counts_whoever_it_is(field: str) -> None:
     room = Room()
-    room.raw("approvals", PLAN)["spec"]["requestedBy"] = "carol"
+    room.raw("approvals", PLAN)["spec"][field] = "carol"
     say(room.kube, "carol", APPROVE)
     room.run()
     assert (room.state[0], room.approval.status.approvals) == (ApprovalState.PENDING, "0/1")
