@@ -9,7 +9,7 @@ from pathlib import Path
 from devcluster.pki import Authority, Identity
 from external.errors import ExternalError
 from external.objectstore import Keys
-from external.render import Places, render, store_place, write
+from external.render import Places, intake_place, render, store_place, write
 from external.settings import Settings
 
 __all__ = ["write_project"]
@@ -35,6 +35,10 @@ def write_project(folder: Path, name: str, settings: Settings, hosts: Sequence[s
         mode = 0o640 if template == "s3.json.j2" else 0o644
         write(config / template.removesuffix(".j2"), render(template, places, settings, **more), mode)
     write(folder / "compose.yaml", Path(__file__).with_name("compose.yaml").read_text(), 0o644)
+    token = config / "intake.token"
+    if not token.is_file():
+        # Read by two containers' users; the folder around it is this user's alone.
+        write(token, secrets.token_urlsafe(32) + "\n", 0o644)
     (folder / "credentials").mkdir(exist_ok=True, mode=0o755)
     names = list(
         dict.fromkeys([*hosts, *settings.gateway.addresses, *settings.gateway.names, "localhost", "127.0.0.1"])
@@ -75,6 +79,7 @@ def _places(name: str, endpoint: str, settings: Settings) -> Places:
             "key": "/etc/iirp/tls/gateway.key",
         },
         upstream={"analysis": "analysis:8090", "prometheus": "prometheus:9090", "loki": "loki:3100"},
+        intake=intake_place("/etc/iirp/intake.token", settings),
         scrape={"prometheus": "localhost:9090", "loki": "loki:3100", "analysis": "analysis:8090"},
     )
 

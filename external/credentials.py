@@ -27,6 +27,7 @@ from external.settings import ObjectStore
 __all__ = [
     "AUDIENCE",
     "SYSTEM_NAMESPACE",
+    "intake_token",
     "kubectl",
     "service_account_token",
     "store_keys",
@@ -59,6 +60,12 @@ def store_keys(settings: ObjectStore, layout: Layout, kubeconfig: Path | None) -
             "environment variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
     return Keys(*values)
+
+
+def intake_token(path: Path) -> None:
+    """The secret with which Prometheus writes to the analysis server, made once."""
+    if not path.is_file():
+        write(path, secrets.token_urlsafe(32) + "\n")
 
 
 def write_kubeconfig(layout: Layout, kubeconfig: Path, days: int = 30) -> datetime.datetime:

@@ -61,6 +61,11 @@ class Layout:
         return self.folder / "credentials" / "s3.json"
 
     @property
+    def intake_token(self) -> Path:
+        """What Prometheus shows when it writes on to the analysis server."""
+        return self.folder / "credentials" / "intake.token"
+
+    @property
     def ca(self) -> Path:
         """What clients must trust."""
         return self.tls / "ca.crt"

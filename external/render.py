@@ -31,6 +31,8 @@ class Places:
     gateway: Mapping[str, Any]
     upstream: Mapping[str, str]
     scrape: Mapping[str, str] = field(default_factory=dict)
+    intake: Mapping[str, Any] = field(default_factory=lambda: {"receive": False, "token": ""})
+    """Whether Prometheus writes on to the analysis server, and the file with the secret that both know."""
 
 
 def local_places(layout: Layout, ports: Ports, settings: Settings, gateway: Mapping[str, Any]) -> Places:
@@ -50,7 +52,15 @@ def local_places(layout: Layout, ports: Ports, settings: Settings, gateway: Mapp
         gateway={"run": str(layout.folder / "gateway"), "user": "root" if os.geteuid() == 0 else "", **gateway},
         upstream={name: addresses[name] for name in ("analysis", "prometheus", "loki")},
         scrape={name: addresses[name] for name in ("prometheus", "loki", "analysis")},
+        intake=intake_place(str(layout.intake_token), settings),
     )
+
+
+def intake_place(token: str, settings: Settings) -> dict[str, Any]:
+    """Samples go on to the analysis server unless its settings say that it pulls them, or keeps none."""
+    intake = settings.analysis.get("intake")
+    mode = intake.get("mode", "receive") if isinstance(intake, dict) else "receive"
+    return {"receive": mode == "receive", "token": token}
 
 
 def store_place(endpoint: str, settings: Settings) -> dict[str, Any]:

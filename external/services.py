@@ -16,6 +16,7 @@ import yaml
 
 from devcluster.processes import ProcessSpec
 from external import programs
+from external.credentials import intake_token
 from external.layout import Layout, Ports
 from external.objectstore import Keys
 from external.render import Places, render, write
@@ -79,6 +80,7 @@ def _s3(site: Site) -> ProcessSpec:
 
 def _prometheus(site: Site) -> ProcessSpec:
     """Prometheus as a receiver: remote write and OTLP in, PromQL out."""
+    intake_token(site.layout.intake_token)
     config = site.layout.config / "prometheus.yml"
     digest = write(config, render("prometheus.yml.j2", site.places, site.settings))
     argv = [
@@ -116,6 +118,7 @@ def _analysis(site: Site) -> ProcessSpec:
     rendered = yaml.safe_load(render("analysis.yaml.j2", site.places, site.settings, analysis=places))
     config = site.layout.config / "analysis.yaml"
     digest = write(config, yaml.safe_dump(_merged(rendered, site.settings.analysis), sort_keys=False))
+    intake_token(site.layout.intake_token)
     source = Path(__file__).parent.parent
     argv = [sys.executable, "-m", "analysis", "--config", str(config)]
     env = {"PYTHONPATH": str(source), "PYTHONUNBUFFERED": "1"}

@@ -30,6 +30,7 @@ from analysis.telemetry.prometheus import Prometheus
 from analysis.telemetry.reader import Reader
 from analysis.telemetry.seed import Seeder
 from analysis.telemetry.store import Store
+from analysis.telemetry.warm import warm
 from analysis.verify.service import Verifier
 from analysis.web import pages
 
@@ -68,6 +69,8 @@ def create_app(config: Config) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if services.store:
+            await asyncio.to_thread(warm)
         filling = asyncio.create_task(services.seeder.run()) if services.seeder else None
         yield
         if filling:

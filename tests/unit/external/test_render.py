@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from analysis.auth.access import find_route
+from analysis.auth.access import find_route, usernames
 from external.layout import PORTS, Layout
 from external.objectstore import Keys
 from external.render import Places, local_places, render, write
@@ -98,7 +98,9 @@ def test_inner_locations_are_internal_and_the_rest_is_not_there() -> None:
     assert "location / { return 404; }" in render("gateway.conf.j2", places(), Settings())
 
 
-@pytest.mark.parametrize("path", ["/prometheus/api/v1/write", "/prometheus/api/v1/otlp/v1/metrics", "/otlp/v1/logs"])
+@pytest.mark.parametrize(
+    "path", ["/v1/write", "/prometheus/api/v1/write", "/prometheus/api/v1/otlp/v1/metrics", "/otlp/v1/logs"]
+)
 def test_what_agents_would_drop_for_is_answered_with_503(path: str) -> None:
     assert "error_page 500 502 504 =503 @unavailable;" in locations()[f"= {path}"]
 
@@ -113,6 +115,7 @@ def test_what_agents_would_drop_for_is_answered_with_503(path: str) -> None:
         ("GET", "/loki/api/v1/query_range"),
         ("GET", "/loki/api/v1/tail"),
         ("POST", "/v1/detect"),
+        ("POST", "/v1/write"),
         ("GET", "/"),
         ("GET", "/incidents/shop/payments-leak"),
         ("POST", "/login"),
@@ -134,6 +137,21 @@ def test_analysis_reads_on_loopback_and_holds_one_credential() -> None:
     config = yaml.safe_load(render("analysis.yaml.j2", places(), Settings(), analysis=ANALYSIS))
     assert config["kubernetes"] == {"kubeconfig": "/kube"}
     assert config["auth"]["audience"] == "iirp-external"
+
+
+@pytest.mark.parametrize(("mode", "writes"), [("receive", True), ("pull", False), ("off", False)])
+def test_prometheus_writes_on_to_an_analysis_server_that_receives(mode: str, writes: bool) -> None:
+    settings = load(f"analysis: {{intake: {{mode: {mode}}}}}")
+    prometheus = yaml.safe_load(render("prometheus.yml.j2", places(settings), settings))
+    analysis = yaml.safe_load(render("analysis.yaml.j2", places(settings), settings, analysis=ANALYSIS))
+    assert ("remote_write" in prometheus) is writes
+    assert ("static" in analysis["auth"]) is writes
+    if writes:
+        (target,) = prometheus["remote_write"]
+        assert target["url"].startswith("http://127.0.0.1:")
+        (caller,) = analysis["auth"]["static"]
+        assert caller["secretFile"] == target["authorization"]["credentials_file"]
+        assert caller["username"] in usernames(find_route("POST", "/v1/write"), "iirp-system")
 
 
 def test_a_written_file_is_private_and_its_digest_follows_its_content(tmp_path: Path) -> None:
