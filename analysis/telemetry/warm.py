@@ -1,4 +1,4 @@
-"""Loads the compiled loops before the first request needs them: that takes a second or more, with the event loop still."""
+"""Loads the compiled loops before the first request needs them: it takes a second, with the event loop still."""
 
 from __future__ import annotations
 
