@@ -7,6 +7,7 @@ from enum import IntEnum
 SYMPTOMS = frozenset(
     {
         "AbsentSeries",
+        "ApiTimeouts",
         "Anomaly",
         "ApiTimeouts",
         "CrashLoop",

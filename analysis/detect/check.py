@@ -7,6 +7,7 @@ missing.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic.alias_generators import to_camel
 
 from analysis.config import ConfigError, describe
-from analysis.contract import ApiSignal, PodFact
+from analysis.contract import ApiSignal, NodeFact, PodFact
 from analysis.detect.replay import Recording, replay
 from analysis.detect.rules import MetricName, RuleSet
 from analysis.units import Duration, Size, size
@@ -56,6 +57,14 @@ class SignalCase(_Part):
         return self
 
 
+class SeriesCase(_Part):
+    """A series of its own labels: of a volume, a node, a counter."""
+
+    metric: MetricName
+    labels: dict[str, str]
+    values: str
+
+
 class Expectation(_Part):
     """A report that must come."""
 
@@ -81,6 +90,12 @@ class RuleCase(_Part):
     limit: Size = 268435456.0
     pods: dict[str, str] = {}
     """Series by pod name; the workload follows from the name."""
+    running: tuple[str, ...] = ()
+    """Further pods, of which there is no series."""
+    claims: dict[str, tuple[str, ...]] = {}
+    """PersistentVolumeClaims by pod name."""
+    nodes: tuple[str, ...] = ()
+    series: tuple[SeriesCase, ...] = ()
     signals: tuple[SignalCase, ...] = ()
     expect: tuple[Expectation, ...]
 
@@ -157,32 +172,46 @@ def _number(text: str) -> float:
 
 
 def _recording(case: RuleCase) -> tuple[Recording, float]:
-    series = {pod: expand(text) for pod, text in case.pods.items()}
-    names = {*series, *(signal.pod for signal in case.signals if signal.pod)}
+    used = {pod: expand(text) for pod, text in case.pods.items()}
+    others = [(one, expand(one.values)) for one in case.series]
+    names = {*used, *case.running, *case.claims, *(one.pod for one in case.signals if one.pod)}
     workloads = {pod: TargetRef(kind="Deployment", namespace=NAMESPACE, name=family(pod), uid=pod) for pod in names}
-    pods = {
-        (NAMESPACE, pod): PodFact(namespace=NAMESPACE, name=pod, uid=pod, workload=workload, containers=(CONTAINER,))
-        for pod, workload in workloads.items()
-    }
-    labels = tuple({"namespace": NAMESPACE, "pod": pod, "container": CONTAINER} for pod in series)
-    sizes = [len(values) for values in series.values()]
-    index = np.repeat(np.arange(len(series)), sizes)
-    none = np.zeros(0, dtype=np.float64)
-    times = START + case.every * np.concatenate([none, *(np.arange(count) for count in sizes)])
-    used = Samples(labels, index, times, np.concatenate([none, *series.values()]))
-    limits = Samples(labels, index, times, np.full(len(times), case.limit))
     signals = [(one, _signal(one, workloads)) for one in case.signals]
-    samples = {case.metric: used, case.limit_metric: limits}
-    last = max([one.at + (one.lasting or 0.0) for one in case.signals], default=0.0) + 60.0
+    labels = [{"namespace": NAMESPACE, "pod": pod, "container": CONTAINER} for pod in used]
+    limits = [np.full(len(values), case.limit) for values in used.values()]
+    by_metric: dict[str, list[tuple[dict[str, str], Float64]]] = {}
+    for one, values in others:
+        by_metric.setdefault(one.metric, []).append((one.labels, values))
     recording = Recording(
-        pods,
-        samples,
+        pods={(NAMESPACE, pod): _pod(pod, workload, case) for pod, workload in workloads.items()},
+        samples={
+            case.metric: _samples(case, list(zip(labels, used.values(), strict=True))),
+            case.limit_metric: _samples(case, list(zip(labels, limits, strict=True))),
+        },
+        series={metric: _samples(case, rows) for metric, rows in by_metric.items()},
+        nodes={name: NodeFact(name=name, uid=name) for name in case.nodes},
         signals=tuple(signal for one, signal in signals if one.lasting is None),
         states=tuple(
             (signal, START + one.at, START + one.at + one.lasting) for one, signal in signals if one.lasting is not None
         ),
     )
-    return recording, max([case.every * count for count in sizes], default=last)
+    ends = [case.every * len(values) for values in (*used.values(), *(values for _, values in others))]
+    ends = ends or [one.at + (one.lasting or 0.0) + 60.0 for one in case.signals]
+    return recording, max(ends, default=60.0)
+
+
+def _pod(name: str, workload: TargetRef, case: RuleCase) -> PodFact:
+    claims = case.claims.get(name, ())
+    return PodFact(namespace=NAMESPACE, name=name, uid=name, workload=workload, containers=(CONTAINER,), claims=claims)
+
+
+def _samples(case: RuleCase, rows: Sequence[tuple[dict[str, str], Float64]]) -> Samples:
+    none = np.zeros(0, dtype=np.float64)
+    index = np.repeat(np.arange(len(rows)), [len(values) for _, values in rows])
+    times = START + case.every * np.concatenate([none, *(np.arange(len(values)) for _, values in rows)])
+    return Samples(
+        tuple(labels for labels, _ in rows), index, times, np.concatenate([none, *(values for _, values in rows)])
+    )
 
 
 def _signal(one: SignalCase, workloads: dict[str, TargetRef]) -> ApiSignal:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from analysis.detect.fill import evaluate_fill
 from analysis.detect.finding import Evaluation, Observed
 from analysis.detect.growth import evaluate_growth
-from analysis.detect.rules import GrowthRule, QuantileRule, RatioRule, Rule, RuleSet, SignalRule
+from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, Rule, RuleSet, SignalRule
 from analysis.detect.services import evaluate_quantile, evaluate_ratio
 from analysis.detect.signals import evaluate_signals
 from analysis.detect.step import evaluate_step
@@ -14,6 +15,8 @@ def evaluate(rule: Rule, observed: Observed) -> Evaluation | None:
     """Findings of one rule; None when a source that it needs could not be read."""
     if isinstance(rule, SignalRule):
         return evaluate_signals(rule, observed)
+    if isinstance(rule, FillRule):
+        return evaluate_fill(rule, observed)
     if not observed.pods:
         return Evaluation()
     if isinstance(rule, GrowthRule):

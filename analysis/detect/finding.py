@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from analysis.contract import ApiSignal, PodFact
-from analysis.telemetry.query import RateSum
+from analysis.contract import ApiSignal, NodeFact, PodFact, ServiceFact
+from analysis.telemetry.query import RateSum, Select
 from analysis.windows.block import Block
 from analysis.windows.rates import Rates as Rates
 from crds.v1alpha1.base import Scope, Severity, TargetRef
@@ -15,6 +15,8 @@ from crds.v1alpha1.incident import MetricEvidence, Prediction
 
 PodKey = tuple[str, str]
 """Namespace and name."""
+TargetKey = tuple[str, str, str]
+"""Kind, namespace and name."""
 ContainerKey = tuple[str, str, str]
 """Namespace, pod and container name."""
 
@@ -54,6 +56,14 @@ def fingerprint(kind: str, scope: Scope, target: TargetRef) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Level:
+    """A gauge to read, series joined by the labels ``by``."""
+
+    select: Select
+    by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """All that one evaluation looks at. A key that is missing from ``blocks`` or ``rates`` could not be read."""
 
@@ -63,6 +73,11 @@ class Observed:
     """By metric name; series have the labels namespace, pod, container."""
     rates: dict[RateSum, Rates] = field(default_factory=dict)
     """By query; series have the labels that it sums by."""
+    levels: Mapping[Level, Block] = field(default_factory=dict)
+    """What belongs to no container."""
+    nodes: Mapping[str, NodeFact] = field(default_factory=dict)
+    """By name."""
+    services: tuple[ServiceFact, ...] = ()
     signals: tuple[ApiSignal, ...] = ()
     started: Mapping[ContainerKey, float] = field(default_factory=dict)
     """When containers started, Unix seconds. Not in ``blocks``: float32 would round it to two minutes."""
@@ -75,3 +90,5 @@ class Evaluation:
     findings: tuple[Finding, ...] = ()
     fresh: frozenset[PodKey] = frozenset()
     """Pods with recent data. About the others nothing is known, which is not the same as nothing being wrong."""
+    targets: frozenset[TargetKey] | None = None
+    """The same for rules that look at targets as a whole (nodes, volumes), not at pods."""

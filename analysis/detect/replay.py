@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from analysis.contract import ApiSignal, Candidate, PodFact
+import numpy as np
+
+from analysis.contract import ApiSignal, Candidate, NodeFact, PodFact
 from analysis.detect.evaluate import evaluate_all
-from analysis.detect.finding import ContainerKey, Observed, PodKey
-from analysis.detect.rules import GrowthRule, RuleSet, StepRule
+from analysis.detect.fill import gauges
+from analysis.detect.finding import ContainerKey, Level, Observed, PodKey
+from analysis.detect.rules import FillRule, GrowthRule, RuleSet, StepRule
 from analysis.detect.tracker import Tracks, advance, candidates
-from analysis.windows.block import Samples, grid
+from analysis.telemetry.query import Matcher, Select
+from analysis.windows.block import Samples, grid, regroup
 from analysis.words import moment
 
 GRID_STEP = 5.0
@@ -24,6 +29,9 @@ class Recording:
     pods: Mapping[PodKey, PodFact]
     samples: Mapping[str, Samples]
     started: Mapping[ContainerKey, float] = field(default_factory=dict)
+    series: Mapping[str, Samples] = field(default_factory=dict)
+    """By metric name, with whatever labels, for rules that are not about containers."""
+    nodes: Mapping[str, NodeFact] = field(default_factory=dict)
     signals: tuple[ApiSignal, ...] = ()
     """Moments: each is seen from its own time on."""
     states: tuple[tuple[ApiSignal, float, float], ...] = ()
@@ -44,7 +52,7 @@ def replay(
     rules: RuleSet, recording: Recording, start: float, end: float, tick: float
 ) -> Iterator[tuple[float, tuple[Candidate, ...]]]:
     """Unix time and what is reported then, every ``tick`` seconds from ``start`` until before ``end``."""
-    windows = _windows(rules)
+    windows, gauges = _windows(rules), _levels(rules, recording)
     tracks: Tracks = {}
     now = start
     while now < end:
@@ -56,11 +64,41 @@ def replay(
                 for metric, samples in recording.samples.items()
             },
             signals=recording.signals_at(now),
+            levels={level: grid(samples, now, seconds, GRID_STEP) for level, (samples, seconds) in gauges.items()},
+            nodes=recording.nodes,
             started={key: at for key, at in recording.started.items() if at <= now},
         )
         tracks = advance(tracks, rules, evaluate_all(rules, observed), observed)
         yield now, candidates(tracks, rules)
         now += tick
+
+
+def _levels(rules: RuleSet, recording: Recording) -> dict[Level, tuple[Samples, float]]:
+    """What the server would read, and for how long back."""
+    found: dict[Level, tuple[Samples, float]] = {}
+    for rule in rules.rules:
+        if isinstance(rule, FillRule):
+            for level in gauges(rule):
+                found[level] = (regroup(selected(recording, level.select), level.by), rule.window)
+    return found
+
+
+def selected(recording: Recording, select: Select) -> Samples:
+    """The recorded series that a selector picks."""
+    nothing = np.zeros(0, dtype=np.float64)
+    samples = recording.series.get(select.metric, Samples((), nothing.astype(np.int64), nothing, nothing))
+    keep = [all(_matches(one, labels.get(one.label, "")) for one in select.matchers) for labels in samples.labels]
+    rows = np.flatnonzero(np.array(keep, dtype=np.bool_))
+    position = np.full(len(keep) + 1, -1, dtype=np.int64)
+    position[rows] = np.arange(rows.size)
+    inside = position[samples.series] >= 0
+    labels = tuple(samples.labels[row] for row in rows)
+    return Samples(labels, position[samples.series[inside]], samples.times[inside], samples.values[inside])
+
+
+def _matches(one: Matcher, value: str) -> bool:
+    equal = re.fullmatch(one.value, value) is not None if "~" in one.operator else one.value == value
+    return equal != one.operator.startswith("!")
 
 
 def _windows(rules: RuleSet) -> dict[str, float]:

@@ -101,6 +101,50 @@ class StepRule(_ContainerRule):
     """The level must stay above baseline plus this share of the rise."""
 
 
+class FillRule(_Rule):
+    """A disk, volume or other bounded store that is nearly full, or will be soon."""
+
+    detector: Literal["fill"]
+    of: Literal["node", "volume", "container"]
+    """What the series are about: labels ``node``, ``namespace`` and ``persistentvolumeclaim``, or a container's."""
+    free: MetricName
+    """Bytes that are left."""
+    capacity: MetricName
+    """Bytes in all."""
+    matching: dict[str, Pattern] = {}
+    """Label → RE2 pattern."""
+    by: tuple[MetricName, ...] = Field(min_length=1)
+    """Labels that tell one store from another."""
+    window: Duration
+    refresh: Duration = 16.0
+    """Longest time between two readings: the kubelet looks at volumes once a minute, however often it is asked."""
+    threshold: Share
+    """Used share from which it counts when it has risen within the window."""
+    full: Share
+    """Used share that counts in any case."""
+    min_rise_share: Share
+    """Of the capacity."""
+    min_share: Share
+    """Used share below which no forecast is made."""
+    min_samples: int = Field(ge=4, le=100)
+    min_span: Duration
+    min_growth_share: Share
+    """Of the capacity."""
+    min_monotonicity: Share
+    max_step_share: Share
+    """Largest single rise, as a share of the growth: one big file is no trend."""
+    recent: Duration
+    min_recent_share: Share
+    """Slope over ``recent`` as a share of the whole slope: growth that has stopped fills nothing."""
+    horizon: Duration
+    """Report when it would be full within this time."""
+    min_elapsed_share: float = Field(ge=0, lt=1)
+    """Part of the way from onset to full that must be behind: most that grows stops, or is cleaned up."""
+    critical_within: Duration
+    clear_factor: float = Field(default=1.3, ge=1, le=5)
+    what: str
+
+
 class SignalRule(_Rule):
     """A fault that the API server reports itself."""
 
@@ -166,7 +210,9 @@ class QuantileRule(_ServiceRule):
     what: str
 
 
-Rule = Annotated[GrowthRule | StepRule | SignalRule | RatioRule | QuantileRule, Field(discriminator="detector")]
+Rule = Annotated[
+    GrowthRule | StepRule | FillRule | SignalRule | RatioRule | QuantileRule, Field(discriminator="detector")
+]
 
 
 class RuleFile(BaseModel):

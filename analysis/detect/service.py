@@ -13,14 +13,16 @@ from analysis.contract import DetectRequest, DetectResponse, SourceHealth, Topol
 from analysis.correlate.service import Correlator
 from analysis.detect.containers import container_key
 from analysis.detect.evaluate import evaluate_all
-from analysis.detect.finding import ContainerKey, Observed, Rates
-from analysis.detect.rules import GrowthRule, QuantileRule, RatioRule, RuleSet, StepRule
+from analysis.detect.fill import gauges
+from analysis.detect.finding import ContainerKey, Level, Observed, Rates
+from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, RuleSet, StepRule
 from analysis.detect.services import in_namespaces, queries
 from analysis.detect.tracker import Tracks, advance, candidates
 from analysis.telemetry.errors import SourceError
 from analysis.telemetry.health import SourceProbe
 from analysis.telemetry.query import Matcher, RateSum, Select, differs
 from analysis.telemetry.reader import Found, Reader
+from analysis.windows.block import Block
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +62,13 @@ class Detector:
         async with self._locks.setdefault(request.cluster, asyncio.Lock()):
             now = self._now()
             pods = {(pod.namespace, pod.name): pod for pod in topology.pods}
-            empty = Observed(now=now.timestamp(), pods=pods, signals=request.signals)
+            empty = Observed(
+                now=now.timestamp(),
+                pods=pods,
+                nodes={node.name: node for node in topology.nodes},
+                services=topology.services,
+                signals=request.signals,
+            )
             observed, metrics = await self._observe(empty)
             evaluations = await asyncio.to_thread(evaluate_all, self.rules, observed)
             tracks = advance(self._tracks.get(request.cluster, {}), self.rules, evaluations, observed)
@@ -97,12 +105,13 @@ class Detector:
         try:
             found = await self._blocks(empty, scope)
             rates = await self._rates(empty)
+            levels = await self._levels(empty.now)
             started = await self._started(empty.now, *scope)
         except SourceError as error:
             logger.warning("detection without metrics: %s", error)
             return empty, SourceHealth(name="prometheus", address=error.address, ok=False, message=error.why[:300])
         blocks = {metric: one.block for metric, one in found.items()}
-        observed = replace(empty, blocks=blocks, rates=rates, started=started)
+        observed = replace(empty, blocks=blocks, rates=rates, levels=levels, started=started)
         return observed, self._freshness(list(found.values()), empty.now)
 
     async def _blocks(self, empty: Observed, scope: tuple[Matcher, ...]) -> dict[str, Found]:
@@ -118,6 +127,15 @@ class Detector:
             )
         )
         return dict(zip(wanted, found, strict=True))
+
+    async def _levels(self, now: float) -> dict[Level, Block]:
+        wanted = {
+            level: rule.window for rule in self.rules.rules if isinstance(rule, FillRule) for level in gauges(rule)
+        }
+        found = await asyncio.gather(
+            *(self._reader.block(one.select, one.by, seconds, now, GRID_STEP) for one, seconds in wanted.items())
+        )
+        return {level: one.block for level, one in zip(wanted, found, strict=True)}
 
     async def _rates(self, empty: Observed) -> dict[RateSum, Rates]:
         wanted: dict[RateSum, tuple[float, float]] = {}

@@ -13,6 +13,7 @@ from analysis.contract import Candidate
 from analysis.detect.finding import Evaluation, Finding, Observed, PodKey
 from analysis.detect.rules import Rule, RuleSet
 from analysis.words import line, moment
+from crds.v1alpha1.base import TargetRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,14 @@ def advance(tracks: Tracks, rules: RuleSet, evaluations: Mapping[str, Evaluation
             continue
         found = {(rule.name, finding.fingerprint): finding for finding in evaluation.findings}
         for key in sorted(before.keys() | found.keys()):
-            track = _step(rule, before.get(key), found.get(key), evaluation.fresh, observed)
+            track = _step(rule, before.get(key), found.get(key), evaluation, observed)
             if track is not None:
                 after[key] = track
     return after
 
 
 def _step(
-    rule: Rule, track: Track | None, finding: Finding | None, fresh: frozenset[PodKey], observed: Observed
+    rule: Rule, track: Track | None, finding: Finding | None, evaluation: Evaluation, observed: Observed
 ) -> Track | None:
     if finding is not None and (finding.firing or (track and track.reported)):
         streak = track.streak + 1 if track else 1
@@ -67,12 +68,19 @@ def _step(
         return None  # one evaluation without it and the evidence starts anew
     pods = [(track.finding.target.namespace, pod) for pod in track.finding.pods]
     remaining = [pod for pod in pods if pod in observed.pods]
-    if any(pod not in fresh for pod in remaining):
+    if _unseen(track.finding.target, remaining, evaluation, observed):
         return replace(track, streak=0)  # its data are missing: no data is not recovery
     if track.finding.predicted and _came_true(track, observed):
         return replace(track, streak=0)  # the harm has happened: a new process's low level is not recovery either
     held = observed.now - track.confirmed_at < rule.hold
     return replace(track, streak=0) if held and (remaining or not pods) else None
+
+
+def _unseen(target: TargetRef, remaining: list[PodKey], evaluation: Evaluation, observed: Observed) -> bool:
+    if evaluation.targets is None:
+        return any(pod not in evaluation.fresh for pod in remaining)
+    exists = target.name in observed.nodes if target.kind == "Node" else bool(remaining)
+    return exists and (target.kind, target.namespace, target.name) not in evaluation.targets
 
 
 def _came_true(track: Track, observed: Observed) -> bool:

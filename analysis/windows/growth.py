@@ -75,8 +75,8 @@ def measure(block: Block, warm_up: float, started: Float64 | None = None) -> Gro
     return _describe(block, x, y, after_warm_up, old, hinge)
 
 
-def without_repeats(block: Block) -> Block:
-    """The block without samples that only repeat a reading.
+def without_repeats(block: Block, seconds: float = REPEAT_SECONDS) -> Block:
+    """The block without samples that only repeat a reading; ``seconds`` is the longest time between two readings.
 
     Agents that are scraped more often than they measure show one reading several times, and a line becomes a staircase.
     A value that stays the same for longer than agents take between readings has been measured again, and is kept.
@@ -88,7 +88,7 @@ def without_repeats(block: Block) -> Block:
     changed = np.concatenate([np.ones((len(x), 1), dtype=bool), y[:, 1:] != y[:, :-1]], axis=1)
     run_start = np.maximum.accumulate(np.where(changed, columns, 0), axis=1)
     with np.errstate(invalid="ignore"):
-        repeated = ~changed & (x - np.take_along_axis(x, run_start, axis=1) <= REPEAT_SECONDS)
+        repeated = ~changed & (x - np.take_along_axis(x, run_start, axis=1) <= seconds)
     nothing = np.nan
     return Block(
         block.labels,
