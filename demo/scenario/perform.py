@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from demo.driver.kubectl import Kubectl
 from demo.driver.tell import Teller, clock
 from demo.driver.watch import Watch
 from demo.scenario.memory import Memory
-from demo.scenario.model import Scenario
+from demo.scenario.model import Scenario, seconds
 from demo.scenario.place import APPROVER
 from demo.scenario.report import report, sizes_of, table
 from demo.scenario.run import Result
@@ -48,6 +49,7 @@ def own_ground(name: str, values: Sequence[Path]) -> Ground:
         platform_namespace=platform.PLATFORM_NAMESPACE,
         node=_node(stage.kubectl),
         external=stage.external,
+        scrape_seconds=_scrape_interval(stage.kubectl, platform.PLATFORM_NAMESPACE),
     )
 
 
@@ -61,7 +63,14 @@ def existing_ground(kubeconfig: Path, image: str, platform_namespace: str) -> Gr
             f"no detection controller in namespace {platform_namespace}: {found.stderr.strip() or 'not installed'}",
             "helm list -A, and --platform-namespace where it runs elsewhere",
         )
-    return Ground(kubeconfig, Kubectl(kubeconfig, (f"--as={APPROVER}",)), image, platform_namespace, _node(kubectl))
+    return Ground(
+        kubeconfig=kubeconfig,
+        approver=Kubectl(kubeconfig, (f"--as={APPROVER}",)),
+        image=image,
+        platform_namespace=platform_namespace,
+        node=_node(kubectl),
+        scrape_seconds=_scrape_interval(kubectl, platform_namespace),
+    )
 
 
 def perform(ground: Ground, scenarios: Sequence[Scenario], options: Options, teller: Teller) -> bool:
@@ -82,7 +91,12 @@ def perform(ground: Ground, scenarios: Sequence[Scenario], options: Options, tel
                 results.append(result)
                 _tell_result(result, teller)
         finally:
-            about = {"startedAt": started.isoformat(timespec="seconds"), "parallel": options.parallel, "planned": runs}
+            about = {
+                "startedAt": started.isoformat(timespec="seconds"),
+                "parallel": options.parallel,
+                "planned": runs,
+                "scrapeIntervalSeconds": ground.scrape_seconds,
+            }
             written = report(results, list(elsewhere.seen.values()), memory.samples, about)
             _show(results, written, teller)
             if options.report is not None:
@@ -121,9 +135,10 @@ def _show(results: Sequence[Result], written: dict[str, Any], teller: Teller) ->
     summary = written["summary"]
     hard = summary["hardFaults"]
     if hard["n"]:
-        teller.line(
-            f"delay of {hard['n']} hard faults: median {hard['delayMedianSeconds']} s, p95 {hard['delayP95Seconds']} s"
-        )
+        scrape = written["scrapeIntervalSeconds"]
+        goal = "" if scrape is None else f"; scrape interval + 5 s is {scrape + 5:g} s"
+        median, p95 = hard["delayMedianSeconds"], hard["delayP95Seconds"]
+        teller.line(f"delay of {hard['n']} hard faults: median {median} s, p95 {p95} s{goal}")
     if summary["predictions"]:
         counted = ", ".join(f"{outcome} {count}" for outcome, count in summary["predictions"].items())
         teller.line(f"predictions: {counted}")
@@ -143,3 +158,10 @@ def _write(path: Path, written: dict[str, Any]) -> None:
 def _node(kubectl: Kubectl) -> str:
     nodes = kubectl.json("get", "nodes")["items"]
     return str(nodes[0]["metadata"]["name"]) if nodes else ""
+
+
+def _scrape_interval(kubectl: Kubectl, namespace: str) -> float | None:
+    """Of the platform's own agent; None where something else collects the metrics."""
+    done = kubectl.attempt("get", "configmap", "iirp-prometheus-agent", "-n", namespace, "-o", "yaml")
+    found = re.search(r"scrape_interval:\s*(\d+(?:ms|s|m))\b", done.stdout)
+    return seconds(found[1]) if found else None

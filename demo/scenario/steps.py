@@ -59,7 +59,7 @@ class Hands:
 
     def _apply(self, step: Apply) -> str:
         self.place.apply(step.manifests)
-        return f"applied {', '.join(_short(item) for item in step.manifests)}"
+        return f"applied {', '.join(_short(self.place.filled(item)) for item in step.manifests)}"
 
     def _patch(self, step: Patch) -> str:
         patch = json.dumps(self.place.filled(step.patch))

@@ -39,6 +39,7 @@ class Ground:
     node: str = ""
     external: ExternalPlane | None = None
     """Only where this tool started it."""
+    scrape_seconds: float | None = None
 
 
 class Elsewhere:
