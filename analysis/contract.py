@@ -323,6 +323,8 @@ class RcaResponse(Message):
     degraded_reason: str = ""
     """Set when a model is configured and could not be used."""
     missing_data: tuple[str, ...] = ()
+    window: Window | None = None
+    """Over which the queries of the causes were run."""
     evidence_digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 

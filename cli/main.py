@@ -15,6 +15,7 @@ COMMANDS = {
     "logs": ("cli.telemetry", "log lines by time and labels"),
     "metrics": ("cli.telemetry", "metric values by time and labels"),
     "ask": ("cli.ask", "a question about incidents, in words"),
+    "rca": ("cli.rca", "run a report's queries again: does it still say what it claims?"),
     "rules": ("cli.rules", "when something is a fault, and the tests of that"),
     "grant": ("cli.grant", "the RoleBindings that opt a namespace in, as YAML for GitOps"),
     "doctor": ("cli.doctor", "what works, what is missing, and the command that helps"),

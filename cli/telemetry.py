@@ -29,7 +29,8 @@ _FOLLOW_RETRY = 5.0
 _TOKEN_SECONDS = 600
 
 
-def _connection(command: Callable[..., None]) -> Callable[..., None]:
+def connection_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Options that say which external side is asked, and as whom; they go to :func:`gateway_from`."""
     path = click.Path(exists=True, dir_okay=False, path_type=Path)
     for option in (
         name_option("Cluster whose external side is asked."),
@@ -61,7 +62,7 @@ def _labels(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--contains", default="", help="Words that the line holds, taken literally.")
 @click.option("--limit", type=click.IntRange(1, 20_000), default=200, show_default=True, help="The newest so many.")
 @click.option("--follow", "-f", is_flag=True, help="Go on until interrupted.")
-@_connection
+@connection_options
 def logs(
     since: str, until: str, selector: str, namespace: str | None, pod: str | None, container: str | None,
     output: str, contains: str, limit: int, follow: bool, **connection: Any,
@@ -72,7 +73,7 @@ def logs(
 
         start, end = _window(since, until)
         query = log_query(selector, _terms(namespace, pod, container), contains)
-        gateway = _gateway(**connection)
+        gateway = gateway_from(**connection)
         lines = gateway.lines(query, start, end, limit)
         for line in lines:
             _print_line(line, output)
@@ -88,7 +89,7 @@ def logs(
 @click.argument("query", default="")
 @_labels
 @click.option("--step", type=click.FloatRange(min=0.1), help="Seconds between values. Default: 60 values.")
-@_connection
+@connection_options
 def metrics(
     query: str, since: str, until: str, selector: str, namespace: str | None, pod: str | None, container: str | None,
     output: str, step: float | None, **connection: Any,
@@ -100,7 +101,7 @@ def metrics(
         start, end = _window(since, until)
         expression = metric_query(query, selector, _terms(namespace, pod, container))
         interval = step or max(1.0, (end - start).total_seconds() / 60)
-        series = _gateway(**connection).values(expression, start, end, interval)
+        series = gateway_from(**connection).values(expression, start, end, interval)
         if output == "json":
             click.echo(json.dumps([{"labels": dict(item.labels), "points": item.points} for item in series]))
         elif not series:
@@ -109,9 +110,14 @@ def metrics(
             _print_series(series)
 
 
-def _gateway(
+def gateway_from(
     name: str, gateway: str | None, ca_file: Path | None, kubeconfig: Path | None, token_file: Path | None
 ) -> Gateway:
+    """The gateway that the options mean.
+
+    Raises:
+        ClusterError: there is none of that name.
+    """
     from external.plane import ExternalPlane
     from external.query import Gateway
 
@@ -128,11 +134,7 @@ def _token_source(name: str, kubeconfig: Path | None, token_file: Path | None) -
         return lambda: token_file.read_text().strip()
     from external import credentials
 
-    source = kubeconfig
-    if source is None and not os.environ.get("KUBECONFIG"):
-        from devcluster import select
-
-        source = select.load(name).kubeconfig() if any(record.name == name for record in select.known()) else None
+    source = kubeconfig_of(name, kubeconfig)
     held: list[tuple[float, str]] = []
 
     def token() -> str:
@@ -142,6 +144,15 @@ def _token_source(name: str, kubeconfig: Path | None, token_file: Path | None) -
         return held[0][1]
 
     return token
+
+
+def kubeconfig_of(name: str, kubeconfig: Path | None) -> Path | None:
+    """What was given, else nothing where ``$KUBECONFIG`` says enough, else that of the development cluster ``name``."""
+    if kubeconfig is not None or os.environ.get("KUBECONFIG"):
+        return kubeconfig
+    from devcluster import select
+
+    return select.load(name).kubeconfig() if any(record.name == name for record in select.known()) else None
 
 
 def _follow(gateway: Gateway, query: str, shown: list[LogLine], output: str) -> None:

@@ -164,6 +164,14 @@ class Gateway:
             for item in data["result"]
         ]
 
+    def count(self, query: str, end: datetime.datetime, seconds: int) -> int:
+        """Lines that a log query finds in the seconds before `end`, counted by Loki. Raises ExternalError."""
+        data = self._get(
+            "/loki/api/v1/query",
+            {"query": f"sum(count_over_time({query} [{seconds}s]))", "time": str(_nanoseconds(end)), "limit": "1"},
+        )
+        return sum(round(float(item["value"][1])) for item in data["result"])
+
     def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         try:
             answer = self._session.get(

@@ -60,7 +60,7 @@ def ground(
                 target=causes[0].target,
                 confidence_percent=max(1, min(ceiling, 10 + 10 * len(positive))),
                 source="Model",
-                evidence=[seen[name].evidence(name, window) for name in positive[:6]],
+                evidence=[seen[name].evidence(name, window) for name in positive[:4]],
                 refuters=[
                     Refuter(
                         summary=restore(neutral(hypothesis.would_refute, 300))[:300], refuted=False, result="not tested"

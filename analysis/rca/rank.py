@@ -15,7 +15,7 @@ from crds.v1alpha1.base import TargetRef
 from crds.v1alpha1.rcareport import Evidence, Refuter, RootCause
 
 MAX_CAUSES = 5
-MAX_EVIDENCE = 6
+MAX_EVIDENCE = 4
 REFUTED_CONFIDENCE = 3
 BLIND_FACTOR = 0.4
 """Of the confidence when the probe that the cause rests on had no data."""

@@ -13,6 +13,7 @@ from analysis.rca.facts import Facts
 from analysis.rca.gather import Gatherer
 from analysis.rca.observation import digest
 from analysis.rca.rank import Observations, observe, rank
+from analysis.rca.runs import Runner
 from analysis.telemetry.loki import Loki
 from analysis.telemetry.prometheus import Prometheus
 
@@ -28,6 +29,7 @@ class Explainer:
         self._catalogue = catalogue
         self._gatherer = Gatherer(prometheus, loki)
         self._narrator = narrator
+        self._runner = Runner(prometheus, loki)
 
     async def explain(self, request: RcaRequest) -> RcaResponse:
         """The report. Sources and models that fail are named in it; they never fail the request."""
@@ -37,9 +39,10 @@ class Explainer:
                 "root cause of %s/%s without: %s", request.incident.namespace, request.incident.name, facts.missing
             )
         report, seen = await asyncio.to_thread(explain, self._catalogue, facts)
-        if self._narrator is None:
-            return report
-        return await self._narrator.enrich(report, request, seen)
+        if self._narrator is not None:
+            report = await self._narrator.enrich(report, request, seen)
+        causes = await self._runner.run(report.root_causes, facts.window)
+        return report.model_copy(update={"root_causes": causes, "window": facts.window})
 
 
 def applicable(catalogue: Catalogue, request: RcaRequest) -> tuple[Cause, ...]:

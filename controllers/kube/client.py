@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -37,18 +38,20 @@ JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 
-def connect() -> KubeClient:
-    """Credentials from the pod's ServiceAccount, else from ``KUBECONFIG`` or ``~/.kube/config``.
+def connect(kubeconfig: Path | None = None) -> KubeClient:
+    """Credentials from ``kubeconfig``, else the pod's ServiceAccount, else ``KUBECONFIG`` or ``~/.kube/config``.
 
     Raises:
         Terminal: there are none; says what to set.
     """
     configuration = kubernetes_client.Configuration()
     try:
-        if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
             kubernetes_config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
         else:
-            kubernetes_config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
+                config_file=str(kubeconfig) if kubeconfig else None, client_configuration=configuration
+            )
     except kubernetes_config.ConfigException as error:
         raise Terminal(
             "NoCredentials", f"{error}; run inside a cluster or set KUBECONFIG to a kubeconfig file"

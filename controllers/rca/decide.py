@@ -63,6 +63,7 @@ def answered(report: RCAReport, response: RcaResponse, missing: Sequence[str], n
         model=fit(RCAReportStatus, "model", response.model),
         degraded_reason=fit(RCAReportStatus, "degraded_reason", degraded),
         missing_data=first(RCAReportStatus, "missing_data", [fit(RCAReportStatus, "cause", item) for item in lacking]),
+        window=response.window,
         evidence_digest=response.evidence_digest,
         completed_at=now,
     )

@@ -18,6 +18,7 @@ from crds.v1alpha1.base import (
     Digest,
     Line,
     LocalRef,
+    Measure,
     Percent,
     Query,
     Resource,
@@ -51,6 +52,23 @@ class EvidenceKind(StrEnum):
     STATUS = "Status"
 
 
+class QueryResult(ApiModel):
+    """What a query returned when it was run for the report, so that a later run can be held against it."""
+
+    series: int = Field(ge=0)
+    """Series of a metric query."""
+    samples: int = Field(ge=0)
+    """Values of a metric query; lines that a log query found."""
+    lowest: Measure = "NaN"
+    """Lowest value."""
+    highest: Measure = "NaN"
+    """Highest value."""
+    last: Measure = "NaN"
+    """Sum over all series of each one's last value."""
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+    """First 16 hex digits of the SHA-256 of the canonical result."""
+
+
 class Evidence(ApiModel):
     """One observation for or against a hypothesis."""
 
@@ -66,7 +84,9 @@ class Evidence(ApiModel):
     window: Window | None = None
     """Over which the query was run."""
     result_digest: Digest | None = None
-    """SHA-256 of the canonical result when it was run."""
+    """SHA-256 of what the platform concluded from."""
+    ran: QueryResult | None = None
+    """What the query itself returned; ``iirp rca verify`` runs it again."""
 
 
 class Refuter(ApiModel):
@@ -80,6 +100,8 @@ class Refuter(ApiModel):
     """True if it did."""
     result: Line = ""
     """What the query said."""
+    ran: QueryResult | None = None
+    """What the query itself returned; ``iirp rca verify`` runs it again."""
 
 
 class RootCause(ApiModel):
@@ -100,7 +122,7 @@ class RootCause(ApiModel):
     """A refuted hypothesis is kept, marked, and ranked below."""
     source: Annotated[str, StringConstraints(pattern=r"^(Deterministic|Model)$")] = "Deterministic"
     """Who proposed it: Deterministic (rules) or Model."""
-    evidence: Annotated[list[Evidence], Field(max_length=6)] = []
+    evidence: Annotated[list[Evidence], Field(max_length=4)] = []
     """What speaks for it."""
     refuters: Annotated[list[Refuter], Field(max_length=4)] = []
     """What would have spoken against it, and whether it did."""
@@ -154,8 +176,10 @@ class RCAReportStatus(ApiModel):
     """Name and version of the model, if one took part."""
     degraded_reason: Line = ""
     """Why the model could not be used."""
-    missing_data: Annotated[list[Line], Field(max_length=8)] = []
+    missing_data: Annotated[list[Line], Field(max_length=6)] = []
     """Sources that could not be read; each lowers the confidence."""
+    window: Window | None = None
+    """What was looked at: the queries of evidence and refuters were run over it."""
     evidence_digest: Digest | None = None
     """SHA-256 over all evidence."""
     completed_at: Time | None = None

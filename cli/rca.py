@@ -1,0 +1,79 @@
+"""`iirp rca verify`: run a report's queries again, and say of each whether it still returns what the report claims."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.telemetry import connection_options, gateway_from, kubeconfig_of
+
+if TYPE_CHECKING:
+    from cli.rerun import Checked
+
+__all__ = ["rca"]
+
+
+@click.group()
+def rca() -> None:
+    """Root causes that anyone can check."""
+
+
+@rca.command()
+@click.argument("report_name", metavar="NAME", default="")
+@click.option("--namespace", "-n", default="default", show_default=True, help="Namespace of the report.")
+@click.option(
+    "--file", "-f", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A report as `kubectl get rcareport NAME -o yaml` exports it, instead of NAME.",
+)  # fmt: skip
+@click.option("--all", "everything", is_flag=True, help="Refuted causes too; default: the causes that stand.")
+@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@connection_options
+def verify(
+    report_name: str, namespace: str, path: Path | None, everything: bool, output: str, **connection: Any
+) -> None:
+    """Run the queries of report NAME again over its window: evidence and refuters, metrics, logs and API look-ups.
+
+    Each is `same` (equal to the last digit that counts), `close` (within five percent), `there` (the object exists),
+    `changed`, `no data` (expired, or never stored), `gone`, `not run` (the report has no result of it) or `unreadable`.
+
+    Exit code 0: all that was run agrees; 1: something changed; 3: nothing changed, but not all could be checked.
+    """
+    from cli.rerun import Rerun, exit_code, load_report
+    from controllers.kube.client import connect
+    from controllers.runtime.errors import ReconcileError
+    from devcluster.errors import ClusterError
+
+    if bool(report_name) == bool(path):
+        raise click.UsageError("name a report, or give one with --file")
+    try:
+        kube = connect(kubeconfig_of(connection["name"], connection["kubeconfig"]))
+        report = load_report(kube, namespace, report_name, path)
+        rerun = Rerun(gateway_from(**connection), kube)
+        checked = list(rerun.check(report, everything=everything))
+    except (ReconcileError, ClusterError) as error:
+        raise click.ClickException(str(error)) from error
+    if output == "json":
+        click.echo(json.dumps([one.wire() for one in checked], indent=2))
+    else:
+        _print(checked)
+    raise click.exceptions.Exit(exit_code(checked))
+
+
+def _print(checked: list[Checked]) -> None:
+    cause = ""
+    for one in checked:
+        if one.cause != cause:
+            cause = one.cause
+            click.echo(_printable(f"{cause}"))
+        click.echo(_printable(f"  {one.verdict:<10} {one.role:<8} {one.claim}"))
+        click.echo(_printable(f"             {one.language}: {one.query}"))
+        if one.detail:
+            click.echo(_printable(f"             {one.detail}"))
+
+
+def _printable(text: str) -> str:
+    """Without control characters: claims quote log lines and event messages."""
+    return "".join(char if char.isprintable() else " " for char in text)

@@ -1,0 +1,146 @@
+"""Runs what a report cites again and holds the answers against the report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from analysis.rca.results import Language, Same, compare, language, log_result, metric_result, span
+from cli.objects import documents
+from controllers.kube.api import Kube
+from controllers.kube.errors import Forbidden, NotFound
+from controllers.kube.resources import ResourceType
+from crds.v1alpha1.base import Window
+from crds.v1alpha1.rcareport import QueryResult, RCAReport, RootCause
+from external.errors import ExternalError
+from external.query import Gateway
+
+__all__ = ["Checked", "Rerun", "exit_code", "load_report"]
+
+_PATH = re.compile(
+    r"/(?:api|apis/(?P<group>[a-z0-9.-]+))/(?P<version>v[a-z0-9]+)"
+    r"(?:/namespaces/(?P<namespace>[a-z0-9-]+))?/(?P<plural>[a-z]+)/(?P<name>[a-z0-9.:-]+)"
+)
+AGREES = frozenset({Same.SAME.value, Same.CLOSE.value, "there"})
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One query, what was claimed, and what it says now."""
+
+    cause: str
+    role: str
+    """``evidence`` or ``refuter``."""
+    claim: str
+    language: str
+    query: str
+    verdict: str
+    detail: str = ""
+
+    def wire(self) -> dict[str, str]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+def exit_code(checked: list[Checked]) -> int:
+    """0: all agree; 1: something changed; 3: nothing changed, but not all could be checked, or there was nothing."""
+    verdicts = {one.verdict for one in checked}
+    if Same.CHANGED.value in verdicts:
+        return 1
+    return 0 if verdicts and verdicts <= AGREES else 3
+
+
+def load_report(kube: Kube, namespace: str, name: str, path: Path | None) -> RCAReport:
+    """From the cluster, or from a file.
+
+    Raises:
+        click.ClickException: there is none, or it is not a report.
+    """
+    try:
+        if path is None:
+            return kube.get(RCAReport, namespace, name)
+        found = [item for item in documents(path) if item.get("kind") == RCAReport.definition.kind]
+        if len(found) != 1:
+            raise click.ClickException(f"{path}: holds {len(found)} RCAReports, need exactly one")
+        return RCAReport.from_wire(found[0])
+    except NotFound as error:
+        raise click.ClickException(f"no RCAReport {namespace}/{name}; see kubectl get rcar -A") from error
+    except ValidationError as error:
+        raise click.ClickException(f"not a report: {error.errors()[0]['msg']}") from error
+
+
+class Rerun:
+    """Asks the gateway for metrics and logs, and the API server, with the caller's own rights, for objects."""
+
+    def __init__(self, gateway: Gateway, kube: Kube) -> None:
+        self._gateway = gateway
+        self._kube = kube
+
+    def check(self, report: RCAReport, *, everything: bool = False) -> Iterator[Checked]:
+        """Every query of the causes that stand (or of all), evidence first."""
+        window = report.status.window or report.spec.window
+        for cause in report.status.root_causes:
+            if cause.refuted and not everything:
+                continue
+            for one in cause.evidence:
+                if one.query:
+                    yield self._checked(cause, "evidence", one.summary, one.query, one.ran, window)
+            for refuter in cause.refuters:
+                if refuter.query:
+                    yield self._checked(cause, "refuter", refuter.result, refuter.query, refuter.ran, window)
+
+    def _checked(
+        self, cause: RootCause, role: str, claim: str, query: str, ran: QueryResult | None, window: Window
+    ) -> Checked:
+        verdict, detail = self._verdict(query, ran, window)
+        title = f"{cause.kind} ({cause.confidence_percent} %): {cause.summary}"
+        return Checked(title, role, claim, language(query).value, query, verdict, detail)
+
+    def _verdict(self, query: str, ran: QueryResult | None, window: Window) -> tuple[str, str]:
+        try:
+            if language(query) is Language.API:
+                return self._there(query)
+            if ran is None:
+                return "not run", "the report holds no result of this query to compare with"
+            now = self._run(query, window)
+        except ExternalError as error:
+            return "unreadable", str(error)
+        same = compare(ran, now)
+        return same.value, "" if same is Same.SAME else f"then {_said(ran)}; now {_said(now)}"
+
+    def _run(self, query: str, window: Window) -> QueryResult:
+        start, end, step = span(window)
+        if language(query) is Language.LOGQL:
+            return log_result(self._gateway.count(query, end, round((end - start).total_seconds())))
+        series = self._gateway.values(query, start, end, step)
+        return metric_result([(one.labels, one.points) for one in series])
+
+    def _there(self, path: str) -> tuple[str, str]:
+        found = _PATH.fullmatch(path)
+        if found is None:
+            return "unreadable", "not the path of one object"
+        resource = ResourceType(found["group"] or "", found["version"], "", found["plural"], bool(found["namespace"]))
+        try:
+            body = self._kube.get_raw(resource, found["namespace"] or "", found["name"])
+        except NotFound:
+            return "gone", "deleted since, or expired (events are kept for an hour)"
+        except Forbidden as error:
+            return "unreadable", error.message
+        return "there", _described(body)
+
+
+def _described(body: dict[str, Any]) -> str:
+    metadata = body.get("metadata") or {}
+    return f"created {metadata.get('creationTimestamp', 'at an unknown time')}"
+
+
+def _said(result: QueryResult) -> str:
+    if result.series == 0:
+        return f"{result.samples} lines" if result.samples else "nothing"
+    return f"{result.series} series, {result.lowest} to {result.highest}, last {result.last}"
