@@ -42,6 +42,17 @@ class Stores:
     recent: Slope
 
 
+def concerns(rule: FillRule, observed: Observed) -> bool:
+    """Whether there is anything that such a rule could be about: without it nothing has to be read."""
+    match rule.of:
+        case "node":
+            return bool(observed.nodes)
+        case "volume":
+            return any(pod.claims for pod in observed.pods.values())
+        case "container":
+            return bool(observed.pods)
+
+
 def gauges(rule: FillRule) -> tuple[Level, Level]:
     """What has to be read: what is free, and the capacity."""
     matchers = _matchers(rule)
@@ -54,6 +65,8 @@ def _matchers(rule: FillRule) -> tuple[Matcher, ...]:
 
 def evaluate_fill(rule: FillRule, observed: Observed) -> Evaluation | None:
     """Stores that are nearly full, or will be within the rule's horizon; one finding per owner. None without data."""
+    if not concerns(rule, observed):
+        return Evaluation()
     free, capacity = (observed.levels.get(level) for level in gauges(rule))
     if free is None or capacity is None:
         return None

@@ -13,7 +13,7 @@ from analysis.contract import DetectRequest, DetectResponse, SourceHealth, Topol
 from analysis.correlate.service import Correlator
 from analysis.detect.containers import container_key
 from analysis.detect.evaluate import evaluate_all
-from analysis.detect.fill import gauges
+from analysis.detect.fill import concerns, gauges
 from analysis.detect.finding import ContainerKey, Level, Observed, Rates
 from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, RuleSet, StepRule
 from analysis.detect.services import in_namespaces, queries
@@ -105,7 +105,7 @@ class Detector:
         try:
             found = await self._blocks(empty, scope)
             rates = await self._rates(empty)
-            levels = await self._levels(empty.now)
+            levels = await self._levels(empty)
             started = await self._started(empty.now, *scope)
         except SourceError as error:
             logger.warning("detection without metrics: %s", error)
@@ -128,12 +128,11 @@ class Detector:
         )
         return dict(zip(wanted, found, strict=True))
 
-    async def _levels(self, now: float) -> dict[Level, Block]:
-        wanted = {
-            level: rule.window for rule in self.rules.rules if isinstance(rule, FillRule) for level in gauges(rule)
-        }
+    async def _levels(self, empty: Observed) -> dict[Level, Block]:
+        rules = [rule for rule in self.rules.rules if isinstance(rule, FillRule) and concerns(rule, empty)]
+        wanted = {level: rule.window for rule in rules for level in gauges(rule)}
         found = await asyncio.gather(
-            *(self._reader.block(one.select, one.by, seconds, now, GRID_STEP) for one, seconds in wanted.items())
+            *(self._reader.block(one.select, one.by, seconds, empty.now, GRID_STEP) for one, seconds in wanted.items())
         )
         return {level: one.block for level, one in zip(wanted, found, strict=True)}
 
