@@ -9,7 +9,6 @@ SYMPTOMS = frozenset(
         "AbsentSeries",
         "ApiTimeouts",
         "Anomaly",
-        "ApiTimeouts",
         "CrashLoop",
         "ErrorDrift",
         "EventBurst",
