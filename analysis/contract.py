@@ -248,6 +248,8 @@ class WorkloadState(Message):
     """Wanted; None for a DaemonSet."""
     ready: int = 0
     paused: bool = False
+    claims: tuple[str, ...] = ()
+    """Names of the PersistentVolumeClaims that its pods mount."""
 
 
 class ServiceState(Message):

@@ -148,14 +148,20 @@ def fill(query: str, request: RcaRequest) -> str:
         "namespace": str(space),
         "pods": f"{space},{pods_of(request)}",
         "nodes": str(_nodes(pod.node for pod in request.pods)) if target.kind != "Node" else str(_nodes([target.name])),
-        "claim": f"{space},{equal('persistentvolumeclaim', target.name)}" if _is_claim(request) else str(space),
+        "claim": f"{space},{_claims(request)}",
         "streams": stream_selector(subjects_of(request)[0]),
     }
     return Template(query).substitute(values)
 
 
-def _is_claim(request: RcaRequest) -> bool:
-    return request.incident.target.kind == "PersistentVolumeClaim"
+def _claims(request: RcaRequest) -> Matcher:
+    """The volume itself, or those of the workloads; a name that no claim has where they mount none."""
+    target = request.incident.target
+    if target.kind == "PersistentVolumeClaim":
+        return equal("persistentvolumeclaim", target.name)
+    subjects = {one.name for one in subjects_of(request)}
+    names = [name for one in request.workloads if one.target.name in subjects for name in one.claims]
+    return among("persistentvolumeclaim", names or [""])
 
 
 def pods_of(request: RcaRequest) -> Matcher:

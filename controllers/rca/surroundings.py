@@ -39,7 +39,24 @@ def workload_state(target: TargetRef, body: Body) -> WorkloadState:
         replicas=None if daemon else int(spec.get("replicas", 1)),
         ready=int((status.get("numberReady") if daemon else status.get("readyReplicas")) or 0),
         paused=bool(spec.get("paused")),
+        claims=tuple(_claims(target, spec))[:MAX_MATCHES],
     )
+
+
+def _claims(target: TargetRef, spec: Body) -> Iterable[str]:
+    """Claims by name, and those that a StatefulSet makes for each of its pods."""
+    yield from _named_claims(spec)
+    for item in spec.get("volumeClaimTemplates") or ():
+        for number in range(int(spec.get("replicas", 1))):
+            yield f"{item['metadata']['name']}-{target.name}-{number}"
+
+
+def _named_claims(spec: Body) -> Iterable[str]:
+    volumes = ((spec.get("template") or {}).get("spec") or {}).get("volumes") or ()
+    for volume in volumes:
+        claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+        if claim:
+            yield str(claim)
 
 
 def service_states(
@@ -86,8 +103,7 @@ def _name(body: Body) -> str:
 
 def _mounts(workload: Body, claim: str) -> bool:
     spec = workload.get("spec") or {}
-    volumes = ((spec.get("template") or {}).get("spec") or {}).get("volumes") or ()
-    if any((volume.get("persistentVolumeClaim") or {}).get("claimName") == claim for volume in volumes):
+    if claim in _named_claims(spec):
         return True
     made = (f"{item['metadata']['name']}-{_name(workload)}-" for item in spec.get("volumeClaimTemplates") or ())
     return any(claim.startswith(prefix) and claim[len(prefix) :].isdigit() for prefix in made)

@@ -74,6 +74,7 @@ def test_names_from_the_cluster_are_quoted_never_query_text() -> None:
         (TARGET, "${namespace}", 'namespace="shop"'),
         (TARGET, "${nodes}", 'node="n1"'),
         (TargetRef(api_version="v1", kind="Node", name="n7"), "${nodes}", 'node="n7"'),
+        (TARGET, "${claim}", 'namespace="shop",persistentvolumeclaim=""'),
         (
             TargetRef(api_version="v1", kind="PersistentVolumeClaim", namespace="shop", name="data"),
             "${claim}",

@@ -24,7 +24,9 @@ def test_third_party_files_are_unchanged(name: str) -> None:
 
 
 def test_what_is_served_is_there_and_what_is_there_is_accounted_for() -> None:
-    files = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.suffix in {".js", ".css", ".svg"}}
+    files = {
+        path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.suffix in {".js", ".css", ".svg"}
+    }
     assert files == set(STATIC)
 
 

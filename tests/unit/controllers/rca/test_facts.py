@@ -153,7 +153,9 @@ def test_an_incident_of_a_claim_is_about_who_mounts_it(kube: FakeKube) -> None:
     stateful["spec"]["volumeClaimTemplates"] = [{"metadata": {"name": "data"}}]
     kube.add_raw(STATEFULSETS, stateful)
     target = TargetRef(api_version="v1", kind="PersistentVolumeClaim", namespace="shop", name="data-db-0")
-    assert gather(kube, target, WINDOW).replicas == 2
+    facts = gather(kube, target, WINDOW)
+    assert facts.replicas == 2
+    assert next(one.claims for one in facts.workloads if one.target.name == "db") == ("data-db-0", "data-db-1")
 
 
 def test_changes_of_neighbours_and_their_warnings_come_along(kube: FakeKube) -> None:
