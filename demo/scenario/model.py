@@ -267,6 +267,14 @@ class Scenario(Data):
             raise ValueError("fault, heal and load need the shop's image: set setup.shop, or manifests that run it")
         return self
 
+    @property
+    def longest(self) -> float:
+        """Seconds that a run can take, about: what long runs begin first, so that they end with the others."""
+        expect = self.expect
+        watched = expect.none if expect.none is not None else expect.within + expect.settle
+        moving = sum((step.wait or 0.0) + (step.load.over if step.load else 0.0) for step in self.steps)
+        return self.setup.quiet + max(watched, moving)
+
     def injecting(self) -> int | None:
         """Index of the step from which delays are counted; None when nothing is injected."""
         marked = [number for number, step in enumerate(self.steps) if step.injects]

@@ -98,7 +98,8 @@ class Suite:
     def _pool(self, scenarios: Sequence[Scenario], workers: int) -> Iterator[Result]:
         with ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="scenario") as pool:
             # Repetitions are apart in time, so that one bad moment does not spoil all of a kind.
-            wanted = [(number, item) for number in range(1, self.repeat + 1) for item in scenarios]
+            longest = sorted(scenarios, key=lambda item: -item.longest)
+            wanted = [(number, item) for number in range(1, self.repeat + 1) for item in longest]
             futures: list[Future[Result]] = [pool.submit(self._one, item, number) for number, item in wanted]
             try:
                 for future in as_completed(futures):

@@ -27,6 +27,7 @@ access = logging.getLogger("shop.access")
 logger = logging.getLogger("shop.service")
 
 _MAX_BODY = 64 << 10
+_MAX_CHUNK_LINE = 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -74,11 +75,32 @@ class _Handler(BaseHTTPRequestHandler):
         """Access lines are written by `BusinessHandler` in its own format."""
 
     def read_body(self) -> bytes:
-        """The request body; Refused when it is too large or its length is no number."""
+        """The request body, of known length or in chunks (the API server's proxy sends those).
+
+        Refused when it is too large or its length is no number.
+        """
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            return self._chunks()
         length = self.headers.get("Content-Length", "0")
         if not length.isdigit() or int(length) > _MAX_BODY:
             raise Refused(413, f"the body must be at most {_MAX_BODY} bytes, with a Content-Length")
         return self.rfile.read(int(length))
+
+    def _chunks(self) -> bytes:
+        body = b""
+        while True:
+            digits = self.rfile.readline(_MAX_CHUNK_LINE).partition(b";")[0].strip()
+            if not re.fullmatch(rb"[0-9a-fA-F]{1,8}", digits):
+                raise Refused(400, "a chunk of the body has no length")
+            size = int(digits, 16)
+            if len(body) + size > _MAX_BODY:
+                raise Refused(413, f"the body must be at most {_MAX_BODY} bytes")
+            if size == 0:
+                while self.rfile.readline(_MAX_CHUNK_LINE).strip():  # trailers, up to the empty line
+                    continue
+                return body
+            body += self.rfile.read(size)
+            self.rfile.readline(_MAX_CHUNK_LINE)
 
     def reply(self, code: int, body: bytes, content_type: str = "application/json") -> None:
         """Sends the whole answer; a client that has gone away is no error of ours."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -136,3 +137,23 @@ def test_thousands_of_series_are_served_while_the_fault_is_on(shop: Shop) -> Non
     assert metrics_of(shop, "payments").count("basket_views_total{") == 3000
     assert fetch(f"{shop.admin['payments']}/fault/series", "DELETE", None, "", 5)[0] == 200
     assert "basket_views_total" not in metrics_of(shop, "payments")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'd\r\n{"count": 300\r\n2;x=y\r\n0}\r\n0\r\n\r\n', 200),
+        (b'10\r\n{"count": 3000  \r\n1\r\n}\r\n0\r\nTrailer: t\r\n\r\n', 200),
+        (b"zz\r\n", 400),
+        (b"fffff\r\n", 413),
+    ],
+)
+def test_parameters_arrive_in_chunks_too_as_the_api_server_proxies_them(shop: Shop, body: bytes, code: int) -> None:
+    host, _, port = shop.admin["payments"].removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        head = b"POST /fault/series HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        connection.sendall(head + body)
+        answer = connection.makefile("rb").read().decode()
+    assert answer.splitlines()[0].split()[1] == str(code)
+    if code == 200:
+        assert '"count": 3000' in answer
