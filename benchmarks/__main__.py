@@ -20,6 +20,7 @@ SUITES = {
 TOOLS = {
     "bench": "benchmarks.speed",
     "series": "benchmarks.series",
+    "watch": "benchmarks.watch",
 }
 """Modules with ``run(argv) -> int`` only."""
 

@@ -1,9 +1,10 @@
-"""What detection watches: pods and what stands around them. The round itself runs on a clock, by requeue."""
+"""What detection watches: pods and what stands around them, as records. The round runs on a clock, by requeue."""
 
 from __future__ import annotations
 
 from controllers.detection.reconcile import TICK, Detection
-from controllers.kube.resources import PODS, REPLICASETS, resource_type
+from controllers.kube.reflector import Sink
+from controllers.kube.resources import PODS, REPLICASETS, ResourceType, resource_type
 from controllers.runtime.controller import Context, Controller, Watch
 from controllers.runtime.errors import Terminal
 from crds.v1alpha1.incident import Incident
@@ -14,16 +15,15 @@ def build(context: Context) -> Controller:
     if context.analysis is None:
         raise Terminal("NotConfigured", "detection needs IIRP_ANALYSIS_URL")
     detection = Detection(context, context.analysis)
+    sinks: tuple[tuple[ResourceType, Sink], ...] = ((PODS, detection.pods), *detection.inventory.stores.items())
+    detection.pods.fed = True
+    for store in detection.inventory.stores.values():
+        store.fed = True
     return Controller(
         name="detection",
         reconcile=detection.reconcile,
-        watches=(
-            Watch(PODS, keys=lambda _: (), observer=detection.pods.observe),
-            *(
-                Watch(resource, keys=lambda _: (), observer=store.observe)
-                for resource, store in detection.inventory.stores.items()
-            ),
-        ),
+        watches=(Watch(resource_type(Incident), keys=lambda _: ()),),
+        reflected=sinks,
         resync=lambda: (TICK,),
-        needs=(REPLICASETS, resource_type(Incident)),
+        needs=(REPLICASETS, PODS),
     )

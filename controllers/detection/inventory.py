@@ -99,6 +99,8 @@ class Inventory:
     def relist(self, kube: Kube, namespaces: Iterable[str | None]) -> None:
         """List everything if that was not done for :data:`RELIST`. What we may not list is said and left out."""
         started = self.now()
+        if all(store.fed for store in self.stores.values()):
+            return
         if self._listed_at is not None and started - self._listed_at < RELIST:
             return
         spaces = tuple(namespaces)

@@ -23,6 +23,8 @@ class Store(Generic[R]):
         self._lock = threading.Lock()
         self._records: dict[str, R] = {}
         self._deleted: dict[str, datetime] = {}
+        self.fed = False
+        """A reflector lists and watches, in order: nothing has to be healed, and no deletion remembered."""
         self.revision = 0
         """Rises with every change, so that what is derived need not be derived again."""
 
@@ -32,7 +34,8 @@ class Store(Generic[R]):
         with self._lock:
             if event_type == "DELETED":
                 self._drop(record.uid)
-                self._deleted[record.uid] = self._now()
+                if not self.fed:
+                    self._deleted[record.uid] = self._now()
             else:
                 self._put(record)
 
@@ -48,6 +51,13 @@ class Store(Generic[R]):
             for record in listed:
                 self._put(record)
             self._deleted = {uid: at for uid, at in self._deleted.items() if listed_at - at < TOMBSTONE}
+
+    def retain(self, namespace: str | None, uids: set[str]) -> None:
+        """A reflector's list of ``namespace`` (None: of all) is complete: what it did not bring is gone."""
+        with self._lock:
+            for uid, record in list(self._records.items()):
+                if uid not in uids and namespace in (None, record.namespace):
+                    self._drop(uid)
 
     def snapshot(self) -> list[R]:
         """All records, by namespace and name."""

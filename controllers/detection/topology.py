@@ -34,6 +34,8 @@ class PodStore:
         self._pods: dict[str, PodRecord] = {}
         self._deleted: dict[str, datetime] = {}
         self._listed_at: datetime | None = None
+        self.fed = False
+        """A reflector lists and watches, in order: see :class:`controllers.detection.store.Store`."""
 
     def observe(self, event_type: str | None, body: Mapping[str, Any]) -> None:
         """One watch event; see :class:`controllers.runtime.controller.Observer`."""
@@ -41,13 +43,24 @@ class PodStore:
         with self._lock:
             if event_type == "DELETED":
                 self._pods.pop(record.uid, None)
-                self._deleted[record.uid] = self._now()
+                if not self.fed:
+                    self._deleted[record.uid] = self._now()
             else:
                 self._put(record)
 
+    def retain(self, namespace: str | None, uids: set[str]) -> None:
+        """A reflector's list of ``namespace`` (None: of all) is complete: what it did not bring is gone."""
+        with self._lock:
+            for uid in [uid for uid, pod in self._pods.items() if namespace in (None, pod.namespace)]:
+                if uid not in uids:
+                    del self._pods[uid]
+
     def relist(self, kube: Kube, namespaces: Iterable[str | None]) -> bool:
-        """List all pods if that was not done for :data:`RELIST`. True when it was done now."""
+        """List all pods if that was not done for :data:`RELIST`. True when done now, or at first when fed."""
         started = self._now()
+        if self.fed:
+            first, self._listed_at = self._listed_at is None, started
+            return first
         if self._listed_at is not None and started - self._listed_at < RELIST:
             return False
         listed = [pod_record(body) for namespace in namespaces for body in kube.list_raw(PODS, namespace)]
@@ -95,7 +108,7 @@ class Owners:
             for body in listed:
                 owner = controller_of(body)
                 if owner is not None:
-                    self._remember(body["metadata"]["uid"], owner)
+                    self.remember(body["metadata"]["uid"], owner)
 
     def workload(self, pod: PodRecord) -> TargetRef:
         """The owning Deployment, StatefulSet, DaemonSet, Job …, or the pod itself."""
@@ -106,7 +119,7 @@ class Owners:
         known = self._of.get(pod.owner.uid)
         if known is None:
             known = self._look_up(pod.owner)
-            self._remember(pod.owner.uid, known)
+            self.remember(pod.owner.uid, known)
         return known
 
     def _look_up(self, replica_set: TargetRef) -> TargetRef:
@@ -117,7 +130,8 @@ class Owners:
             return replica_set
         return controller_of(body) or replica_set
 
-    def _remember(self, uid: str, owner: TargetRef) -> None:
+    def remember(self, uid: str, owner: TargetRef) -> None:
+        """Bounded: the oldest are forgotten, and looked up again when they are needed."""
         self._of[uid] = owner
         self._of.move_to_end(uid)
         while len(self._of) > MAX_OWNERS:

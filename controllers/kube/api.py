@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol, TypeVar
 
 from controllers.kube.resources import ResourceType
@@ -61,6 +62,14 @@ class Kube(Protocol):
         limit: int = 0,
     ) -> list[Raw]:
         """All objects, paged underneath; ``limit`` > 0 stops after that many."""
+
+    def page(
+        self, resource: ResourceType, namespace: str | None, *, limit: int = ..., token: str = ...
+    ) -> tuple[list[Raw], str, str]:
+        """One page of a list: objects, resourceVersion, token of the next page (empty: the last). Raises Expired."""
+
+    def stream(self, resource: ResourceType, namespace: str | None, version: str, seconds: int) -> Iterator[Raw]:
+        """Watch events after ``version``, with bookmarks, for about ``seconds``. Raises Expired, Unavailable."""
 
     def create_raw(
         self,

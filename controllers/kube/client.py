@@ -16,12 +16,13 @@ from urllib.parse import urlencode
 import urllib3
 from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
+from kubernetes.client.rest import RESTResponse
 from pydantic import ValidationError
 
 from controllers.kube.api import Raw
 from controllers.kube.errors import NotFound, Unavailable
 from controllers.kube.resources import ResourceType, resource_type
-from controllers.kube.wire import brief, owner_reference, parse_object, to_error, with_preconditions, write_query
+from controllers.kube.wire import brief, lines, owner_reference, parse_object, to_error, with_preconditions, write_query
 from controllers.runtime.errors import Terminal
 from crds import API_VERSION
 from crds.v1alpha1.base import ApiModel, Resource
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 30.0
+WATCH_TIMEOUT = 150.0
+"""A watch that is alive brings a bookmark about every minute."""
+STREAM_CHUNK = 1 << 16
 PAGE = 500
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
@@ -212,6 +216,43 @@ class KubeClient:
             return False
         return any(item.get("name") == resource.plural for item in answer.get("resources", ()))
 
+    def page(
+        self, resource: ResourceType, namespace: str | None, *, limit: int = PAGE, token: str = ""
+    ) -> tuple[list[Raw], str, str]:
+        """One page of a list: its objects, the list's resourceVersion, and the token of the next page (empty: none).
+
+        Raises:
+            Expired: the token is too old; the list has to be begun anew.
+        """
+        query = {"limit": str(limit)} | ({"continue": token} if token else {})
+        answer = self._request("GET", resource.path(namespace), query=query)
+        metadata = answer.get("metadata") or {}
+        return answer.get("items") or [], metadata.get("resourceVersion", ""), metadata.get("continue", "")
+
+    def stream(self, resource: ResourceType, namespace: str | None, version: str, seconds: int) -> Iterator[Raw]:
+        """Watch events after ``version``, with bookmarks, for about ``seconds``; ends when the server ends it.
+
+        Raises:
+            Expired: ``version`` is too old.
+            Unavailable: the connection broke, or nothing came for longer than bookmarks take.
+        """
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(seconds),
+        }
+        response = self._send("GET", resource.path(namespace), query, None, "application/json", WATCH_TIMEOUT)
+        try:
+            if response.status != 200:
+                raise to_error(response.status, response.read(), self.address)  # type: ignore[no-untyped-call]
+            for line in lines(response.response.stream(STREAM_CHUNK, decode_content=True)):
+                yield parse_object(line)
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise Unavailable("WatchBroken", f"watch of {resource.plural} at {self.address}: {brief(error)}") from error
+        finally:
+            response.response.close()
+
     def _pages(
         self, resource: ResourceType, namespace: str | None, labels: str, fields: str, size: int
     ) -> Iterator[list[Raw]]:
@@ -237,23 +278,40 @@ class KubeClient:
         body: Raw | list[Raw] | None = None,
         content_type: str = "application/json",
     ) -> Raw:
+        response = self._send(method, path, query, body, content_type, READ_TIMEOUT)
+        try:
+            payload: bytes = response.read()  # type: ignore[no-untyped-call]
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._silent(error) from error
+        if 200 <= response.status < 300:
+            return parse_object(payload)
+        raise to_error(response.status, payload, self.address)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None,
+        body: Raw | list[Raw] | None,
+        content_type: str,
+        read_timeout: float,
+    ) -> RESTResponse:
         headers = {"Accept": "application/json", "User-Agent": "iirp"}
         if body is not None:
             headers["Content-Type"] = content_type
         self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = f"{self.address}{path}" + (f"?{urlencode(query)}" if query else "")
         try:
-            response = self._api.call_api(
-                method, url, header_params=headers, body=body, _request_timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
+            return self._api.call_api(
+                method, url, header_params=headers, body=body, _request_timeout=(CONNECT_TIMEOUT, read_timeout)
             )
-            payload: bytes = response.read()  # type: ignore[no-untyped-call]
         except (urllib3.exceptions.HTTPError, OSError, kubernetes_client.ApiException) as error:
-            raise Unavailable(
-                "ApiServerUnavailable", f"API server {self.address} does not answer ({brief(error)}); will retry"
-            ) from error
-        if 200 <= response.status < 300:
-            return parse_object(payload)
-        raise to_error(response.status, payload, self.address)
+            raise self._silent(error) from error
+
+    def _silent(self, error: Exception) -> Unavailable:
+        return Unavailable(
+            "ApiServerUnavailable", f"API server {self.address} does not answer ({brief(error)}); will retry"
+        )
 
 
 def _parse(kind: type[R], body: Raw) -> R:

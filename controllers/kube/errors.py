@@ -41,6 +41,12 @@ class Invalid(KubeError, Terminal):
     status = 422
 
 
+class Expired(KubeError, Retryable):
+    """410: the resourceVersion or the continue token is too old; list anew."""
+
+    status = 410
+
+
 class Unavailable(KubeError, Retryable):
     """No answer, 401, 429 or 5xx. ``message`` names the address."""
 

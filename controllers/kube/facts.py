@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from analysis.contract import PodState
@@ -32,7 +34,7 @@ _SUFFIXES: dict[str, Decimal | int] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ContainerState:
     """One container of a pod, as its status has it."""
 
@@ -46,7 +48,7 @@ class ContainerState:
     exit_code: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PodRecord:
     """The part of a pod that we keep in memory: a few hundred bytes, whatever the pod's size."""
 
@@ -90,23 +92,23 @@ def pod_record(body: Body) -> PodRecord:
     conditions = {item.get("type"): item for item in status.get("conditions") or ()}
     scheduled = conditions.get("PodScheduled") or {}
     return PodRecord(
-        namespace=metadata.get("namespace", ""),
+        namespace=sys.intern(metadata.get("namespace", "")),
         name=metadata["name"],
         uid=metadata.get("uid", ""),
         version=int(metadata.get("resourceVersion") or 0),
         owner=controller_of(body),
-        node=spec.get("nodeName") or "",
-        phase=status.get("phase") or "",
+        node=sys.intern(spec.get("nodeName") or ""),
+        phase=sys.intern(status.get("phase") or ""),
         reason=status.get("reason") or "",
         message=(status.get("message") or "")[:1024],
         started_at=parse_time(status.get("startTime")),
         created_at=parse_time(metadata.get("creationTimestamp")),
         ready=(conditions.get("Ready") or {}).get("status") == "True",
-        containers=tuple(item["name"] for item in containers),
+        containers=_shared(tuple(item["name"] for item in containers)),
         states=tuple(_container_state(item) for item in status.get("containerStatuses") or ()),
         memory_limit_bytes=_total_limit(containers, "memory"),
         cpu_limit_cores=_cpu(_total_limit_decimal(containers, "cpu")),
-        images=tuple(str(item.get("image") or "") for item in containers),
+        images=_shared(tuple(str(item.get("image") or "") for item in containers)),
         unschedulable=(scheduled.get("message") or "no node fits")[:512] if _unscheduled(scheduled) else "",
         claims=_claims(metadata["name"], spec.get("volumes") or ()),
         unscheduled_since=parse_time(scheduled.get("lastTransitionTime")) if _unscheduled(scheduled) else None,
@@ -131,14 +133,21 @@ def controller_of(body: Body) -> TargetRef | None:
     metadata = body["metadata"]
     for owner in metadata.get("ownerReferences") or ():
         if owner.get("controller") and owner.get("kind") != "Node":
-            return TargetRef(
-                api_version=owner["apiVersion"],
-                kind=owner["kind"],
-                namespace=metadata.get("namespace", ""),
-                name=owner["name"],
-                uid=owner.get("uid", ""),
-            )
+            namespace = metadata.get("namespace", "")
+            return _owner(owner["apiVersion"], owner["kind"], namespace, owner["name"], owner.get("uid", ""))
     return None
+
+
+@lru_cache(maxsize=65_536)
+def _owner(api_version: str, kind: str, namespace: str, name: str, uid: str) -> TargetRef:
+    """One object for all pods of an owner: the pods of a large cluster are kept in memory."""
+    return TargetRef(api_version=api_version, kind=kind, namespace=namespace, name=name, uid=uid)
+
+
+@lru_cache(maxsize=16_384)
+def _shared(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The same tuple for equal ones: pods of one template have the same containers and images."""
+    return texts
 
 
 _ORDINARY = frozenset({"", "ContainerCreating", "PodInitializing"})
@@ -208,7 +217,7 @@ def _container_state(item: Mapping[str, Any]) -> ContainerState:
     waiting = state.get("waiting") or {}
     ended = state.get("terminated") or last.get("terminated") or {}
     return ContainerState(
-        name=item.get("name", ""),
+        name=sys.intern(item.get("name", "")),
         restarts=int(item.get("restartCount") or 0),
         waiting_reason=waiting.get("reason") or "",
         waiting_message=(waiting.get("message") or "")[:512],

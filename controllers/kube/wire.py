@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from controllers.kube.api import Raw
-from controllers.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, KubeError, NotFound, Unavailable
+from controllers.kube.errors import (
+    AlreadyExists,
+    Conflict,
+    Expired,
+    Forbidden,
+    Invalid,
+    KubeError,
+    NotFound,
+    Unavailable,
+)
 from crds import API_VERSION
 from crds.v1alpha1.base import Resource
+
+MAX_LINE = 8 * 1024 * 1024
+"""Objects are at most 1.5 MB in etcd."""
 
 
 def owner_reference(owner: Resource) -> Raw:
@@ -36,6 +49,7 @@ def to_error(status: int, payload: bytes, address: str) -> KubeError:
     kinds: dict[int, type[KubeError]] = {
         403: Forbidden,
         404: NotFound,
+        410: Expired,
         405: Invalid,
         400: Invalid,
         413: Invalid,
@@ -73,6 +87,23 @@ def parse_object(payload: bytes) -> Raw:
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004  a wrong value, like broken JSON
     return value
+
+
+def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a stream of watch events. Raises ValueError when one is longer than :data:`MAX_LINE`."""
+    rest: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        head, *others = chunk.split(b"\n")
+        rest.append(head)
+        size += len(head)
+        if size > MAX_LINE:
+            raise ValueError(f"a watch event of more than {MAX_LINE} bytes")
+        for other in others:
+            line = b"".join(rest)
+            if line.strip():
+                yield line
+            rest, size = [other], len(other)
 
 
 def brief(error: Exception) -> str:

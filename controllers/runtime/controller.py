@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from controllers.audit.log import Audit, NoAudit
 from controllers.kube.api import Kube
 from controllers.kube.events import Recorder
+from controllers.kube.reflector import Sink
 from controllers.kube.resources import ResourceType
 from controllers.runtime.analysis import Analysis
 from controllers.runtime.metrics import Metrics
@@ -66,6 +67,8 @@ class Controller:
     reconcile: Callable[[Key], Outcome]
     watches: tuple[Watch, ...]
     resync: Callable[[], Iterable[Key]]
+    reflected: tuple[tuple[ResourceType, Sink], ...] = field(default=())
+    """Kinds of which only small records are kept, by many objects: listed and watched without kopf."""
     needs: tuple[ResourceType, ...] = field(default=())
     """Kinds that must be served before the start, beyond the watched ones."""
 

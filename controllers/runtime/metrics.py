@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
@@ -52,6 +52,15 @@ class Metrics:
             ("iirp_queue_dropped_keys", "Keys that did not fit since the start; the resync brings them back.", dropped),
         ):
             Gauge(name, text, ["controller"], registry=self.registry).labels(self.controller).set_function(function)
+
+    def track_watches(self, silent_for: Mapping[str, Callable[[], float]]) -> None:
+        """Export, by name of the watch, the seconds since the API server last said anything on it (bookmarks count)."""
+        gauge = Gauge(
+            "iirp_watch_silent_seconds", "Time since a watch last heard of the API server; about 60 s is usual.",
+            ["controller", "watch"], registry=self.registry,
+        )  # fmt: skip
+        for name, function in silent_for.items():
+            gauge.labels(self.controller, name).set_function(function)
 
     def reconciled(self, result: str, seconds: float) -> None:
         """``result``: done, requeue, waiting, retry, terminal, unexpected."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -125,6 +125,14 @@ class FakeKube:
         found = [body for body in found if _matches(body["metadata"].get("labels") or {}, labels)]
         found = [body for body in found if all(_path(body, path) == value for path, value in _pairs(fields))]
         return found[:limit] if limit else found
+
+    def page(
+        self, resource: ResourceType, namespace: str | None, *, limit: int = 500, token: str = ""
+    ) -> tuple[list[Raw], str, str]:
+        return self.list_raw(resource, namespace), str(self._version), ""
+
+    def stream(self, resource: ResourceType, namespace: str | None, version: str, seconds: int) -> Iterator[Raw]:
+        yield from ()
 
     def create_raw(
         self,

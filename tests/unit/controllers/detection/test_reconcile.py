@@ -197,7 +197,8 @@ def test_without_an_analysis_server_it_does_not_start(world: World) -> None:
 
 def test_what_is_watched_feeds_the_topology_and_no_key(world: World) -> None:
     controller = build(world.context)
-    for watch in controller.watches:
-        assert list(watch.keys(pod())) == []
-        assert watch.observer is not None
+    assert [watch.resource.kind for watch in controller.watches] == ["Incident"], "kopf sees our own kinds only"
+    assert all(list(watch.keys(pod())) == [] for watch in controller.watches)
+    kinds = {resource.kind for resource, _ in controller.reflected}
+    assert {"Pod", "Service", "EndpointSlice", "Deployment", "StatefulSet", "Node"} <= kinds
     assert list(controller.resync()) == [TICK]

@@ -111,3 +111,19 @@ def test_equal_pods_have_an_equal_digest_and_ended_ones_do_not_count() -> None:
     topology = build_topology(store.snapshot(), owners.workload, Cluster(), digest)
     assert [fact.name for fact in topology.pods] == ["a", "b"]
     assert topology.digest == digest
+
+
+def test_a_store_that_is_fed_by_a_reflector_lists_nothing_and_forgets_what_the_list_did_not_bring() -> None:
+    kube, store = FakeKube(), PodStore(Clock())
+    store.fed = True
+    kube.add_raw(PODS, pod("unlisted"))
+    for name in ("a", "b"):
+        store.observe(None, pod(name))
+    assert [store.relist(kube, (None,)) for _ in range(2)] == [True, False]
+    store.retain("elsewhere", set())
+    assert names(store) == ["a", "b"]
+    store.retain("shop", {"uid-b"})
+    assert names(store) == ["b"]
+    store.observe("DELETED", pod("b", version=2))
+    store.observe("ADDED", pod("b", version=3))
+    assert names(store) == ["b"], "the stream is in order: what comes after a deletion is new"
