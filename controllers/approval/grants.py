@@ -1,41 +1,80 @@
 """Grants as RBAC objects: one Role and one RoleBinding per granted action, owned by the Approval.
 
+For a rollback also the PodTemplate that it may write.
+
 The names spell the action; the API server's admission policy on the executor asks for exactly them. Owned by the
 Approval, they go with it even when no controller is alive.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from controllers.kube.api import Kube
 from controllers.kube.errors import AlreadyExists, Forbidden
-from controllers.kube.resources import ROLEBINDINGS, ROLES, ResourceType
+from controllers.kube.facts import parse_time
+from controllers.kube.resources import POD_TEMPLATES, ROLEBINDINGS, ROLES, ResourceType
+from controllers.kube.targets import find
 from controllers.runtime.names import INCIDENT_LABEL, field_manager
 from crds import API_VERSION, GROUP
 from crds.v1alpha1.actions import Action
 from crds.v1alpha1.approval import Approval
-from crds.v1alpha1.grants import APPROVAL_LABEL, GRANT_RESOURCE, GRANT_VERB, grant_object_name, grant_resource_name
+from crds.v1alpha1.digest import JsonObject, related, rollback_template
+from crds.v1alpha1.grants import (
+    APPROVAL_LABEL,
+    GRANT_RESOURCE,
+    GRANT_VERB,
+    ROLLBACK_ANNOTATION,
+    TEMPLATE_LABEL,
+    grant_object_name,
+    grant_resource_name,
+)
 
 MANAGER = field_manager("approval")
 EXECUTOR = field_manager("execution")
 RBAC_GROUP = "rbac.authorization.k8s.io"
 LABEL_LIMIT = 63
+TEMPLATE_LEAD = timedelta(seconds=3)
+"""Between a PodTemplate and the grant to write it: far above the lag of an API server's caches."""
 
 Raw = dict[str, Any]
+Bodies = Mapping[str, JsonObject | None]
 
 
-def desired(approval: Approval, actions: dict[str, Action], platform_namespace: str) -> dict[str, tuple[Raw, Raw]]:
-    """Object name -> (Role, RoleBinding) for actions keyed by their global action id."""
+@dataclass(frozen=True)
+class Grant:
+    """The objects of one granted action."""
+
+    role: Raw
+    binding: Raw
+    template: Raw | None = None
+    """PodTemplate of a rollback, still without its owner, which is the Role."""
+
+
+def desired(
+    approval: Approval, actions: dict[str, Action], bodies: Bodies, platform_namespace: str
+) -> dict[str, Grant]:
+    """Object name -> grant, for actions keyed by their global action id.
+
+    Args:
+        bodies: live targets by the action's id in the plan. A rollback whose ReplicaSet is gone gets no grant.
+    """
     result = {}
     for action_id, action in actions.items():
         name = grant_object_name(action_id)
-        result[name] = (_role(approval, name, action, action_id), _binding(approval, name, platform_namespace))
+        template = _template(approval, name, action, bodies.get(action.id))
+        if template is None and action.rollback is not None:
+            continue
+        role = _role(approval, name, action, action_id)
+        result[name] = Grant(role, _binding(approval, name, platform_namespace), template)
     return result
 
 
-def settle(kube: Kube, approval: Approval, wanted: dict[str, tuple[Raw, Raw]]) -> None:
-    """Make the namespace hold exactly ``wanted`` of this approval's grants.
+def settle(kube: Kube, approval: Approval, wanted: dict[str, Grant], now: datetime) -> list[str]:
+    """Make the namespace hold exactly ``wanted`` of this approval's grants; returns those that are not in effect yet.
 
     What is too much goes first, the binding before the role, so that at no moment more is allowed than before.
 
@@ -49,16 +88,49 @@ def settle(kube: Kube, approval: Approval, wanted: dict[str, tuple[Raw, Raw]]) -
         if wanted:
             raise
         # Not opted in: then we may not create grants here either, so there are none to take back.
-        return
-    for kind, existing, index in ((ROLEBINDINGS, bindings, 1), (ROLES, roles, 0)):
+        return []
+    for kind, existing in ((ROLEBINDINGS, bindings), (ROLES, roles)):
         for name, body in existing.items():
-            if name not in wanted or not _same(kind, body, wanted[name][index]):
+            grant = wanted.get(name)
+            if grant is None or not _same(kind, body, grant.binding if kind is ROLEBINDINGS else grant.role):
                 kube.delete_raw(kind, namespace, name, uid=body["metadata"]["uid"])
                 existing[name] = {}
-    for name, (role, binding) in wanted.items():
-        for kind, existing, body in ((ROLES, roles, role), (ROLEBINDINGS, bindings, binding)):
-            if not existing.get(name):
-                _create(kube, kind, namespace, body)
+    pending = []
+    for name, grant in wanted.items():
+        role = roles.get(name) or _create(kube, ROLES, namespace, grant.role)
+        if not role or (
+            grant.template is not None and not _template_settled(kube, namespace, grant.template, role, now)
+        ):
+            pending.append(name)
+            if binding := bindings.get(name):
+                kube.delete_raw(ROLEBINDINGS, namespace, name, uid=binding["metadata"]["uid"])
+        elif not bindings.get(name):
+            _create(kube, ROLEBINDINGS, namespace, grant.binding)
+    return pending
+
+
+def _template_settled(kube: Kube, namespace: str, wanted: Raw, role: Raw, now: datetime) -> bool:
+    """Whether the PodTemplate is there, is the one, and has been for so long that every API server knows it.
+
+    The admission policy on rollbacks cannot tell a PodTemplate that it has not seen yet from one that never was, so the
+    grant takes effect after it. Owned by the Role, it is collected after the grant has ended.
+    """
+    name = wanted["metadata"]["name"]
+    owner = {"apiVersion": ROLES.api_version, "kind": ROLES.kind, "name": name, "uid": role["metadata"]["uid"]}
+    found = find(kube, POD_TEMPLATES, namespace, name)
+    if found is None:
+        body = {**wanted, "metadata": {**wanted["metadata"], "ownerReferences": [owner]}}
+        _create(kube, POD_TEMPLATES, namespace, body)
+        return False
+    created = parse_time(found["metadata"].get("creationTimestamp"))
+    same = all(_part(found, key) == _part(wanted, key) for key in ("spec", "labels", "annotations"))
+    ours = owner["uid"] in [one.get("uid") for one in _owners(found)]
+    return same and ours and created is not None and now - created >= TEMPLATE_LEAD
+
+
+def _part(body: Raw, key: str) -> Any:
+    template = body["template"]
+    return template["spec"] if key == "spec" else (template.get("metadata") or {}).get(key) or {}
 
 
 def remove_all(kube: Kube, namespace: str, approval_name: str) -> None:
@@ -74,12 +146,13 @@ def remove_all(kube: Kube, namespace: str, approval_name: str) -> None:
             kube.delete_raw(kind, namespace, body["metadata"]["name"], uid=body["metadata"]["uid"])
 
 
-def _create(kube: Kube, kind: ResourceType, namespace: str, body: Raw) -> None:
+def _create(kube: Kube, kind: ResourceType, namespace: str, body: Raw) -> Raw:
+    """The object as created; empty when there is one of that name already."""
     try:
-        kube.create_raw(kind, namespace, body, manager=MANAGER)
+        return kube.create_raw(kind, namespace, body, manager=MANAGER)
     except AlreadyExists:
         # Between our list and now: another run of ours, or somebody's object of that name. The next look compares.
-        return
+        return {}
 
 
 def _existing(kube: Kube, kind: ResourceType, approval: Approval) -> dict[str, Raw]:
@@ -120,6 +193,21 @@ def _role(approval: Approval, name: str, action: Action, action_id: str) -> Raw:
         "verbs": [GRANT_VERB],
     }
     return {"metadata": _metadata(approval, name), "rules": [rule]}
+
+
+def _template(approval: Approval, name: str, action: Action, body: JsonObject | None) -> Raw | None:
+    kept = related(body, "replicaSet") if body is not None else None
+    if action.rollback is None or kept is None:
+        return None
+    metadata = _metadata(approval, name)
+    return {
+        "metadata": {
+            **{key: value for key, value in metadata.items() if key != "ownerReferences"},
+            "labels": {**metadata["labels"], TEMPLATE_LABEL: "rollback"},
+            "annotations": {ROLLBACK_ANNOTATION: action.rollback.replica_set},
+        },
+        "template": rollback_template(kept),
+    }
 
 
 def _binding(approval: Approval, name: str, platform_namespace: str) -> Raw:

@@ -7,8 +7,8 @@ from typing import Any
 
 from controllers.approval import grants
 from controllers.approval.decide import FINAL, Observed, Ruling, decide, grant_ids
-from controllers.kube.errors import Forbidden, NotFound
-from controllers.kube.resources import DEPLOYMENTS
+from controllers.kube.errors import Forbidden
+from controllers.kube.targets import read_target
 from controllers.runtime.controller import Context
 from controllers.runtime.names import field_manager
 from controllers.runtime.outcome import Done, Key, Outcome, Requeue
@@ -16,12 +16,14 @@ from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.approval import Approval, ApprovalState, ApprovalStatus
 from crds.v1alpha1.clip import clip
 from crds.v1alpha1.conditions import Wanted, merge
-from crds.v1alpha1.digest import JsonObject, plan_digest
+from crds.v1alpha1.digest import plan_digest
 from crds.v1alpha1.incident import Incident, IncidentState
 
 MANAGER = field_manager("approval")
 RECHECK = 10.0
 """Seconds between looks at an open approval: no event of ours tells that a target changed."""
+GRANT_RECHECK = 1.0
+"""While a grant is made that takes effect only after a moment."""
 ENDED = frozenset({IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.CLOSED})
 
 
@@ -41,46 +43,42 @@ class ApprovalReconciler:
             return Done()
         if approval.metadata.deletion_timestamp is not None:
             return Done()
-        observed = self._observe(approval)
+        observed, bodies = self._observe(approval)
         now = self._context.now()
         ruling = decide(observed, now)
         if ruling.state is not approval.status.state:
             self._context.audit.record("approval.decide", approval, {"observed": observed}, ruling, now)
-        names, refusal = self._settle(approval, observed.plan, ruling)
+        names, pending, refusal = self._settle(approval, observed.plan, ruling, bodies, now)
         self._write(approval, ruling, names, refusal, now)
-        return _next(ruling, approval, now)
+        return Requeue(GRANT_RECHECK) if pending else _next(ruling, approval, now)
 
-    def _observe(self, approval: Approval) -> Observed:
+    def _observe(self, approval: Approval) -> tuple[Observed, grants.Bodies]:
+        """What the decision rests on, and the live targets by the actions' ids."""
         namespace, name = approval.metadata.namespace, approval.spec.plan_ref.name
         plan = self._kube.find(ActionPlan, namespace, name)
         if approval.status.state in FINAL or plan is None:
-            return Observed(approval, plan, None, self._platform)
-        live_digest = self._live_digest(plan)
+            return Observed(approval, plan, None, self._platform), {}
+        bodies = self._read(plan)
         # Read again, after the target: see the docstring of decide.
         plan = self._kube.find(ActionPlan, namespace, name)
         if plan is None:
-            return Observed(approval, None, None, self._platform)
+            return Observed(approval, None, None, self._platform), {}
         incident = self._kube.find(Incident, namespace, plan.spec.incident_ref.name)
-        return Observed(
+        observed = Observed(
             approval=approval,
             plan=plan,
-            live_digest=live_digest,
+            live_digest=plan_digest(plan, bodies) if bodies is not None else None,
             platform_namespace=self._platform,
             superseded_by=self._superseded_by(plan),
             incident_ended=incident is None or incident.status.state in ENDED,
         )
+        return observed, bodies or {}
 
-    def _live_digest(self, plan: ActionPlan) -> str | None:
+    def _read(self, plan: ActionPlan) -> grants.Bodies | None:
+        """None: we may not read them."""
         try:
-            live = {a.id: self._live(plan.metadata.namespace, a.target.name) for a in plan.spec.actions}
+            return {a.id: read_target(self._kube, plan.metadata.namespace, a) for a in plan.spec.actions}
         except Forbidden:
-            return None
-        return plan_digest(plan, live)
-
-    def _live(self, namespace: str, name: str) -> JsonObject | None:
-        try:
-            return self._kube.get_raw(DEPLOYMENTS, namespace, name)
-        except NotFound:
             return None
 
     def _superseded_by(self, plan: ActionPlan) -> str:
@@ -91,16 +89,18 @@ class ApprovalReconciler:
                 return other.metadata.name
         return ""
 
-    def _settle(self, approval: Approval, plan: ActionPlan | None, ruling: Ruling) -> tuple[list[str], str]:
-        """Names of the grants that exist afterwards, and why they could not be made."""
+    def _settle(
+        self, approval: Approval, plan: ActionPlan | None, ruling: Ruling, bodies: grants.Bodies, now: datetime
+    ) -> tuple[list[str], list[str], str]:
+        """Names of the grants in effect afterwards and of those that will be, and why they could not be made."""
         ids = grant_ids(plan, ruling) if plan is not None else {}
         actions = {ids[a.id]: a for a in plan.spec.actions if a.id in ids} if plan is not None else {}
-        wanted = grants.desired(approval, actions, self._platform)
+        wanted = grants.desired(approval, actions, bodies, self._platform)
         try:
-            grants.settle(self._kube, approval, wanted)
+            pending = grants.settle(self._kube, approval, wanted, now)
         except Forbidden as error:
-            return [], error.message
-        return sorted(wanted), ""
+            return [], [], error.message
+        return sorted(set(wanted) - set(pending)), pending, ""
 
     def _write(self, approval: Approval, ruling: Ruling, names: list[str], refusal: str, now: datetime) -> None:
         status = _status(approval, ruling, names, refusal, now)

@@ -9,31 +9,39 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
+from controllers.execution.writes import MANAGER, restart_patch
 from controllers.kube.api import Kube
 from controllers.kube.errors import Forbidden, NotFound
 from controllers.kube.resources import (
-    DEPLOYMENTS,
     MUTATING_BINDINGS,
     MUTATING_POLICIES,
     MUTATING_WEBHOOKS,
     VALIDATING_BINDINGS,
     VALIDATING_POLICIES,
 )
+from controllers.kube.targets import target_resource
 from controllers.runtime.errors import Terminal, Waiting
-from controllers.runtime.names import field_manager
 from crds import GROUP
-from crds.v1alpha1.digest import ACTION_ID_ANNOTATION, RESTARTED_AT_ANNOTATION
+from crds.v1alpha1.actions import Action, Effect
 
 log = logging.getLogger(__name__)
 
 EXECUTOR_POLICY = "iirp-executor"
-VALIDATING = ("iirp-approvals", "iirp-actionplans", EXECUTOR_POLICY, "iirp-executor-stop", "iirp-grants")
+VALIDATING = (
+    "iirp-approvals",
+    "iirp-actionplans",
+    EXECUTOR_POLICY,
+    "iirp-executor-rollback",
+    "iirp-executor-stop",
+    "iirp-grants",
+)
 MUTATING = ("iirp-decisions",)
 UNGRANTED = "act-0000000000000000"
 """No action hashes to this in practice, and the approval controller grants only what a plan names."""
-MANAGER = field_manager("execution")
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 RETRY = 10.0
 POLL = 1.0
 GRANT_RETRY = 0.5
@@ -78,22 +86,28 @@ def await_objects(
         sleep(POLL)
 
 
-def check_effect(kube: Kube, namespace: str, deployment: str) -> None:
-    """The API server refuses this executor a restart that nobody granted.
+def check_effect(kube: Kube, namespace: str, action: Action) -> None:
+    """The API server refuses this executor a write to the action's target that no grant can cover.
+
+    A restart of an action that nobody granted; for a pod, its deletion whatever its UID.
 
     Raises:
         AdmissionNotEnforced: it would have let it through.
+        NotFound: the target is gone.
         Waiting: it refused for another reason, which proves nothing yet; says which.
     """
-    annotations = {ACTION_ID_ANNOTATION: UNGRANTED, RESTARTED_AT_ANNOTATION: "2000-01-01T00:00:00Z"}
-    patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+    resource, name = target_resource(action), action.target.name
     try:
-        kube.patch_raw(DEPLOYMENTS, namespace, deployment, patch, manager=MANAGER, dry_run=True)
+        if action.effect is Effect.DELETE_POD:
+            if not kube.delete_raw(resource, namespace, name, dry_run=True):
+                return  # gone: there is nothing to be let through to, and the write itself will find nothing
+        else:
+            kube.patch_raw(resource, namespace, name, restart_patch(UNGRANTED, EPOCH), manager=MANAGER, dry_run=True)
     except Forbidden as error:
-        if grant_missing(error):
+        if held_back(error):
             return
         raise waiting_for(error, namespace) from error
-    message = f"a restart of {deployment} in {namespace} without any grant would be let through: {HINT}"
+    message = f"a change of {action.target.short()} in {namespace} without any grant would be let through: {HINT}"
     raise AdmissionNotEnforced("AdmissionNotEnforced", message)
 
 
@@ -115,9 +129,14 @@ def by_policy(error: Forbidden) -> bool:
     return "ValidatingAdmissionPolicy" in error.message
 
 
+def held_back(error: Forbidden) -> bool:
+    """The policy on the executor refused, for whatever reason of its own."""
+    return by_policy(error) and f"'{EXECUTOR_POLICY}'" in error.message
+
+
 def grant_missing(error: Forbidden) -> bool:
     """The policy on the executor refused for want of the grant: RBAC may not have seen it yet, or it was taken back."""
-    return by_policy(error) and f"'{EXECUTOR_POLICY}'" in error.message and "needs the grant" in error.message
+    return held_back(error) and "needs the grant" in error.message
 
 
 def stopped(error: Forbidden) -> bool:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from controllers.execution.target import Live
 from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ActionResult, ExecutionStatus
 from crds.v1alpha1.actionpolicy import Tier
-from crds.v1alpha1.actions import Action
+from crds.v1alpha1.actions import Action, Effect
 from crds.v1alpha1.approval import Approval, ApprovalState
 from crds.v1alpha1.clip import clip
 from crds.v1alpha1.digest import action_id
@@ -81,6 +81,8 @@ class Write:
     result: ActionResult
     live: Live
 
+
+_DONE = {Effect.DELETE_POD: "Replaced", Effect.PAUSE: "Paused"}
 
 Step = Nothing | Wait | Record | Begin | Write
 
@@ -169,7 +171,8 @@ def _observe(observed: Observed, execution: ExecutionStatus, result: ActionResul
         message = f"somebody changed what this action had set; now {live.summary}"
         return Record(failed(execution, result, "Overwritten", message, now))
     if live.complete:
-        return Record(_succeeded(execution, result, live, now))
+        effect = next(action.effect for action in observed.plan.spec.actions if action.id == result.id)
+        return Record(_succeeded(execution, result, live, _DONE.get(effect, "RolledOut"), now))
     if live.stalled:
         return Record(failed(execution, result, "RolloutStalled", live.stalled, now))
     if now - result.started_at > observed.rollout_timeout:
@@ -250,19 +253,16 @@ def failed(
     return _replace(execution, result.model_copy(update=update), ActionPhase.FAILED, reason, message, now)
 
 
-def _succeeded(execution: ExecutionStatus, result: ActionResult, live: Live, now: datetime) -> ExecutionStatus:
-    update = {
-        "phase": ActionPhase.SUCCEEDED,
-        "reason": "RolledOut",
-        "message": live.summary,
-        "finished_at": now,
-        "after": live.summary,
-    }
+def _succeeded(
+    execution: ExecutionStatus, result: ActionResult, live: Live, reason: str, now: datetime
+) -> ExecutionStatus:
+    said = {"reason": reason, "message": live.summary, "after": live.summary}
+    update = {"phase": ActionPhase.SUCCEEDED, "finished_at": now, **said}
     done = result.model_copy(update=update)
     left = [r for r in execution.actions if r.id != result.id and r.phase in RUNNING]
     if left:
         return _replace(execution, done, ActionPhase.INTENT, "Started", f"{len(left)} more to do")
-    return _replace(execution, done, ActionPhase.SUCCEEDED, "RolledOut", f"done: {live.summary}", now)
+    return _replace(execution, done, ActionPhase.SUCCEEDED, reason, f"done: {live.summary}", now)
 
 
 def never_begun(reason: str, message: str, now: datetime) -> ExecutionStatus:

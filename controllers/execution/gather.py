@@ -8,13 +8,13 @@ from typing import Any
 from controllers.arbitration.decide import arbitrate, blocking
 from controllers.arbitration.gather import look
 from controllers.execution.decide import RUNNING, Observed
-from controllers.execution.target import Live, read
+from controllers.execution.target import Live, read, read_pod
 from controllers.kube.api import Kube
-from controllers.kube.errors import NotFound
-from controllers.kube.resources import DEPLOYMENTS, NAMESPACES, REPLICASETS
+from controllers.kube.resources import NAMESPACES, REPLICASETS, REVISIONS
+from controllers.kube.targets import read_owner, read_target
 from controllers.runtime.controller import Context
 from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
-from crds.v1alpha1.actions import Action, ActionType
+from crds.v1alpha1.actions import Action, Effect
 from crds.v1alpha1.approval import Approval
 from crds.v1alpha1.digest import action_id, plan_digest
 
@@ -24,7 +24,7 @@ EMERGENCY_STOP_ANNOTATION = "iirp.io/emergency-stop"
 def observe(context: Context, plan: ActionPlan) -> Observed:
     """The world as a step sees it. The emergency stop and the approval are read last: nearest to the write."""
     kube, namespace = context.kube, plan.metadata.namespace
-    bodies = {action.id: _deployment(kube, namespace, action.target.name) for action in plan.spec.actions}
+    bodies = {action.id: read_target(kube, namespace, action) for action in plan.spec.actions}
     live = {action.id: _live(kube, plan, action, bodies[action.id]) for action in plan.spec.actions}
     others = [o for o in kube.list_all(ActionPlan, namespace) if o.metadata.uid != plan.metadata.uid]
     return Observed(
@@ -49,23 +49,25 @@ def may_concern_us(plan: ActionPlan) -> bool:
     return execution is None or execution.phase in RUNNING
 
 
-def _deployment(kube: Kube, namespace: str, name: str) -> dict[str, Any] | None:
-    try:
-        return kube.get_raw(DEPLOYMENTS, namespace, name)
-    except NotFound:
-        return None
-
-
 def _live(kube: Kube, plan: ActionPlan, action: Action, body: dict[str, Any] | None) -> Live | None:
+    begun = _phase(plan, action)
+    if action.effect is Effect.DELETE_POD:
+        # Before it has begun, a pod that is gone is a target that is gone; afterwards, that is what was wanted.
+        return (
+            None
+            if body is None and begun is None
+            else read_pod(action, body, read_owner(kube, plan.metadata.namespace, action))
+        )
     if body is None:
         return None
     identity = action_id(plan.metadata.uid, action)
     live = read(action, identity, body)
-    if live.applied or action.type is not ActionType.RESTART_DEPLOYMENT or not _perhaps_written(plan, action):
+    if live.applied or action.effect is not Effect.RESTART or begun is not ActionPhase.INTENT:
         return live
-    # The template's annotation may have been replaced since (a roll back, another restart); the ReplicaSet that our
+    # The template's annotation may have been replaced since (a roll back, another restart); the revision that our
     # write made still tells.
-    return read(action, identity, body, kube.list_raw(REPLICASETS, plan.metadata.namespace))
+    kept = REPLICASETS if action.shape.kind == "Deployment" else REVISIONS
+    return read(action, identity, body, kube.list_raw(kept, plan.metadata.namespace))
 
 
 def _undone(context: Context, plan: ActionPlan, bodies: dict[str, dict[str, Any] | None]) -> dict[str, str]:
@@ -76,16 +78,17 @@ def _undone(context: Context, plan: ActionPlan, bodies: dict[str, dict[str, Any]
     found = {}
     for action in plan.spec.actions:
         body = bodies[action.id]
-        if body is not None and not (execution is not None and not _perhaps_written(plan, action)):
+        if body is not None and not (execution is not None and _phase(plan, action) is not ActionPhase.INTENT):
             subject = look(context.kube, action, body, context.settings.argocd_namespace, writers_only=True)
             if (writer := blocking(arbitrate(subject))) is not None:
                 found[action.id] = writer.message
     return found
 
 
-def _perhaps_written(plan: ActionPlan, action: Action) -> bool:
-    execution = plan.status.execution
-    return execution is not None and any(r.id == action.id and r.phase is ActionPhase.INTENT for r in execution.actions)
+def _phase(plan: ActionPlan, action: Action) -> ActionPhase | None:
+    """How far this action has come by our own record; None when it has not begun."""
+    results = plan.status.execution.actions if plan.status.execution is not None else ()
+    return next((result.phase for result in results if result.id == action.id), None)
 
 
 def _approval(kube: Kube, plan: ActionPlan) -> Approval | None:

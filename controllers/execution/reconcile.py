@@ -7,21 +7,29 @@ from datetime import datetime
 
 from controllers.execution import admission
 from controllers.execution.admission import AdmissionNotEnforced
-from controllers.execution.decide import Begin, Nothing, Record, Wait, Write, decide, never_begun, refused, written
+from controllers.execution.decide import (
+    Begin,
+    Nothing,
+    Observed,
+    Record,
+    Wait,
+    Write,
+    decide,
+    never_begun,
+    refused,
+    written,
+)
 from controllers.execution.gather import may_concern_us, observe
-from controllers.execution.target import patch_of
-from controllers.kube.errors import Conflict, Forbidden, Invalid
-from controllers.kube.resources import DEPLOYMENTS
+from controllers.execution.writes import MANAGER, Order, send
+from controllers.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import Waiting
-from controllers.runtime.names import field_manager
 from controllers.runtime.outcome import Done, Key, Outcome, Requeue
 from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ExecutionStatus
 from crds.v1alpha1.actions import Action
 
 log = logging.getLogger(__name__)
 
-MANAGER = field_manager("execution")
 MAX_STEPS = 32
 """More than four actions can need; a defect that loops ends in a requeue instead of a busy worker."""
 TOLD = frozenset({"EmergencyStop", "NotOptedIn", "RefusedByAdmission", "TargetBusy"})
@@ -60,7 +68,7 @@ class ExecutionReconciler:
                 case Record(status=status):
                     self._record(plan, status)
                 case Begin(status=status):
-                    self._begin(plan, status, now)
+                    self._begin(plan, observed, status, now)
                 case Write():
                     self._write(plan, step, now)
         return Requeue(1.0)
@@ -84,13 +92,18 @@ class ExecutionReconciler:
             self._context.events.emit(plan, "Warning" if bad else "Normal", f"Execution{status.phase.value}", note)
         log.info("execution %s", status.phase.value, extra={"plan": plan.metadata.name, "reason": status.reason})
 
-    def _begin(self, plan: ActionPlan, status: ExecutionStatus, now: datetime) -> None:
+    def _begin(self, plan: ActionPlan, observed: Observed, status: ExecutionStatus, now: datetime) -> None:
         """The last questions before the intent: are the policies in force, and would each write be let through?"""
         namespace = plan.metadata.namespace
         try:
             self._check_admission(plan, plan.spec.actions[0])
             for action, result in zip(plan.spec.actions, status.actions, strict=True):
-                self._patch(action, namespace, result.action_id, now, dry_run=True)
+                live = observed.live[action.id]
+                kept = live.replica_set if live is not None else None
+                send(self._kube, Order(action, namespace, result.action_id, now, kept), dry_run=True)
+        except (NotFound, Conflict):
+            # The target went, or another took its name, between our look and the dry run: look again.
+            return
         except Forbidden as error:
             waiting = admission.waiting_for(error, namespace)
             self._tell_waiting(plan, waiting.reason, waiting.message)
@@ -107,15 +120,10 @@ class ExecutionReconciler:
             raise ValueError("a write without a recorded intent")
         try:
             self._check_admission(plan, step.action)
-            self._patch(
-                step.action,
-                plan.metadata.namespace,
-                step.result.action_id,
-                step.result.started_at,
-                uid=step.live.uid,
-                resource_version=step.live.resource_version,
-            )
-        except Conflict:
+            result, live = step.result, step.live
+            order = Order(step.action, plan.metadata.namespace, result.action_id, result.started_at, live.replica_set)
+            send(self._kube, order, uid=live.uid, resource_version=live.resource_version)
+        except (NotFound, Conflict):
             # The target changed between our look and the write (often only its status): look again.
             return
         except Forbidden as error:
@@ -130,32 +138,10 @@ class ExecutionReconciler:
     def _check_admission(self, plan: ActionPlan, action: Action) -> None:
         try:
             admission.check_objects(self._kube)
-            admission.check_effect(self._kube, plan.metadata.namespace, action.target.name)
+            admission.check_effect(self._kube, plan.metadata.namespace, action)
         except Waiting as error:
             self._tell_waiting(plan, error.reason, error.message)
             raise
         except AdmissionNotEnforced as error:
             self._context.events.emit(plan, "Warning", error.reason, error.message)
             raise
-
-    def _patch(
-        self,
-        action: Action,
-        namespace: str,
-        action_id: str,
-        started_at: datetime,
-        *,
-        uid: str = "",
-        resource_version: str = "",
-        dry_run: bool = False,
-    ) -> None:
-        self._kube.patch_raw(
-            DEPLOYMENTS,
-            namespace,
-            action.target.name,
-            patch_of(action, action_id, started_at),
-            manager=MANAGER,
-            uid=uid,
-            resource_version=resource_version,
-            dry_run=dry_run,
-        )

@@ -1,22 +1,20 @@
-"""A live Deployment as the executor sees it: did our write take effect, is its rollout through. Pure."""
+"""The target of one action as the executor sees it: did our write take effect, is what follows through. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from crds.v1alpha1.actions import Action, ActionType
-from crds.v1alpha1.base import format_time
+from controllers.execution import rollout
+from crds.v1alpha1.actions import Action, Effect
 from crds.v1alpha1.digest import (
     ACTION_ID_ANNOTATION,
-    RESTARTED_AT_ANNOTATION,
     JsonObject,
+    related,
+    rollback_template,
     target_digest,
 )
-
-REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
+from crds.v1alpha1.owners import owned_by
 
 
 @dataclass(frozen=True)
@@ -28,80 +26,91 @@ class Live:
     digest: str
     """Of the part that the action would change: see :func:`crds.v1alpha1.digest.target_digest`."""
     applied: bool
-    """Our write took effect at some time: its id is on the object, or on a ReplicaSet that it made."""
+    """Our write took effect at some time: its id is on the object or on a revision that it made, or the pod goes."""
     in_force: bool
     """Our write is still what the object says."""
     complete: bool
-    """The rollout of what the object says is through."""
+    """What follows from what the object says is through."""
     stalled: str
-    """Kubernetes' own word that the rollout makes no progress; empty otherwise."""
+    """Why it cannot get through any more; empty otherwise."""
     summary: str
     """``revision 3, 2/2 available``."""
+    replica_set: JsonObject | None = None
+    """What a rollback goes back to."""
 
 
-def read(action: Action, action_id: str, live: JsonObject, replicasets: Iterable[JsonObject] = ()) -> Live:
-    """Reduce a Deployment (and, for a restart, the ReplicaSets of its namespace) to what decisions need."""
-    metadata, spec, status = live["metadata"], live["spec"], live.get("status") or {}
-    wanted = int(spec.get("replicas", 1))
+def read(action: Action, action_id: str, live: JsonObject, revisions: Iterable[JsonObject] = ()) -> Live:
+    """Reduce a workload to what decisions need.
+
+    Args:
+        revisions: for a restart, the ReplicaSets or ControllerRevisions of its namespace.
+    """
+    metadata, kind = live["metadata"], action.shape.kind
     carries = _carries(action, action_id, live)
-    made = any(_owned_by(rs, metadata["uid"]) and _template_id(rs) == action_id for rs in replicasets)
-    scaled = action.scale is None or wanted == action.scale.replicas
+    made = any(owned_by(one, metadata["uid"]) and _template_id(one) == action_id for one in revisions)
     return Live(
         uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
         digest=target_digest(action, live),
         applied=carries or made,
-        in_force=carries and scaled,
-        complete=_complete(metadata, status, wanted),
-        stalled=_stalled(status),
-        summary=_summary(metadata, status, wanted),
+        in_force=carries and _says_so(action, live),
+        complete=_complete(action, live),
+        stalled=rollout.stalled(live),
+        summary=rollout.summary(kind, live),
+        replica_set=related(live, "replicaSet"),
     )
 
 
-def patch_of(action: Action, action_id: str, started_at: datetime) -> dict[str, Any]:
-    """The one merge patch of an action. The same at every attempt: a repetition changes nothing (S5)."""
-    mark = {ACTION_ID_ANNOTATION: action_id}
-    match action.type:
-        case ActionType.RESTART_DEPLOYMENT:
-            annotations = {**mark, RESTARTED_AT_ANNOTATION: format_time(started_at)}
-            return {"spec": {"template": {"metadata": {"annotations": annotations}}}}
-        case ActionType.SCALE_DEPLOYMENT:
-            if action.scale is None:
-                raise ValueError(f"action {action.id}: ScaleDeployment without scale")
-            return {"metadata": {"annotations": mark}, "spec": {"replicas": action.scale.replicas}}
+def read_pod(action: Action, pod: JsonObject | None, owner: JsonObject | None) -> Live:
+    """Reduce a pod and its controller. A pod of another UID is another pod: the one that is meant is gone."""
+    gone = pod is None or pod["metadata"]["uid"] != action.target.uid
+    leaving = gone or (pod is not None and "deletionTimestamp" in pod["metadata"])
+    digest = target_digest(action, pod) if pod is not None else ""
+    kind = action.owner.kind.value if action.owner is not None else ""
+    where = f"{kind} {action.owner.name}" if action.owner is not None else "its controller"
+    state = rollout.summary(kind, owner) if owner is not None else "gone"
+    return Live(
+        uid=action.target.uid if gone or pod is None else pod["metadata"]["uid"],
+        resource_version="" if pod is None else pod["metadata"]["resourceVersion"],
+        digest=digest,
+        applied=leaving,
+        in_force=leaving,
+        complete=gone and owner is not None and rollout.complete(kind, owner),
+        stalled=f"{where} is gone, so no other pod will come" if gone and owner is None else "",
+        summary=f"{'gone' if gone else 'terminating' if leaving else 'there'}; {where}: {state}",
+    )
+
+
+def _complete(action: Action, live: JsonObject) -> bool:
+    if action.effect is not Effect.PAUSE:
+        return rollout.complete(action.shape.kind, live)
+    seen = int((live.get("status") or {}).get("observedGeneration", 0))
+    return seen >= int(live["metadata"].get("generation", 0))
+
+
+def _says_so(action: Action, live: JsonObject) -> bool:
+    """The field that the action sets still has its value, whoever changed what around it."""
+    spec = live["spec"]
+    if action.scale is not None:
+        return rollout.replicas(live) == action.scale.replicas
+    if action.effect is Effect.PAUSE:
+        return bool(spec.get("paused"))
+    kept = related(live, "replicaSet")
+    if action.effect is Effect.ROLLBACK and kept is not None:
+        wanted, now = rollback_template(kept), spec["template"]
+        labels = (now.get("metadata") or {}).get("labels") or {}
+        return bool(now["spec"] == wanted["spec"] and labels == wanted["metadata"]["labels"])
+    return True
 
 
 def _carries(action: Action, action_id: str, live: JsonObject) -> bool:
-    if action.type is ActionType.RESTART_DEPLOYMENT:
+    if action.effect is Effect.RESTART:
         return _template_id(live) == action_id
     return (live["metadata"].get("annotations") or {}).get(ACTION_ID_ANNOTATION) == action_id
 
 
 def _template_id(body: JsonObject) -> str:
-    template = body.get("spec", {}).get("template", {})
-    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    """Of a workload, a ReplicaSet or a ControllerRevision (whose ``data`` holds a patch of the workload)."""
+    spec = body.get("spec") or (body.get("data") or {}).get("spec") or {}
+    annotations = ((spec.get("template") or {}).get("metadata") or {}).get("annotations") or {}
     return str(annotations.get(ACTION_ID_ANNOTATION, ""))
-
-
-def _owned_by(body: JsonObject, uid: str) -> bool:
-    return any(owner.get("uid") == uid for owner in body["metadata"].get("ownerReferences") or ())
-
-
-def _complete(metadata: JsonObject, status: JsonObject, wanted: int) -> bool:
-    """As ``kubectl rollout status`` decides: the controller has seen the spec, all pods are new, all are available."""
-    if int(status.get("observedGeneration", 0)) < int(metadata.get("generation", 0)):
-        return False
-    counts = [int(status.get(name, 0)) for name in ("updatedReplicas", "replicas", "availableReplicas")]
-    return all(count == wanted for count in counts)
-
-
-def _stalled(status: JsonObject) -> str:
-    for condition in status.get("conditions") or ():
-        if condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
-            return str(condition.get("message") or "progress deadline exceeded")
-    return ""
-
-
-def _summary(metadata: JsonObject, status: JsonObject, wanted: int) -> str:
-    revision = (metadata.get("annotations") or {}).get(REVISION_ANNOTATION, "?")
-    return f"revision {revision}, {int(status.get('availableReplicas', 0))}/{wanted} available"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controllers.runtime.limits import fit
 from crds.v1alpha1.actionplan import ActionPlanSpec
-from crds.v1alpha1.actions import Action, ActionType
+from crds.v1alpha1.actions import Action, Effect
 from crds.v1alpha1.incident import Incident
 from crds.v1alpha1.rcareport import RCAReport, RecommendedAction, ReportState, RootCause
 
@@ -43,18 +43,26 @@ def _cause(report: RCAReport, recommended: RecommendedAction) -> RootCause | Non
     return next((cause for cause in report.status.root_causes if cause.id == recommended.cause_id), None)
 
 
+_IMPACT = {
+    Effect.RESTART: "pods are replaced one after the other by the workload's own strategy, without a change of version",
+    Effect.ROLLBACK: "pods are replaced one after the other by the Deployment's own strategy; the version changes",
+    Effect.DELETE_POD: "one pod ends within its grace period and its controller makes another",
+    Effect.PAUSE: "nothing changes now; the rollout goes no further until a person resumes it",
+}
+_UNDO = {
+    Effect.RESTART: "nothing to undo: only two annotations of the pod template change",
+    Effect.SCALE: "scale back to the number of replicas recorded as 'before' in the plan's status",
+    Effect.ROLLBACK: "roll back again, to the revision recorded as 'before' in the plan's status",
+    Effect.DELETE_POD: "nothing to undo: the new pod has the same specification",
+    Effect.PAUSE: "kubectl rollout resume",
+}
+
+
 def _impact(action: Action) -> str:
-    match action.type:
-        case ActionType.RESTART_DEPLOYMENT:
-            return "pods are replaced one after the other by the Deployment's own strategy, without a change of version"
-        case ActionType.SCALE_DEPLOYMENT:
-            replicas = action.scale.replicas if action.scale is not None else 0
-            return f"{action.target.name} runs {replicas} replicas afterwards"
+    if action.scale is not None:
+        return f"{action.target.name} runs {action.scale.replicas} replicas afterwards"
+    return _IMPACT[action.effect]
 
 
 def _rollback(action: Action) -> str:
-    match action.type:
-        case ActionType.RESTART_DEPLOYMENT:
-            return "nothing to undo: only two annotations of the pod template change"
-        case ActionType.SCALE_DEPLOYMENT:
-            return "scale back to the number of replicas recorded as 'before' in the plan's status"
+    return _UNDO[action.effect]

@@ -103,7 +103,14 @@ class Kube(Protocol):
         """
 
     def delete_raw(
-        self, resource: ResourceType, namespace: str, name: str, *, uid: str = "", resource_version: str = ""
+        self,
+        resource: ResourceType,
+        namespace: str,
+        name: str,
+        *,
+        uid: str = "",
+        resource_version: str = "",
+        dry_run: bool = False,
     ) -> bool:
         """Delete in the background. False when it was not there (any more)."""
 

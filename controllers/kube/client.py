@@ -194,13 +194,22 @@ class KubeClient:
         )
 
     def delete_raw(
-        self, resource: ResourceType, namespace: str, name: str, *, uid: str = "", resource_version: str = ""
+        self,
+        resource: ResourceType,
+        namespace: str,
+        name: str,
+        *,
+        uid: str = "",
+        resource_version: str = "",
+        dry_run: bool = False,
     ) -> bool:
         """See the port."""
         preconditions = {key: value for key, value in (("uid", uid), ("resourceVersion", resource_version)) if value}
         body: Raw = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if preconditions:
             body["preconditions"] = preconditions
+        if dry_run:
+            body["dryRun"] = ["All"]
         try:
             self._request("DELETE", resource.path(namespace, name), body=body)
         except NotFound:

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from controllers.policy.target import Target
 from crds.v1alpha1.actionpolicy import PolicyLimits
-from crds.v1alpha1.actions import Action, ActionType
+from crds.v1alpha1.actions import Action, Effect
 
 
 def taken(action: Action, target: Target) -> int:
     """Pods that are gone at the worst moment of the action."""
-    match action.type:
-        case ActionType.RESTART_DEPLOYMENT:
+    match action.effect:
+        case Effect.RESTART | Effect.ROLLBACK:
             return target.unavailable
-        case ActionType.SCALE_DEPLOYMENT:
+        case Effect.SCALE:
             wanted = action.scale.replicas if action.scale is not None else 0
             return max(0, target.replicas - wanted)
+        case Effect.DELETE_POD:
+            return 1
+        case Effect.PAUSE:
+            return 0
 
 
 def blast_refusal(action: Action, target: Target, limits: PolicyLimits) -> tuple[str, str] | None:

@@ -16,7 +16,7 @@ from controllers.policy.target import Target
 from controllers.policy.validity import PolicyEntry
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actionpolicy import Tier
-from crds.v1alpha1.actions import ActionType
+from crds.v1alpha1.actions import SHAPES, ActionType
 from crds.v1alpha1.base import Percent, Severity
 
 UID = "00000000-0000-0000-0000-000000000001"
@@ -29,7 +29,7 @@ class _Strict(BaseModel):
 
 
 class CaseTarget(_Strict):
-    """The live Deployment. ``unavailable``: pods that a rollout may take away at once."""
+    """The live workload. ``unavailable``: pods that a rollout may take away at once."""
 
     name: str = "app"
     replicas: int = 2
@@ -43,10 +43,11 @@ class CaseTarget(_Strict):
 
 
 class CaseAction(_Strict):
-    """``replicas`` for ScaleDeployment."""
+    """``replicas`` for scales, ``revision`` for Rollback."""
 
     type: ActionType
     replicas: int | None = None
+    revision: int | None = None
 
 
 class Case(_Strict):
@@ -152,16 +153,7 @@ def _differences(expect: Expectation, ruling: Ruling) -> list[str]:
 
 
 def _plan(case: Case) -> ActionPlan:
-    target = {"kind": "Deployment", "namespace": case.namespace, "name": case.target.name, "uid": UID}
-    actions = [
-        {
-            "id": f"a{number}",
-            "type": action.type.value,
-            "target": target,
-            **({"scale": {"replicas": action.replicas}} if action.replicas is not None else {}),
-        }
-        for number, action in enumerate(case.actions)
-    ]
+    actions = [_action(case, number, action) for number, action in enumerate(case.actions)]
     spec = {
         "incidentRef": {"name": "incident", "uid": UID},
         "requestedBy": case.requested_by,
@@ -171,6 +163,24 @@ def _plan(case: Case) -> ActionPlan:
         "summary": "test",
     }
     return ActionPlan.from_wire({"metadata": {"name": "plan", "namespace": case.namespace, "uid": UID}, "spec": spec})
+
+
+def _action(case: Case, number: int, action: CaseAction) -> dict[str, Any]:
+    shape, name = SHAPES[action.type], case.target.name
+    target = {
+        "apiVersion": shape.api_version,
+        "kind": shape.kind,
+        "namespace": case.namespace,
+        "name": name,
+        "uid": UID,
+    }
+    parameters: dict[str, Any] = {
+        "scale": {"replicas": action.replicas},
+        "rollback": {"replicaSet": f"{name}-1", "revision": action.revision or 1},
+        "owner": {"kind": "ReplicaSet", "name": f"{name}-1"},
+    }
+    given = {shape.parameter: parameters[shape.parameter]} if shape.parameter else {}
+    return {"id": f"a{number}", "type": action.type.value, "target": target, **given}
 
 
 def _target(given: CaseTarget) -> Target:

@@ -14,7 +14,7 @@ from controllers.policy.history import Outcome
 from controllers.policy.target import Target
 from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, FieldWriter, PlanState
 from crds.v1alpha1.actionpolicy import PolicyLimits, Tier
-from crds.v1alpha1.actions import Action
+from crds.v1alpha1.actions import Action, Effect
 
 RATE_WINDOW = timedelta(hours=1)
 NEVER_RAN = frozenset({PlanState.DENIED, PlanState.EXPIRED, PlanState.SUPERSEDED})
@@ -104,6 +104,23 @@ def _target_refusal(plan: ActionPlan, action: Action, target: Target | None) -> 
         return Refusal("TargetDeleting", f"{short} is being deleted")
     if target.paused:
         return Refusal("TargetPaused", f"{short} is paused (spec.paused); a change would not roll out")
+    return _related_refusal(action, target)
+
+
+def _related_refusal(action: Action, target: Target) -> Refusal | None:
+    """What only single types ask of their target."""
+    short = action.target.short()
+    if action.effect is Effect.RESTART and target.on_delete:
+        message = f"{short} has updateStrategy OnDelete: a restart reaches no pod until somebody deletes it"
+        return Refusal("UpdateOnDelete", message)
+    if action.rollback is not None and not target.related:
+        wanted = action.rollback.replica_set
+        return Refusal("RevisionGone", f"{short} has no revision {action.rollback.revision} (rs/{wanted}) any more")
+    if action.rollback is not None and target.unchanged:
+        return Refusal("NoChange", f"{short} already has the pod template of rs/{action.rollback.replica_set}")
+    if action.owner is not None and not target.related:
+        owner = f"{action.owner.kind.value} {action.owner.name}"
+        return Refusal("NotItsController", f"{short} is not controlled by {owner}; no other pod would come")
     return None
 
 

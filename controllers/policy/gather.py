@@ -11,7 +11,8 @@ from controllers.arbitration.model import Subject
 from controllers.arbitration.quota import shortage
 from controllers.kube.api import Kube
 from controllers.kube.errors import NotFound
-from controllers.kube.resources import BUDGETS, DEPLOYMENTS, NAMESPACES, resource_type
+from controllers.kube.resources import BUDGETS, NAMESPACES, resource_type
+from controllers.kube.targets import read_target as read_live
 from controllers.policy.decide import Observed
 from controllers.policy.match import Documents
 from controllers.policy.target import read_target
@@ -34,7 +35,7 @@ def observe(
 ) -> tuple[Observed, Live]:
     """What policies are held against, and the live targets by action id for the digest."""
     kube, namespace = context.kube, plan.metadata.namespace
-    live: Live = {action.id: _live(kube, namespace, action.target.name) for action in plan.spec.actions}
+    live: Live = {action.id: read_live(kube, namespace, action) for action in plan.spec.actions}
     subjects = {
         action.id: look(kube, action, body, context.settings.argocd_namespace)
         for action in plan.spec.actions
@@ -71,13 +72,6 @@ def severity_of(incident: Incident | None) -> Severity:
     if incident is None:
         return Severity.CRITICAL
     return incident.status.severity or incident.spec.severity
-
-
-def _live(kube: Kube, namespace: str, name: str) -> JsonObject | None:
-    try:
-        return kube.get_raw(DEPLOYMENTS, namespace, name)
-    except NotFound:
-        return None
 
 
 def _autoscaler(subject: Subject | None) -> str:

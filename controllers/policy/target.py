@@ -1,21 +1,23 @@
-"""The live target of an action, as far as a decision needs it. Pure."""
+"""The live target of an action, as far as a decision needs it: workloads and single pods. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
-from crds.v1alpha1.digest import JsonObject
+from crds.v1alpha1.digest import RELATED, JsonObject, related, rollback_template
 
 CLASS_LABEL = "iirp.io/workload-class"
 DEFAULT_SHARE = "25%"
-"""Kubernetes' default maxUnavailable of a rolling update."""
+"""Kubernetes' default maxUnavailable of a Deployment's rolling update."""
+_DEFAULTS: Mapping[str, int] = MappingProxyType({"StatefulSet": 1, "DaemonSet": 1})
 
 
 @dataclass(frozen=True)
 class Target:
-    """Numbers are pods. ``unavailable`` is what a rollout may take away at once, by the Deployment's strategy."""
+    """Numbers are pods; of a pod, those of its controller. ``unavailable`` is what a rollout may take away at once."""
 
     uid: str
     replicas: int
@@ -29,6 +31,12 @@ class Target:
     """Name of the PodDisruptionBudget of the pods that allows the fewest disruptions now; empty if there is none."""
     disruptions_allowed: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    on_delete: bool = False
+    """A new template reaches pods only when somebody deletes them, so that a restart would do nothing."""
+    related: bool = True
+    """The other object that the action rests on is there: a rollback's ReplicaSet, a pod's controller."""
+    unchanged: bool = False
+    """A rollback to what it is already."""
 
     def document(self) -> dict[str, Any]:
         """What conditions see as ``target``."""
@@ -44,37 +52,62 @@ class Target:
 
 
 def read_target(body: JsonObject, autoscaler: str = "", budgets: Iterable[JsonObject] = ()) -> Target:
-    """Reduce a Deployment as served, and the PodDisruptionBudgets of its namespace."""
-    metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
-    replicas = int(spec.get("replicas", 1))
-    budget = _tightest(spec, budgets)
+    """Reduce a target as :func:`controllers.kube.targets.read_target` gives it, and the budgets of its namespace."""
+    metadata, spec = body["metadata"], body["spec"]
+    counted = body if "containers" not in spec else related(body, "owner") or {}
+    replicas, ready = _counts(counted)
+    budget = _tightest(_pod_labels(body), budgets)
+    strategy = spec.get("updateStrategy") or spec.get("strategy") or {}
+    revision = related(body, "replicaSet")
     return Target(
         uid=metadata["uid"],
         replicas=replicas,
         deleting="deletionTimestamp" in metadata,
         paused=bool(spec.get("paused", False)),
         autoscaler=autoscaler,
-        ready=int(status.get("readyReplicas", 0)),
-        unavailable=_unavailable(spec.get("strategy") or {}, replicas),
+        ready=ready,
+        unavailable=_unavailable(strategy, replicas, default=_DEFAULTS.get(body.get("kind", ""), DEFAULT_SHARE)),
         budget=str(budget["metadata"]["name"]) if budget is not None else "",
         disruptions_allowed=_allowed(budget) if budget is not None else 0,
         labels=dict(metadata.get("labels") or {}),
+        on_delete=strategy.get("type") == "OnDelete",
+        related=bool(body.get(RELATED, True)),
+        unchanged=revision is not None and _same_template(spec["template"], rollback_template(revision)),
     )
 
 
-def _unavailable(strategy: JsonObject, replicas: int) -> int:
-    """As the Deployment controller computes it: a share is rounded down, ``Recreate`` takes all."""
+def _counts(body: JsonObject) -> tuple[int, int]:
+    """Wanted and ready pods of a controller, as its kind says them."""
+    spec, status = body.get("spec") or {}, body.get("status") or {}
+    if "desiredNumberScheduled" in status:
+        return int(status["desiredNumberScheduled"]), int(status.get("numberReady", 0))
+    return int(spec.get("replicas", 1)), int(status.get("readyReplicas", 0))
+
+
+def _pod_labels(body: JsonObject) -> JsonObject:
+    spec = body["spec"]
+    metadata = (spec.get("template") or {}).get("metadata") if "containers" not in spec else body["metadata"]
+    labels: JsonObject = (metadata or {}).get("labels") or {}
+    return labels
+
+
+def _same_template(one: JsonObject, other: JsonObject) -> bool:
+    """The same pods would come of both; annotations of an earlier restart make no difference."""
+    labels = [(template.get("metadata") or {}).get("labels") or {} for template in (one, other)]
+    return bool(one["spec"] == other["spec"] and labels[0] == labels[1])
+
+
+def _unavailable(strategy: JsonObject, replicas: int, default: str | int) -> int:
+    """As the controllers compute it: a share is rounded down, and ``Recreate`` takes all."""
     if strategy.get("type") == "Recreate":
         return replicas
-    share = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", DEFAULT_SHARE)
+    share = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", default)
     if isinstance(share, str) and share.endswith("%"):
         return replicas * int(share[:-1]) // 100
     return min(replicas, int(share))
 
 
-def _tightest(spec: JsonObject, budgets: Iterable[JsonObject]) -> JsonObject | None:
-    template = spec.get("template") or {}
-    labels = (template.get("metadata") or {}).get("labels") or {}
+def _tightest(labels: JsonObject, budgets: Iterable[JsonObject]) -> JsonObject | None:
     found = [budget for budget in budgets if _selects(budget.get("spec", {}).get("selector"), labels)]
     return min(found, key=_allowed, default=None)
 

@@ -13,12 +13,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from crds.v1alpha1.actionplan import ActionPlan
-from crds.v1alpha1.actions import Action, ActionType
+from crds.v1alpha1.actions import Action, Effect
 
 ACTION_ID_ANNOTATION = "iirp.io/action-id"
-"""Carried by every write of the executor: on the pod template (restart), on the Deployment itself (scale)."""
+"""Carried by every patch of the executor: on the pod template (restart), on the workload itself (all others)."""
 RESTARTED_AT_ANNOTATION = "kubectl.kubernetes.io/restartedAt"
 RESTART_ANNOTATIONS = (ACTION_ID_ANNOTATION, RESTARTED_AT_ANNOTATION)
+HASH_LABEL = "pod-template-hash"
+"""Put on a ReplicaSet's template by the Deployment controller; no part of the Deployment's own."""
+RELATED = "related"
+"""Key under which :mod:`controllers.kube.targets` adds the objects besides the target that an action rests on."""
 
 FORMAT = "iirp.io/plan-digest/v1"
 """Part of the digest, so that a later change of what is covered cannot collide with an older approval."""
@@ -51,7 +55,8 @@ def live_part(action: Action, live: JsonObject) -> dict[str, Any]:
     A restart re-creates pods from the template, so the whole template counts (another image or variable voids the
     approval) except the two annotations that a restart sets: with those, our own write would void it. A scale
     changes ``spec.replicas``; the template is left out because a scale approved for a workload stays right when
-    somebody rolls out a new version of it.
+    somebody rolls out a new version of it. A rollback goes from one template to another, so both count, and the
+    ReplicaSet that keeps the other. A pause holds one rollout, that of the present template. A pod's UID says it all.
     """
     metadata, spec = live["metadata"], live["spec"]
     part: dict[str, Any] = {
@@ -61,13 +66,35 @@ def live_part(action: Action, live: JsonObject) -> dict[str, Any]:
         "name": metadata["name"],
         "uid": metadata["uid"],
     }
-    match action.type:
-        case ActionType.RESTART_DEPLOYMENT:
+    match action.effect:
+        case Effect.RESTART:
             part["template"] = _template_without_restart(spec["template"])
-        case ActionType.SCALE_DEPLOYMENT:
+        case Effect.SCALE:
             # The API server defaults replicas to 1; an object that went through a client without it means the same.
             part["replicas"] = int(spec.get("replicas", 1))
+        case Effect.ROLLBACK:
+            part |= {"template": _template_without_restart(spec["template"]), "to": _revision(live)}
+        case Effect.PAUSE:
+            part |= {"template": _template_without_restart(spec["template"]), "paused": bool(spec.get("paused"))}
+        case Effect.DELETE_POD:
+            pass
     return part
+
+
+def related(live: JsonObject, name: str) -> JsonObject | None:
+    """An object besides the target that the action rests on, as served; None when there is none."""
+    found: JsonObject | None = (live.get(RELATED) or {}).get(name)
+    return found
+
+
+def rollback_template(replica_set: JsonObject) -> dict[str, Any]:
+    """The pod template that a ReplicaSet keeps, as its Deployment had it: without the ReplicaSet's own label."""
+    template = dict(replica_set["spec"]["template"])
+    metadata = {
+        key: value for key, value in (template.get("metadata") or {}).items() if key in ("labels", "annotations")
+    }
+    labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key != HASH_LABEL}
+    return {**template, "metadata": {**metadata, "labels": labels}}
 
 
 def target_digest(action: Action, live: JsonObject) -> str:
@@ -103,6 +130,14 @@ def plan_digest(plan: ActionPlan, live: Mapping[str, JsonObject | None]) -> str:
 
 def _live(action: Action, live: JsonObject | None) -> dict[str, Any] | None:
     return None if live is None else live_part(action, live)
+
+
+def _revision(live: JsonObject) -> dict[str, Any] | None:
+    found = related(live, "replicaSet")
+    if found is None:
+        return None
+    metadata = found["metadata"]
+    return {"name": metadata["name"], "uid": metadata["uid"], "template": rollback_template(found)}
 
 
 def _template_without_restart(template: JsonObject) -> dict[str, Any]:

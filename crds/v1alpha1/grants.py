@@ -6,7 +6,7 @@ to the executor, is what the admission policy on the executor's identity asks fo
 
 from __future__ import annotations
 
-from crds.v1alpha1.actions import Action, ActionType
+from crds.v1alpha1.actions import Action, Effect
 
 GRANT_RESOURCE = "actions"
 GRANT_VERB = "perform"
@@ -14,17 +14,32 @@ GRANT_PREFIX = "iirp-grant-"
 APPROVAL_LABEL = "iirp.io/approval"
 """On a grant's Role and RoleBinding: name of the Approval that it follows from."""
 INCIDENT_LABEL = "iirp.io/incident"
+TEMPLATE_LABEL = "iirp.io/grant"
+"""On the PodTemplate beside a rollback's grant; its value is ``rollback``."""
+ROLLBACK_ANNOTATION = "iirp.io/rollback-to"
+"""On that PodTemplate, and on a Deployment that was rolled back: name of the ReplicaSet."""
 
 
 def grant_resource_name(action: Action, action_id: str) -> str:
-    """Spells the very action: ``restart.payments.act-…`` or ``scale.payments.3.act-…``."""
-    match action.type:
-        case ActionType.RESTART_DEPLOYMENT:
-            return f"restart.{action.target.name}.{action_id}"
-        case ActionType.SCALE_DEPLOYMENT:
+    """Spells the very action: ``restart.payments.act-…``, ``scale.payments.3.act-…``, ``delete-pod.web-0.<uid>``.
+
+    Deleting a pod carries no annotation, so its grant names the pod's UID in place of the action's id: that, too, can
+    happen once only.
+    """
+    word, name = action.shape.grant, action.target.name
+    match action.effect:
+        case Effect.SCALE:
             if action.scale is None:
-                raise ValueError(f"action {action.id}: ScaleDeployment without scale")
-            return f"scale.{action.target.name}.{action.scale.replicas}.{action_id}"
+                raise ValueError(f"action {action.id}: {action.type.value} without scale")
+            return f"{word}.{name}.{action.scale.replicas}.{action_id}"
+        case Effect.ROLLBACK:
+            if action.rollback is None:
+                raise ValueError(f"action {action.id}: Rollback without rollback")
+            return f"{word}.{name}.{action.rollback.replica_set}.{action_id}"
+        case Effect.DELETE_POD:
+            return f"{word}.{name}.{action.target.uid}"
+        case Effect.RESTART | Effect.PAUSE:
+            return f"{word}.{name}.{action_id}"
 
 
 def grant_object_name(action_id: str) -> str:

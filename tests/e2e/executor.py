@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from crds.v1alpha1.digest import rollback_template
 from tests.e2e.objects import SYSTEM, account, allowed_soon, binding, create, deployment, must_create, role
 from tests.e2e.support import Cluster
 
@@ -51,6 +52,43 @@ def restart(action_id: str = ID, at: str = "2026-01-01T00:00:00Z", **more: Any) 
     """The restart patch."""
     annotations = {"iirp.io/action-id": action_id, RESTARTED_AT: at}
     return json.dumps({"spec": {"template": {"metadata": {"annotations": annotations}}, **more}})
+
+
+def pause(action_id: str = ID) -> str:
+    """The patch that pauses a rollout."""
+    return json.dumps({"metadata": {"annotations": {"iirp.io/action-id": action_id}}, "spec": {"paused": True}})
+
+
+def rollback(template: dict[str, Any], to: str, action_id: str = ID) -> str:
+    """The JSON patch of a rollback."""
+    return json.dumps([
+        {"op": "replace", "path": "/spec/template", "value": template},
+        {"op": "add", "path": "/metadata/annotations/iirp.io~1action-id", "value": action_id},
+        {"op": "add", "path": "/metadata/annotations/iirp.io~1rollback-to", "value": to},
+    ])  # fmt: skip
+
+
+def template_of(replica_set: dict[str, Any]) -> dict[str, Any]:
+    """The Deployment's pod template that a ReplicaSet keeps."""
+    return rollback_template(replica_set)
+
+
+def pod_template(role: dict[str, Any], replica_set: dict[str, Any]) -> dict[str, Any]:
+    """The PodTemplate beside a rollback's grant, as the approval controller writes it; ``role`` as stored."""
+    metadata = role["metadata"]
+    owner = {key: role[key] for key in ("apiVersion", "kind")} | {key: metadata[key] for key in ("name", "uid")}
+    return {
+        "apiVersion": "v1",
+        "kind": "PodTemplate",
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "labels": {"iirp.io/grant": "rollback"},
+            "annotations": {"iirp.io/rollback-to": replica_set["metadata"]["name"]},
+            "ownerReferences": [owner],
+        },
+        "template": rollback_template(replica_set),
+    }
 
 
 def scale(replicas: int, action_id: str = ID) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.e2e.executor import ID, OTHER_ID, RESTARTED_AT, restart, scale
+from tests.e2e.executor import ID, OTHER_ID, RESTARTED_AT, pause, restart, scale
 from tests.e2e.objects import SYSTEM
 
 
@@ -60,7 +60,6 @@ SHAPE = {
         {"op": "add", "path": f"{_T}/metadata/annotations", "value": {"build": "7", **_GRANTED}},
     ])),
     "strategy": _merge(strategy={"type": "Recreate", "rollingUpdate": None}),
-    "paused": _merge(paused=True),
     "min-ready": _merge(minReadySeconds=9),
     "history": _merge(revisionHistoryLimit=0),
     "deadline": _merge(progressDeadlineSeconds=1),
@@ -74,7 +73,7 @@ SHAPE = {
 
 
 TOO_MUCH = {
-    "restart-and-scale": (restart(replicas=5), "restart and scale web in one write"),
+    "restart-and-scale": (restart(replicas=5), "do one thing only to web in one write"),
     "scale-without-id": (json.dumps({"spec": {"replicas": 5}}), "the executor may not scale web"),
     "restart-without-id": (restart(""), "again for the same action ''"),
     "restarted-at-only": (
@@ -84,6 +83,12 @@ TOO_MUCH = {
     "another-id": (restart(OTHER_ID), f"needs the grant restart.web.{OTHER_ID}"),
     "probe-id": (restart("act-0000000000000000"), "needs the grant restart.web.act-0000000000000000"),
     "wildcard-id": (restart("*"), "needs the grant restart.web.*"),
+    "pause-without-id": (
+        json.dumps({"spec": {"paused": True}}),
+        "the executor may not pause web again for the same action ''",
+    ),
+    "pause-by-restart-grant": (pause(), f"needs the grant pause.web.{ID}"),
+    "pause-and-restart": (restart(paused=True), "do one thing only to web in one write"),
     "scale-by-restart-grant": (scale(3), f"needs the grant scale.web.3.{ID}"),
 }
 
@@ -103,7 +108,6 @@ OUTSIDE = {
     "patch-platform": ("patch", "deployment", "iirp-policy", "-n", SYSTEM, "--type=merge", "-p", "{}"),
     "delete-deployment": ("delete", "deployment", "web"),
     "delete-deployments": ("delete", "deployments", "--all"),
-    "delete-pod": _raw("delete", "/api/v1/namespaces/{ns}/pods/web-0"),
     "delete-pods": _raw("delete", "/api/v1/namespaces/{ns}/pods"),
     "delete-namespace": ("delete", "namespace", "default"),
     "scale-subresource": ("scale", "deployment/web", "--replicas=5"),

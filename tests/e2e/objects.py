@@ -130,6 +130,14 @@ def deployment(namespace: str, name: str = "web", **spec: Any) -> Body:
     }
 
 
+def workload(kind: str, namespace: str, name: str = "web") -> Body:
+    """A StatefulSet or DaemonSet that runs no pods."""
+    body = deployment(namespace, name)
+    spec = {key: value for key, value in body["spec"].items() if key != "replicas" or kind == "StatefulSet"}
+    spec["template"]["spec"]["nodeSelector"] = {"nowhere": "true"}
+    return {**body, "kind": kind, "spec": {**spec, **({"serviceName": name} if kind == "StatefulSet" else {})}}
+
+
 def binding(namespace: str, name: str, role: str, *users: str, kind: str = "ClusterRole") -> Body:
     """Binds a role to users in one namespace."""
     group = "rbac.authorization.k8s.io"

@@ -59,12 +59,12 @@ class Cluster:
             command += ["--as-group", group]
         env = dict(os.environ)
         if token:
-            command = ["kubectl", "--kubeconfig", str(self._token_kubeconfig(token))]
+            command = ["kubectl", "--kubeconfig", str(self.token_kubeconfig(token))]
         return subprocess.run(
             [*command, *args], input=stdin, capture_output=True, text=True, timeout=timeout, env=env, check=False
         )
 
-    def _token_kubeconfig(self, token: str) -> Path:
+    def token_kubeconfig(self, token: str) -> Path:
         """A kubeconfig with only this token: a client certificate would win over ``--token``."""
         config = yaml.safe_load(self.kubeconfig.read_text())
         for user in config["users"]:

@@ -120,7 +120,7 @@ def test_deployment_keeps_its_shape_even_beside_a_grant(thief: tuple[str, Run], 
     done = run(*request_)
     assert done.returncode != 0, done.stdout
     assert POLICY in done.stderr
-    assert "the executor may not change web but for spec.replicas and the restart annotations" in done.stderr
+    assert "the executor may not change web but for spec.replicas, spec.paused, the restart annotations" in done.stderr
 
 
 @pytest.mark.parametrize(("patch", "message"), list(TOO_MUCH.values()), ids=list(TOO_MUCH))

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controllers.kube.resources import DEPLOYMENTS, NAMESPACES, resource_type
+from controllers.kube.targets import read_target
 from controllers.runtime.controller import Context
 from controllers.runtime.metrics import Metrics
 from controllers.runtime.settings import Settings
@@ -59,7 +60,13 @@ def deployment(name: str = "payments", *, replicas: int = 2, **spec: Any) -> dic
     }
     counts = ("replicas", "updatedReplicas", "availableReplicas", "readyReplicas")
     return {
-        "metadata": {"name": name, "namespace": NS, "generation": 1, "uid": f"uid-deployments-{NS}-{name}"},
+        "metadata": {
+            "name": name,
+            "namespace": NS,
+            "generation": 1,
+            "uid": f"uid-deployments-{NS}-{name}",
+            "annotations": {"deployment.kubernetes.io/revision": "7"},
+        },
         "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template, **spec},
         "status": {"observedGeneration": 1, **dict.fromkeys(counts, replicas)},
     }
@@ -143,7 +150,7 @@ def rule(tier: str = "HumanApproval", name: str = "restarts", **rest: Any) -> di
 
 def decide_plan(kube: FakeKube, plan: ActionPlan, *, tier: Tier = Tier.HUMAN_APPROVAL, minutes: int = 30) -> ActionPlan:
     """What policy writes, with the digest of the live target, and the Approval that it creates."""
-    live = {a.id: kube.objects.get(("deployments", NS, a.target.name)) for a in plan.spec.actions}
+    live = {a.id: read_target(kube, NS, a) for a in plan.spec.actions}
     digest = plan_digest(plan, live)
     approval_spec = ApprovalSpec(
         plan_ref=plan.ref(),

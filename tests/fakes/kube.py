@@ -172,9 +172,7 @@ class FakeKube:
         self._check("patch" if not dry_run else "dry_run", resource, namespace, name)
         stored = self._find(resource, namespace, name)
         _preconditions(stored, uid, resource_version)
-        if isinstance(patch, list):
-            raise NotImplementedError("JSON patches are tried on the real API server")
-        patched: Raw = _merge(stored, patch)
+        patched: Raw = _json_patch(stored, patch) if isinstance(patch, list) else _merge(stored, patch)
         if dry_run:
             return patched
         if patched.get("spec") != stored.get("spec"):
@@ -186,13 +184,22 @@ class FakeKube:
         return copy.deepcopy(patched)
 
     def delete_raw(
-        self, resource: ResourceType, namespace: str, name: str, *, uid: str = "", resource_version: str = ""
+        self,
+        resource: ResourceType,
+        namespace: str,
+        name: str,
+        *,
+        uid: str = "",
+        resource_version: str = "",
+        dry_run: bool = False,
     ) -> bool:
-        self._check("delete", resource, namespace, name)
+        self._check("delete" if not dry_run else "dry_run", resource, namespace, name)
         stored = self.objects.get((resource.plural, namespace, name))
         if stored is None:
             return False
         _preconditions(stored, uid, resource_version)
+        if dry_run:
+            return True
         del self.objects[(resource.plural, namespace, name)]
         self.writes.append(("delete", resource.plural, f"{namespace}/{name}"))
         return True
@@ -265,6 +272,19 @@ def _merge(target: Any, patch: Any) -> Any:
             result.pop(key, None)
         else:
             result[key] = _merge(result.get(key), value)
+    return result
+
+
+def _json_patch(target: Raw, patch: list[Raw]) -> Raw:
+    """RFC 6902, as far as it is used: ``add`` and ``replace`` of members of objects."""
+    result = copy.deepcopy(target)
+    for operation in patch:
+        *parents, last = (part.replace("~1", "/").replace("~0", "~") for part in operation["path"][1:].split("/"))
+        at = result
+        for part in parents:
+            at = at[part]
+        assert operation["op"] == "add" or last in at, operation
+        at[last] = copy.deepcopy(operation["value"])
     return result
 
 

@@ -21,6 +21,7 @@ from crds.v1alpha1.digest import (
 )
 from crds.v1alpha1.grants import grant_object_name, grant_resource_name
 from tests.fakes.chain import deployment, plan_spec, restart, scale
+from tests.fakes.workloads import OLD, POD, pause, replica_set, restart_pod, restart_set, rollback, scale_set
 
 
 def plan(*actions: Any, uid: str = "11111111-2222-3333-4444-555555555555") -> ActionPlan:
@@ -41,6 +42,32 @@ def test_golden_action_id_and_grants() -> None:
     assert grant_resource_name(restart(), identity) == f"restart.payments.{identity}"
     assert grant_resource_name(scale(3), identity) == f"scale.payments.3.{identity}"
     assert grant_object_name(identity) == f"iirp-grant-{identity}"
+    assert grant_resource_name(restart_set("StatefulSet"), identity) == f"restart-statefulset.db.{identity}"
+    assert grant_resource_name(restart_set("DaemonSet"), identity) == f"restart-daemonset.agent.{identity}"
+    assert grant_resource_name(scale_set(4), identity) == f"scale-statefulset.db.4.{identity}"
+    assert grant_resource_name(rollback(), identity) == f"rollback.payments.{OLD}.{identity}"
+    assert grant_resource_name(pause(), identity) == f"pause.payments.{identity}"
+    assert grant_resource_name(restart_pod(), identity) == f"delete-pod.{POD}.uid-pods-shop-{POD}"
+
+
+@pytest.mark.parametrize(
+    ("change", "voids"),
+    [
+        (lambda d, rs: d["spec"]["template"]["spec"]["containers"][0].update(image="x"), True),
+        (lambda d, rs: d["metadata"].update(uid="another"), True),
+        (lambda d, rs: rs["spec"]["template"]["spec"]["containers"][0].update(image="x"), True),
+        (lambda d, rs: rs["metadata"].update(uid="another"), True),
+        (lambda d, rs: d["spec"].update(replicas=9), False),
+        (lambda d, rs: rs["spec"].update(replicas=9), False),
+        (lambda d, rs: rs["metadata"]["annotations"].update({"deployment.kubernetes.io/revision": "9"}), False),
+    ],
+)
+def test_a_rollback_is_about_both_templates(change: Any, voids: bool) -> None:
+    body, kept = deployment(), replica_set()
+    before = target_digest(rollback(), {**body, "related": {"replicaSet": kept}})
+    change(body, kept)
+    assert (target_digest(rollback(), {**body, "related": {"replicaSet": kept}}) != before) is voids
+    assert target_digest(rollback(), body) != before, "without the ReplicaSet it is another digest"
 
 
 def test_action_ids_differ_between_plans_and_actions() -> None:

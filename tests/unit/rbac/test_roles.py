@@ -49,17 +49,27 @@ def test_s1_only_the_executor_writes_workloads_and_only_where_opted_in() -> None
         for item in grantables(scope)
         for rule in item.role["rules"]
         if WRITES & set(rule["verbs"]) and not set(rule.get("apiGroups", [])) <= OURS
-        if "rolebindings" not in rule["resources"] and "tokenreviews" not in rule["resources"]
+        # PodTemplates are inert: nothing makes pods from them.
+        if not {"rolebindings", "tokenreviews", "podtemplates"} & set(rule["resources"])
     }
     assert writers == {("iirp-execution", Scope.OPTED_IN)}
 
 
-def test_s2_the_executor_can_patch_deployments_and_nothing_more() -> None:
+def test_s2_the_executor_can_patch_workloads_and_delete_pods_and_nothing_more() -> None:
     (target,) = [item for item in bound("iirp-execution") if item.scope is Scope.OPTED_IN]
-    writing = [rule for rule in target.role["rules"] if WRITES & set(rule["verbs"])]
-    assert writing == [
-        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "watch", "patch"]}
-    ]
+    writing = {
+        (group, resource, verb)
+        for rule in target.role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in WRITES & set(rule["verbs"])
+    }
+    assert writing == {
+        ("apps", "deployments", "patch"),
+        ("apps", "statefulsets", "patch"),
+        ("apps", "daemonsets", "patch"),
+        ("", "pods", "delete"),
+    }
 
 
 def test_who_grants_cannot_act_and_who_acts_cannot_grant() -> None:
@@ -73,8 +83,11 @@ def test_who_grants_cannot_act_and_who_acts_cannot_grant() -> None:
         }
         for account in ("iirp-approval", "iirp-execution")
     }
-    assert held["iirp-approval"] == {"approvals/status", "events", "roles", "rolebindings", "actions"}
-    assert held["iirp-execution"] == {"actionplans/status", "events", "deployments"}
+    assert held["iirp-approval"] == {
+        "approvals/status", "events", "roles", "rolebindings", "podtemplates", "actions",
+    }  # fmt: skip
+    workloads = {"deployments", "statefulsets", "daemonsets", "pods"}
+    assert held["iirp-execution"] == {"actionplans/status", "events", *workloads}
 
 
 def test_no_role_of_the_platform_may_approve() -> None:

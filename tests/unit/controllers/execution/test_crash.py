@@ -5,16 +5,24 @@ from __future__ import annotations
 import pytest
 
 from controllers.kube.resources import REPLICASETS
-from crds.v1alpha1.actionplan import ActionPhase
-from crds.v1alpha1.actions import Action
+from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
+from crds.v1alpha1.actions import Action, Effect
 from crds.v1alpha1.digest import action_id
-from tests.fakes.chain import NS, Clock, ready_plan, restart, roll_out, scale
+from tests.fakes.chain import NS, Clock, ready_plan, restart, scale
+from tests.fakes.workloads import pause, restart_pod, restart_set, rollback, scale_set, settle
 from tests.unit.controllers.execution.world import Killed, World, run
 
 PLANS = {
     "restart": (restart(),),
     "scale": (scale(3),),
     "scale-then-restart": (scale(3), restart()),
+    "restart-statefulset": (restart_set("StatefulSet"),),
+    "restart-daemonset": (restart_set("DaemonSet"),),
+    "scale-statefulset": (scale_set(4),),
+    "rollback": (rollback(),),
+    "pause": (pause(),),
+    "restart-pod": (restart_pod(),),
+    "pod-then-rollback": (restart_pod(), rollback()),
 }
 
 
@@ -26,6 +34,14 @@ def calls_of_a_whole_run(actions: tuple[Action, ...]) -> int:
     return world.calls
 
 
+def effects_of(plan: ActionPlan) -> list[str]:
+    """What every action leaves behind, once: its id, or for a pod that goes, the pod's UID."""
+    return [
+        action.target.uid if action.effect is Effect.DELETE_POD else action_id(plan.metadata.uid, action)
+        for action in plan.spec.actions
+    ]
+
+
 def finish(world: World, clock: Clock) -> None:
     """Processes come and go until the plan has ended; the rollout goes through meanwhile."""
     for _ in range(40):
@@ -33,7 +49,7 @@ def finish(world: World, clock: Clock) -> None:
             run(world, clock)
         except Killed:
             continue
-        roll_out(world)
+        settle(world)
         clock.forward(1)
         execution = world.execution
         if execution is not None and execution.finished_at is not None:
@@ -58,7 +74,7 @@ def test_killed_at_any_call_takes_effect_exactly_once(name: str, call: int, befo
     finish(world, clock)
     assert world.execution is not None
     assert world.execution.phase is ActionPhase.SUCCEEDED
-    assert world.effects == [action_id(plan.metadata.uid, action) for action in PLANS[name]]
+    assert world.effects == effects_of(plan)
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -71,7 +87,7 @@ def test_a_lost_answer_at_any_call_is_settled_by_looking(name: str) -> None:
         finish(world, clock)
         assert world.execution is not None
         assert world.execution.phase is ActionPhase.SUCCEEDED, call
-        assert world.effects == [action_id(plan.metadata.uid, action) for action in PLANS[name]], call
+        assert world.effects == effects_of(plan), call
 
 
 def test_replayed_after_the_end_writes_nothing() -> None:
@@ -92,7 +108,7 @@ def test_rolled_back_by_a_person_before_we_looked_is_not_done_again() -> None:
     run(world, clock)
     identity = action_id(plan.metadata.uid, restart())
     stored = world.objects["deployments", NS, "payments"]
-    owner = {"uid": stored["metadata"]["uid"]}
+    owner = {"uid": stored["metadata"]["uid"], "controller": True}
     template = stored["spec"]["template"]
     metadata = {"name": "payments-2", "namespace": NS, "ownerReferences": [owner]}
     world.add_raw(REPLICASETS, {"metadata": metadata, "spec": {"template": template}})

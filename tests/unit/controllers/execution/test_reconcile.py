@@ -57,7 +57,7 @@ def test_a_restart_from_approval_to_the_end() -> None:
     assert run(world, clock) == "Done"
     execution = world.execution
     assert (execution.phase, execution.reason) == (ActionPhase.SUCCEEDED, "RolledOut")
-    assert execution.actions[0].before == "revision ?, 2/2 available"
+    assert execution.actions[0].before == "revision 7, 2/2 available"
     assert execution.actions[0].finished_at == execution.finished_at == clock.now
 
 

@@ -21,8 +21,10 @@ from crds.v1alpha1.actionplan import ActionPlan, ExecutionStatus
 from crds.v1alpha1.digest import ACTION_ID_ANNOTATION
 from tests.fakes.chain import NS, PLAN, Clock, context
 from tests.fakes.kube import FakeKube
+from tests.fakes.workloads import add_all
 
 RBAC_REFUSAL = 'deployments.apps "payments" is forbidden: User cannot patch resource "deployments"'
+POLICY = "ValidatingAdmissionPolicy 'iirp-executor' with binding 'iirp-executor' denied request: "
 KEY = Key(NS, PLAN)
 
 
@@ -44,6 +46,7 @@ class World(FakeKube):
         self.granted = True
         self.effects: list[str] = []
         self.fail = self._refuse
+        add_all(self)
         for name in VALIDATING:
             self.add_raw(VALIDATING_POLICIES, {"metadata": {"name": name}, "spec": {"failurePolicy": "Fail"}})
             self.add_raw(VALIDATING_BINDINGS, {"metadata": {"name": name}, "spec": {"validationActions": ["Deny"]}})
@@ -53,7 +56,7 @@ class World(FakeKube):
 
     def patch_raw(self, resource: ResourceType, namespace: str, name: str, patch: Any, **options: Any) -> Any:
         def call() -> Any:
-            self._admit(patch)
+            self._admit(_id_of(patch))
             before = self.objects[resource.plural, namespace, name]["metadata"]["resourceVersion"]
             answer = super(World, self).patch_raw(resource, namespace, name, patch, **options)
             if self.objects[resource.plural, namespace, name]["metadata"]["resourceVersion"] != before:
@@ -61,6 +64,19 @@ class World(FakeKube):
             return answer
 
         return self._counted(call)
+
+    def delete_raw(self, resource: ResourceType, namespace: str, name: str, **options: Any) -> bool:
+        def call() -> bool:
+            if not options.get("uid"):
+                raise Forbidden("Forbidden", POLICY + f"the executor may not delete {name} but by its UID")
+            self._admit("by uid")
+            found = super(World, self).delete_raw(resource, namespace, name, **options)
+            if found and not options.get("dry_run"):
+                self.effects.append(options["uid"])
+            return found
+
+        answer: bool = self._counted(call)
+        return answer
 
     def apply_status(self, obj: Any, status: Any, *, manager: str) -> Any:
         return self._counted(lambda: super(World, self).apply_status(obj, status, manager=manager))
@@ -77,14 +93,12 @@ class World(FakeKube):
             raise Retryable("ApiServerUnavailable", "the connection broke before the answer")
         return answer
 
-    def _admit(self, patch: Any) -> None:
-        identity = _id_of(patch)
-        policy = "ValidatingAdmissionPolicy 'iirp-executor' with binding 'iirp-executor' denied request: "
+    def _admit(self, identity: str) -> None:
         if not self.opted_in:
             raise Forbidden("Forbidden", RBAC_REFUSAL)
         if self.enforced and (not self.granted or identity == "act-0000000000000000"):
             message = f"the executor may not restart payments: needs the grant restart.payments.{identity}"
-            raise Forbidden("Forbidden", policy + message)
+            raise Forbidden("Forbidden", POLICY + message)
 
     def _refuse(self, *_: str) -> KubeError | None:
         return None
@@ -95,6 +109,8 @@ class World(FakeKube):
 
 
 def _id_of(patch: Any) -> str:
+    if isinstance(patch, list):
+        return str(next(one["value"] for one in patch if one["path"].endswith("iirp.io~1action-id")))
     metadata = patch.get("spec", {}).get("template", {}).get("metadata") or patch.get("metadata", {})
     return str(metadata["annotations"][ACTION_ID_ANNOTATION])
 
