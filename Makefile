@@ -11,7 +11,7 @@ STAMP  := $(VENV)/.installed
 CLUSTER ?= demo
 APPROVE ?= auto
 
-.PHONY: help setup generate verify unit e2e safety test demo down accuracy bench integrations plugin lock clean
+.PHONY: help setup generate verify unit e2e safety chaos test demo down accuracy bench integrations plugin lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ e2e: setup ## real cluster, real telemetry, one namespace per test
 
 safety: setup ## ask a real API server for all that must be refused; prints the matrix (CLUSTER=NAME uses a kept one; ADMISSION=webhook)
 	$(BIN)/python -m tests.safety --cluster $(if $(filter file,$(origin CLUSTER)),safety,$(CLUSTER)) $(if $(ADMISSION),--admission $(ADMISSION))
+
+chaos: setup ## kill -9, freeze, double and cut off the executor at every write; the API server's audit log judges (REPEAT=N)
+	$(BIN)/python -m tests.safety.chaos --cluster $(if $(filter file,$(origin CLUSTER)),safety,$(CLUSTER)) --repeat $(or $(REPEAT),1)
 
 integrations: setup ## k9s, Argo CD, Grafana, Prometheus, kubectl plugin and chart with the real tools
 	$(BIN)/python -m integrations.check

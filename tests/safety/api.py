@@ -58,7 +58,8 @@ class Api:
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         self._files = tempfile.TemporaryDirectory()
         self.server = cluster["server"]
-        certificates = {"ca_certs": self._file("ca", cluster, "certificate-authority")}
+        self._ca = self._file("ca", cluster, "certificate-authority")
+        certificates = {"ca_certs": self._ca}
         # Two pools: a client certificate would win over a token.
         self._bearer = urllib3.PoolManager(retries=False, timeout=TIMEOUT, **certificates)
         certificates["cert_file"] = self._file("crt", user, "client-certificate")
@@ -101,16 +102,21 @@ class Api:
         answer = pool.request(method, url, headers=headers, body=None if body is None else json.dumps(body))
         return Reply(answer.status, _parsed(answer))
 
+    @property
+    def authority(self) -> bytes:
+        """Certificate of the CA that signed the server's, PEM."""
+        return Path(self._ca).read_bytes()
+
     def get(self, path: str) -> dict[str, Any]:
         """As the administrator; raises AssertionError when it does not answer 200."""
         reply = self.send("GET", path)
         assert reply.code == 200, f"GET {path}: {reply.code} {reply.message}"
         return reply.body
 
-    def token(self, namespace: str, account: str) -> str:
+    def token(self, namespace: str, account: str, hours: int = 1) -> str:
         """A ServiceAccount's own token, as the kubelet would give it to its pod."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
-        reply = self.send("POST", path, body={"spec": {"expirationSeconds": 3600}})
+        reply = self.send("POST", path, body={"spec": {"expirationSeconds": 3600 * hours}})
         assert reply.code == 201, reply.message
         return str(reply.body["status"]["token"])
 
