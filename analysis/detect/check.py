@@ -95,6 +95,10 @@ class RuleCase(_Part):
     claims: dict[str, tuple[str, ...]] = {}
     """PersistentVolumeClaims by pod name."""
     nodes: tuple[str, ...] = ()
+    started: dict[str, Duration] = {}
+    """When a pod's container started, from the start of the test."""
+    gauges: tuple[MetricName, ...] = ()
+    """Metrics of ``series`` that are gauges of containers."""
     series: tuple[SeriesCase, ...] = ()
     signals: tuple[SignalCase, ...] = ()
     expect: tuple[Expectation, ...]
@@ -187,7 +191,9 @@ def _recording(case: RuleCase) -> tuple[Recording, float]:
         samples={
             case.metric: _samples(case, list(zip(labels, used.values(), strict=True))),
             case.limit_metric: _samples(case, list(zip(labels, limits, strict=True))),
+            **{one: _samples(case, by_metric.get(one, [])) for one in case.gauges},
         },
+        started={(NAMESPACE, pod, CONTAINER): START + at for pod, at in case.started.items()},
         series={metric: _samples(case, rows) for metric, rows in by_metric.items()},
         nodes={name: NodeFact(name=name, uid=name) for name in case.nodes},
         signals=tuple(signal for one, signal in signals if one.lasting is None),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from analysis.detect.fill import evaluate_fill
 from analysis.detect.finding import Evaluation, Observed
 from analysis.detect.growth import evaluate_growth
-from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, Rule, RuleSet, SignalRule
-from analysis.detect.services import evaluate_quantile, evaluate_ratio
+from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, Rule, RuleSet, SignalRule, ThrottleRule
+from analysis.detect.services import evaluate_quantile, evaluate_ratio, queries
 from analysis.detect.signals import evaluate_signals
 from analysis.detect.step import evaluate_step
+from analysis.detect.throttle import evaluate_throttle, throttle_queries
+from analysis.telemetry.query import RateSum
 
 
 def evaluate(rule: Rule, observed: Observed) -> Evaluation | None:
@@ -25,7 +27,14 @@ def evaluate(rule: Rule, observed: Observed) -> Evaluation | None:
         return evaluate_ratio(rule, observed)
     if isinstance(rule, QuantileRule):
         return evaluate_quantile(rule, observed)
+    if isinstance(rule, ThrottleRule):
+        return evaluate_throttle(rule, observed)
     return evaluate_step(rule, observed)
+
+
+def rate_queries(rule: RatioRule | QuantileRule | ThrottleRule, observed: Observed) -> tuple[RateSum, ...]:
+    """The rates that have to be read before the rule can be evaluated."""
+    return throttle_queries(rule, observed) if isinstance(rule, ThrottleRule) else queries(rule, observed)
 
 
 def evaluate_all(rules: RuleSet, observed: Observed) -> dict[str, Evaluation | None]:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from analysis.contract import ApiSignal, Candidate, NodeFact, PodFact
-from analysis.detect.evaluate import evaluate_all
+from analysis.detect.evaluate import evaluate_all, rate_queries
 from analysis.detect.fill import gauges
 from analysis.detect.finding import ContainerKey, Level, Observed, PodKey
-from analysis.detect.rules import FillRule, GrowthRule, RuleSet, StepRule
+from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, RuleSet, StepRule, ThrottleRule
 from analysis.detect.tracker import Tracks, advance, candidates
-from analysis.telemetry.query import Matcher, Select
-from analysis.windows.block import Samples, grid, regroup
+from analysis.telemetry.query import Matcher, RateSum, Select
+from analysis.windows.block import Float64, Samples, grid, regroup
+from analysis.windows.rates import Rates, rate, summed
 from analysis.words import moment
 
 GRID_STEP = 5.0
@@ -54,16 +55,18 @@ def replay(
     """Unix time and what is reported then, every ``tick`` seconds from ``start`` until before ``end``."""
     windows, gauges = _windows(rules), _levels(rules, recording)
     tracks: Tracks = {}
-    now = start
+    pods, now = dict(recording.pods), start
     while now < end:
+        empty = Observed(now=now, pods=pods)
         observed = Observed(
             now=now,
-            pods=dict(recording.pods),
+            pods=pods,
             blocks={
                 metric: grid(samples, now, windows.get(metric, LIMIT_WINDOW), GRID_STEP)
                 for metric, samples in recording.samples.items()
             },
             signals=recording.signals_at(now),
+            rates=_rates(rules, recording, empty),
             levels={level: grid(samples, now, seconds, GRID_STEP) for level, (samples, seconds) in gauges.items()},
             nodes=recording.nodes,
             started={key: at for key, at in recording.started.items() if at <= now},
@@ -81,6 +84,34 @@ def _levels(rules: RuleSet, recording: Recording) -> dict[Level, tuple[Samples, 
             for level in gauges(rule):
                 found[level] = (regroup(selected(recording, level.select), level.by), rule.window)
     return found
+
+
+def _rates(rules: RuleSet, recording: Recording, observed: Observed) -> dict[RateSum, Rates]:
+    """What the server would read as rates; nothing when no counters were recorded."""
+    found: dict[RateSum, Rates] = {}
+    if not recording.series or not recording.pods:
+        return found
+    for rule in rules.rules:
+        if isinstance(rule, RatioRule | QuantileRule | ThrottleRule):
+            steps = np.arange(round(rule.lasting / rule.step), -1, -1)
+            at = (observed.now - steps * rule.step).astype(np.float64)
+            found |= {query: _rate(recording, query, at) for query in rate_queries(rule, observed)}
+    return found
+
+
+def _rate(recording: Recording, query: RateSum, at: Float64) -> Rates:
+    samples = selected(recording, query.select)
+    counts = np.bincount(samples.series, minlength=len(samples.labels))
+    shape = (len(samples.labels), int(counts.max(initial=0)))
+    times, values = np.full(shape, np.nan), np.full(shape, np.nan)
+    column = np.arange(samples.series.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    times[samples.series, column], values[samples.series, column] = samples.times * 1000, samples.values
+    times[np.isnan(values)] = np.nan
+    keys = [tuple(labels.get(name, "") for name in query.by) for labels in samples.labels]
+    unique = sorted(set(keys))
+    groups = np.array([unique.index(key) for key in keys], dtype=np.int64)
+    total = summed(groups, len(unique), rate(times, values, at * 1000, query.window))
+    return Rates(tuple(dict(zip(query.by, key, strict=True)) for key in unique), at, total)
 
 
 def selected(recording: Recording, select: Select) -> Samples:

@@ -174,7 +174,7 @@ class CounterSelector(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     metric: MetricName
-    matching: dict[str, str] = {}
+    matching: dict[str, Pattern] = {}
     """Label → RE2 pattern."""
 
 
@@ -185,6 +185,8 @@ class _ServiceRule(_Rule):
     step: Duration = 10.0
     min_rate: float = Field(gt=0)
     """Events per second below which the workload is not judged."""
+    warm_up: Duration = 0.0
+    """First seconds of a pod's newest container, which are not looked at: caches are cold, code is not compiled yet."""
 
 
 class RatioRule(_ServiceRule):
@@ -196,6 +198,24 @@ class RatioRule(_ServiceRule):
     threshold: Share
     clear: Share
     what: str
+
+
+class ThrottleRule(_ServiceRule):
+    """Containers that use all the CPU they may and are held back for it."""
+
+    detector: Literal["throttle"]
+    throttled: CounterSelector
+    periods: CounterSelector
+    usage: CounterSelector
+    """CPU seconds."""
+    quota: MetricName
+    period: MetricName
+    started: MetricName | None = None
+    threshold: Share
+    """Of the periods."""
+    clear: Share
+    min_used_share: Share
+    """Of the limit that must be used: a small limit throttles what hardly uses any."""
 
 
 class QuantileRule(_ServiceRule):
@@ -211,7 +231,8 @@ class QuantileRule(_ServiceRule):
 
 
 Rule = Annotated[
-    GrowthRule | StepRule | FillRule | SignalRule | RatioRule | QuantileRule, Field(discriminator="detector")
+    GrowthRule | StepRule | FillRule | SignalRule | RatioRule | ThrottleRule | QuantileRule,
+    Field(discriminator="detector"),
 ]
 
 

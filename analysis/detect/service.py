@@ -12,11 +12,11 @@ from datetime import datetime
 from analysis.contract import DetectRequest, DetectResponse, SourceHealth, Topology
 from analysis.correlate.service import Correlator
 from analysis.detect.containers import container_key
-from analysis.detect.evaluate import evaluate_all
+from analysis.detect.evaluate import evaluate_all, rate_queries
 from analysis.detect.fill import concerns, gauges
 from analysis.detect.finding import ContainerKey, Level, Observed, Rates
-from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, RuleSet, StepRule
-from analysis.detect.services import in_namespaces, queries
+from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, RuleSet, StepRule, ThrottleRule
+from analysis.detect.services import in_namespaces
 from analysis.detect.tracker import Tracks, advance, candidates
 from analysis.telemetry.errors import SourceError
 from analysis.telemetry.health import SourceProbe
@@ -27,6 +27,7 @@ from analysis.windows.block import Block
 logger = logging.getLogger(__name__)
 
 GRID_STEP = 5.0
+LIMIT_WINDOW = 300.0
 CONTAINER = ("namespace", "pod", "container")
 MAX_TOPOLOGIES = 8
 STALE_AFTER = 90.0
@@ -119,7 +120,9 @@ class Detector:
         for rule in self.rules.rules:
             if isinstance(rule, GrowthRule | StepRule):
                 wanted[rule.metric] = max(rule.window, wanted.get(rule.metric, 0.0))
-                wanted[rule.limit] = max(300.0, wanted.get(rule.limit, 0.0))
+                wanted[rule.limit] = max(LIMIT_WINDOW, wanted.get(rule.limit, 0.0))
+            elif isinstance(rule, ThrottleRule):
+                wanted |= dict.fromkeys((rule.quota, rule.period), LIMIT_WINDOW)
         found = await asyncio.gather(
             *(
                 self._reader.block(Select(metric, scope), CONTAINER, seconds, empty.now, GRID_STEP)
@@ -139,8 +142,8 @@ class Detector:
     async def _rates(self, empty: Observed) -> dict[RateSum, Rates]:
         wanted: dict[RateSum, tuple[float, float]] = {}
         for rule in self.rules.rules:
-            if isinstance(rule, RatioRule | QuantileRule):
-                for query in queries(rule, empty):
+            if isinstance(rule, RatioRule | QuantileRule | ThrottleRule):
+                for query in rate_queries(rule, empty):
                     lasting, step = wanted.get(query, (0.0, rule.step))
                     wanted[query] = (max(lasting, rule.lasting), min(step, rule.step))
         rates = await asyncio.gather(*(self._reader.rates(query, *how, empty.now) for query, how in wanted.items()))
@@ -149,7 +152,9 @@ class Detector:
     async def _started(self, now: float, *scope: Matcher) -> dict[ContainerKey, float]:
         found: dict[ContainerKey, float] = {}
         metrics = {
-            rule.started for rule in self.rules.rules if isinstance(rule, GrowthRule | StepRule) and rule.started
+            rule.started
+            for rule in self.rules.rules
+            if isinstance(rule, GrowthRule | StepRule | ThrottleRule) and rule.started
         }
         for metric in sorted(metrics):
             vector = await self._reader.latest(Select(metric, scope), CONTAINER, now)

@@ -6,9 +6,10 @@ import numpy as np
 
 from analysis.detect.finding import Evaluation, Finding, Observed, PodKey, Rates
 from analysis.detect.rules import CounterSelector, QuantileRule, RatioRule
-from analysis.telemetry.query import Matcher, RateSum, Select, among, matching
+from analysis.telemetry.query import Matcher, RateSum, Select, among, equal, matching
 from analysis.windows.block import Bool, Float64, Int64
 from analysis.words import measure, span
+from analysis.workloads import pod_matcher
 from crds.v1alpha1.base import TargetRef
 from crds.v1alpha1.incident import MetricEvidence
 
@@ -26,14 +27,9 @@ def in_namespaces(observed: Observed) -> Matcher:
     return among("namespace", {namespace for namespace, _ in observed.pods})
 
 
-def of_workload(target: TargetRef, observed: Observed) -> tuple[Matcher, Matcher]:
-    """Matchers for the pods of one workload."""
-    pods = [
-        name
-        for (space, name), pod in observed.pods.items()
-        if space == target.namespace and _same(pod.workload, target)
-    ]
-    return among("namespace", [target.namespace]), among("pod", pods)
+def of_workload(target: TargetRef) -> tuple[Matcher, Matcher]:
+    """Matchers for the pods of one workload, by the names that its controller gives: short however many there are."""
+    return equal("namespace", target.namespace), pod_matcher(target)
 
 
 def _same(one: TargetRef, other: TargetRef) -> bool:
@@ -54,21 +50,22 @@ def evaluate_ratio(rule: RatioRule, observed: Observed) -> Evaluation | None:
     above, below = (observed.rates.get(query) for query in queries(rule, observed))
     if above is None or below is None:
         return None
+    above, below = _settled(rule, above, observed), _settled(rule, below, observed)
     workloads = _workloads(observed)
     total = _sum(below, workloads, observed)
     part = _sum(above, workloads, observed)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(total >= rule.min_rate, np.nan_to_num(part) / total, np.nan)
-    firing, staying = _lasting(share, rule.threshold), _lasting(share, rule.clear)
+    firing, staying = lasting(share, rule.threshold), lasting(share, rule.clear)
     findings = []
     for row in np.flatnonzero(firing | staying):
         value = float(np.nanmedian(share[row]))
-        scope = of_workload(workloads[row], observed)
+        scope = of_workload(workloads[row])
         top, bottom = (
             rate_query(part, rule.rate_window, ("pod",), *scope) for part in (rule.numerator, rule.denominator)
         )
         evidence = MetricEvidence(
-            query=f"sum({top}) / sum({bottom})"[:2048],
+            query=f"sum({top}) / sum({bottom})"[:768],
             summary=f"{value:.0%} {rule.what}",
             value=measure(value),
             unit="ratio",
@@ -84,18 +81,19 @@ def evaluate_quantile(rule: QuantileRule, observed: Observed) -> Evaluation | No
     buckets = observed.rates.get(query)
     if buckets is None:
         return None
+    buckets = _settled(rule, buckets, observed)
     workloads = _workloads(observed)
     bounds = np.array(sorted({float(labels["le"]) for labels in buckets.labels}), dtype=np.float64)
     stacked = _sum_buckets(buckets, workloads, bounds, observed)
     value = histogram_quantile(rule.quantile, bounds, stacked, rule.min_rate)
-    firing, staying = _lasting(value, rule.threshold), _lasting(value, rule.clear)
+    firing, staying = lasting(value, rule.threshold), lasting(value, rule.clear)
     findings = []
     for row in np.flatnonzero(firing | staying):
         now = float(np.nanmedian(value[row]))
-        scope = of_workload(workloads[row], observed)
+        scope = of_workload(workloads[row])
         inner = rate_query(rule.histogram, rule.rate_window, ("le",), *scope)
         evidence = MetricEvidence(
-            query=f"histogram_quantile({rule.quantile:g}, {inner})"[:2048],
+            query=f"histogram_quantile({rule.quantile:g}, {inner})"[:768],
             summary=f"{rule.what} {now:.2f} s",
             value=measure(now),
             unit="s",
@@ -129,6 +127,18 @@ def histogram_quantile(quantile: float, bounds: Float64, rates: Float64, min_rat
         inside = lower + (upper - lower) * (rank - below) / (count - below)
         value = np.where(np.isinf(upper), bounds[-2], inside)
         return np.where(total >= min_rate, value, np.nan)
+
+
+def _settled(rule: RatioRule | QuantileRule, rates: Rates, observed: Observed) -> Rates:
+    """The rates without those whose window reaches into a pod's warm-up."""
+    if not rule.warm_up or not rates.values.size:
+        return rates
+    born: dict[PodKey, float] = {}
+    for (namespace, pod, _), at in observed.started.items():
+        born[namespace, pod] = max(at, born.get((namespace, pod), at))
+    keys = [(labels.get("namespace", ""), labels.get("pod", "")) for labels in rates.labels]
+    ready = np.array([born.get(key, -np.inf) for key in keys]) + rule.warm_up + rule.rate_window
+    return Rates(rates.labels, rates.times, np.where(rates.times[None, :] >= ready[:, None], rates.values, np.nan))
 
 
 def _workloads(observed: Observed) -> list[TargetRef]:
@@ -168,8 +178,8 @@ def _sum_buckets(rates: Rates, workloads: list[TargetRef], bounds: Float64, obse
     return total
 
 
-def _lasting(values: Float64, threshold: float) -> Bool:
-    """Above the threshold at every step that has data, with data at most steps and at the last one."""
+def lasting(values: Float64, threshold: float) -> Bool:
+    """Rows above the threshold at every step that has data, with data at most steps and at the last one."""
     if values.shape[1] < MIN_STEPS:
         return np.zeros(values.shape[0], dtype=np.bool_)
     known = np.isfinite(values)

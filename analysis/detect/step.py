@@ -9,11 +9,12 @@ import numpy as np
 from analysis.detect.containers import STALE_SECONDS, Containers, by_workload, containers, pod_key
 from analysis.detect.finding import Evaluation, Finding, Observed
 from analysis.detect.rules import StepRule
-from analysis.telemetry.query import among, equal, selector
+from analysis.telemetry.query import equal, selector
 from analysis.windows.block import BIRTH_GAP_SECONDS, Block, Float64, pack
 from analysis.windows.robust import median
 from analysis.words import measure as as_measure
 from analysis.words import mib
+from analysis.workloads import pod_matcher
 from crds.v1alpha1.base import Severity
 from crds.v1alpha1.incident import MetricEvidence
 
@@ -97,7 +98,7 @@ def _step_finding(rule: StepRule, data: Containers, step: Step, rows: list[int],
     where = selector(
         rule.metric,
         equal("namespace", labels["namespace"]),
-        among("pod", pods),
+        pod_matcher(observed.pods[pod_key(labels)].workload),
         equal("container", labels["container"]),
     )
     rose = f"{mib(float(step.before[worst]))} to {mib(float(step.after[worst]))}"

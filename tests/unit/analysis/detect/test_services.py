@@ -72,3 +72,16 @@ def test_slow_requests(quantile: QuantileRule, slow: float, count: int) -> None:
     evaluation = evaluate_quantile(quantile, world(quantile, data))
     assert evaluation is not None
     assert len(evaluation.findings) == count
+
+
+def test_the_query_of_a_large_workload_still_fits_the_api(ratio: RatioRule) -> None:
+    names = [f"payments-7c9d8f6b5d-{index:05d}" for index in range(200)]
+    empty = Observed(now=100.0, pods=pods(*names))
+    data = [rates({(name,): FULL * share for name in names}) for share in (0.5, 1.0)]
+    found = evaluate_ratio(
+        ratio, Observed(100.0, empty.pods, rates=dict(zip(queries(ratio, empty), data, strict=True)))
+    )
+    assert found is not None
+    (finding,) = found.findings
+    assert len(finding.pods) == 200
+    assert finding.metrics[0].query.count("(") == finding.metrics[0].query.count(")"), "not cut in the middle"
