@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def run(
     keep: bool,
     teller: Teller,
 ) -> bool:
-    """True when everything passed."""
+    """True when everything passed. SIGTERM ends it as Ctrl-C does: what runs cleans up first."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     return perform(on, scenarios, Options(repeat, parallel, report, keep), teller)
 
 
