@@ -66,6 +66,12 @@ class Watch:
         self.killed |= frozenset(out_of_memory(self._list("pods", "v1")))
         return self.killed
 
+    def namespaces(self, label: str) -> set[str]:
+        """Names of the namespaces that carry a label, with whatever value."""
+        response = self._client.get(version="v1", url="namespaces", params={"labelSelector": label})
+        response.raise_for_status()
+        return {str(item["metadata"]["name"]) for item in response.json()["items"]}
+
     def wait_gone(self, timeout: float) -> bool:
         """Until the namespace has no object of ours left."""
         deadline = time.monotonic() + timeout

@@ -85,7 +85,7 @@ def perform(ground: Ground, scenarios: Sequence[Scenario], options: Options, tel
     results: list[Result] = []
     started = datetime.now(UTC)
     memory = Memory(Kubectl(ground.kubeconfig), ground.node, ground.platform_namespace, ground.external)
-    with Elsewhere(Watch(ground.kubeconfig, ""), suite.namespaces) as elsewhere, memory:
+    with Elsewhere(Watch(ground.kubeconfig, "")) as elsewhere, memory:
         try:
             for result in suite.run():
                 results.append(result)

@@ -15,7 +15,7 @@ import requests
 from demo.driver.kubectl import Kubectl
 from demo.driver.watch import Watch
 from demo.scenario.model import Scenario
-from demo.scenario.place import Place
+from demo.scenario.place import LABEL, Place
 from demo.scenario.run import Result, Run
 from demo.scenario.seen import Seen, merged, seen_of
 from external.plane import ExternalPlane
@@ -43,11 +43,11 @@ class Ground:
 
 
 class Elsewhere:
-    """Watches for incidents outside the runs' own namespaces: nothing was broken there."""
+    """Watches for incidents outside the namespaces of scenarios, ours or another's: nothing was broken there."""
 
-    def __init__(self, watch: Watch, own: set[str]) -> None:
+    def __init__(self, watch: Watch) -> None:
         self._watch = watch
-        self._own = own
+        self._own: set[str] = set()
         self._since = datetime.now(UTC)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="elsewhere", daemon=True)
@@ -64,6 +64,7 @@ class Elsewhere:
     def _work(self) -> None:
         while not self._stop.wait(_ELSEWHERE_INTERVAL):
             try:
+                self._own |= self._watch.namespaces(LABEL)
                 incidents = self._watch.incidents()
             except requests.RequestException:
                 continue  # the next look comes soon
@@ -83,7 +84,6 @@ class Suite:
     tell: Tell
     keep: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
-    namespaces: set[str] = field(default_factory=set)
 
     def run(self) -> Iterator[Result]:
         """Each result as it comes. Close the iterator (or press Ctrl-C) to end early: what runs cleans up first."""
@@ -112,7 +112,6 @@ class Suite:
 
     def _one(self, scenario: Scenario, number: int) -> Result:
         namespace = f"sc-{scenario.name}-{number}-{secrets.token_hex(2)}"
-        self.namespaces.add(namespace)
         ground = self.ground
         kubectl = Kubectl(ground.kubeconfig)
         place = Place(kubectl, namespace, ground.image, ground.platform_namespace, ground.node)
