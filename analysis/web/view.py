@@ -13,7 +13,6 @@ from analysis.words import mib, mib_per_minute
 from crds.v1alpha1.approval import Approval, ApprovalState
 from crds.v1alpha1.incident import Incident, IncidentState
 
-_ENDED = frozenset({IncidentState.RESOLVED, IncidentState.ESCALATED, IncidentState.RECOVERED, IncidentState.CLOSED})
 _TONES: Mapping[str, str] = MappingProxyType(
     {
         "Resolved": "good", "Recovered": "good", "Closed": "quiet", "Escalated": "bad",
@@ -27,8 +26,8 @@ _TONES: Mapping[str, str] = MappingProxyType(
 
 
 def is_open(incident: Incident) -> bool:
-    """Whether the story is still going on."""
-    return incident.status.state not in _ENDED
+    """Whether the story can still go on: what is resolved may reopen, what is escalated is in people's hands."""
+    return incident.status.state is not IncidentState.CLOSED
 
 
 def tone(word: object) -> str:

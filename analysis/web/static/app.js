@@ -5,16 +5,16 @@
   const ZONE = "iirp-zone";
   const notice = () => document.getElementById("connection");
 
-  function lost(why) {
+  // Why what is shown may be old; several things can be wrong at once.
+  const troubles = new Map();
+
+  function trouble(kind, why) {
+    if (why) troubles.set(kind, why);
+    else troubles.delete(kind);
     const box = notice();
     if (!box) return;
-    box.textContent = why;
-    box.hidden = false;
-  }
-
-  function back() {
-    const box = notice();
-    if (box) box.hidden = true;
+    box.textContent = [...troubles.values()].join(" ");
+    box.hidden = troubles.size === 0;
   }
 
   function local() {
@@ -49,13 +49,14 @@
     });
   }
 
-  document.addEventListener("htmx:sse:after:connection", back);
-  document.addEventListener("htmx:sse:error", () => lost("Connection lost. What you see may be old; trying again."));
-  document.addEventListener("stale", (event) => lost(`What you see may be old: ${event.detail?.data || "the API server does not answer"}`));
-  document.addEventListener("fresh", back);
+  document.addEventListener("htmx:sse:after:connection", () => trouble("stream"));
+  document.addEventListener("htmx:sse:error", () => trouble("stream", "Connection lost. What you see may be old; trying again."));
+  document.addEventListener("stale", () => trouble("source", "The API server does not answer. What you see may be old."));
+  document.addEventListener("fresh", () => trouble("source"));
   document.addEventListener("signin", () => window.location.assign("/login"));
   document.addEventListener("htmx:after:swap", () => { tellTimes(); countDown(); });
-  window.addEventListener("offline", () => lost("You are offline. What you see may be old."));
+  window.addEventListener("offline", () => trouble("network", "You are offline. What you see may be old."));
+  window.addEventListener("online", () => trouble("network"));
   document.addEventListener("click", (event) => {
     if (event.target?.id !== "zone") return;
     localStorage.setItem(ZONE, local() ? "utc" : "local");
