@@ -11,7 +11,7 @@ STAMP  := $(VENV)/.installed
 CLUSTER ?= demo
 APPROVE ?= auto
 
-.PHONY: help setup generate verify unit e2e safety chaos test demo down accuracy bench integrations plugin lock clean
+.PHONY: help setup generate verify unit e2e safety chaos test demo down accuracy bench integrations plugin docs docs-pictures lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,6 +75,16 @@ accuracy: $(VENV)/.bench ## accuracy on public and generated data, beside its fl
 
 bench: $(VENV)/.bench ## speed of the hot path on one core, beside its peers
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks bench
+
+$(VENV)/.docs: $(STAMP) requirements/docs.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/docs.txt
+	touch $@
+
+docs: $(VENV)/.docs ## the docs site in build/site; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
+
+docs-pictures: setup ## pictures of the page in docs/pictures, taken by the browser tests on the real cluster
+	IIRP_PICTURES=docs/pictures $(BIN)/pytest tests/e2e/test_browser.py -q --timeout 900 -p no:cacheprovider
 
 lock: setup ## resolve the lock files anew
 	tools/lock
