@@ -7,7 +7,8 @@ Rules, in order, per candidate (the analysis server has put together what belong
 3. An Incident with its fingerprint that ended within the reopen window: refresh it, which reopens it (the incident
    controller sees ``detection.active``). One that a person closed stays closed, however long the fault goes on.
 4. One that may yet turn out to be somebody else's fault (``provisional``): wait for the settling time, unless critical.
-5. Otherwise a new Incident.
+5. One of a silenced target opens nothing and reopens nothing; an Incident that is on goes on.
+6. Otherwise a new Incident.
 
 Per Incident without a candidate: it stays active until the absence has been *observed* for the hold time. A round in
 which a source did not answer observes nothing, so it starts the hold time anew.
@@ -18,22 +19,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from analysis.contract import Candidate, DetectResponse, OpenIncident
+from analysis.contract import Candidate, DetectResponse
+from controllers.detection.lifecycle import active, deleting, ended, over_already
 from controllers.detection.status import ended_at, refreshed
 from controllers.runtime.limits import fit
-from controllers.runtime.names import FINGERPRINT_LABEL
 from crds.v1alpha1.base import Severity, TargetRef
-from crds.v1alpha1.incident import DetectedBy, DetectionStatus, Incident, IncidentSpec, IncidentState
+from crds.v1alpha1.incident import DetectedBy, DetectionStatus, Incident, IncidentSpec
 
 SYMPTOMS = frozenset({"OOMKilled", "CrashLoop", "Restarted"})
 """Consequences of some other fault as often as faults of their own."""
 NOTHING: Mapping[str, datetime] = {}
-MAX_HELD = 1000
-"""Incidents sent along with a request."""
+OF_ROLLOUTS = frozenset({"HighErrorRate", "HighLatency", "LogBurst", "Anomaly"})
+"""What a rollout may show for a moment without being a fault."""
 MAX_NAME = 56
 """Names become label values (63) after ``-<n>`` is added."""
 SEVERITIES = tuple(Severity)
@@ -49,6 +50,7 @@ class Limits:
     reopen_window: timedelta
     heartbeat: timedelta = timedelta(seconds=20)
     settle: timedelta = timedelta(seconds=15)
+    rollout_grace: timedelta = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,16 @@ class Decision:
     """By Incident UID, for the next round."""
     settling_since: Mapping[str, datetime] = field(default_factory=dict)
     """By fingerprint of what is seen and not opened yet, for the next round."""
+    silenced: tuple[tuple[Candidate, str], ...] = ()
+    """What was seen and opens nothing, and why."""
+
+
+@dataclass(frozen=True)
+class Calm:
+    """What is expected now: silences by their reason (empty: none), and workloads with a rollout under way."""
+
+    silenced: Callable[[TargetRef], str] = lambda _: ""
+    rolling: frozenset[tuple[str, str, str]] = frozenset()
 
 
 def decide(
@@ -91,31 +103,18 @@ def decide(
     platform_namespace: str,
     limits: Limits,
     settling_since: Mapping[str, datetime] = NOTHING,
+    calm: Calm = Calm(),
 ) -> Decision:
     """``incidents``: all that exist, in whatever state; the two mappings: of the decision before."""
-    seen: dict[str, list[Candidate]] = {}
-    create: list[NewIncident] = []
-    settling: dict[str, datetime] = {}
-    for candidate in sorted(
-        response.candidates, key=lambda item: (item.type in SYMPTOMS, item.onset, item.fingerprint)
-    ):
-        incident = _incident_of(candidate, incidents, now, limits) or _shelter(candidate, incidents, seen)
-        if incident is not None:
-            seen.setdefault(incident.metadata.uid, []).append(candidate)
-        elif _sheltered_by_new(candidate, create):
-            continue
-        elif (since := _settles(candidate, settling_since, now, limits)) is not None:
-            settling |= {part.fingerprint: since for part in (candidate, *candidate.signals)}
-        else:
-            create.append(_new(candidate, response.evaluated_at, platform_namespace))
+    placed = _place(response, incidents, now, platform_namespace, limits, settling_since, calm)
     healthy = all(source.ok for source in response.sources)
     refresh, absent = [], {}
     for incident in incidents:
         uid = incident.metadata.uid
-        candidates = seen.get(uid, [])
+        candidates = placed.seen.get(uid, [])
         if candidates:
             refresh.append((incident, refreshed(incident.status.detection, candidates)))
-        elif _active(incident):
+        elif active(incident):
             since = absent_since.get(uid, now) if healthy else None
             if since is not None:
                 absent[uid] = since
@@ -123,8 +122,47 @@ def decide(
                     refresh.append(_over(incident))
     missing = [Refresh(*item, urgent=_urgent(*item)) for item in refresh if _differs(*item, limits.heartbeat)]
     missing.sort(key=lambda item: (not item.urgent, -SEVERITIES.index(item.detection.severity)))
-    create.sort(key=lambda item: -SEVERITIES.index(item.spec.severity))
-    return Decision(create=tuple(create), refresh=tuple(missing), absent_since=absent, settling_since=settling)
+    placed.create.sort(key=lambda item: -SEVERITIES.index(item.spec.severity))
+    return Decision(tuple(placed.create), tuple(missing), absent, placed.settling, tuple(placed.silenced))
+
+
+@dataclass
+class _Placed:
+    """Where each candidate went."""
+
+    seen: dict[str, list[Candidate]] = field(default_factory=dict)
+    """By Incident UID."""
+    create: list[NewIncident] = field(default_factory=list)
+    settling: dict[str, datetime] = field(default_factory=dict)
+    silenced: list[tuple[Candidate, str]] = field(default_factory=list)
+
+
+def _place(
+    response: DetectResponse,
+    incidents: Sequence[Incident],
+    now: datetime,
+    platform_namespace: str,
+    limits: Limits,
+    settling_since: Mapping[str, datetime],
+    calm: Calm,
+) -> _Placed:
+    placed = _Placed()
+    for candidate in sorted(
+        response.candidates, key=lambda item: (item.type in SYMPTOMS, item.onset, item.fingerprint)
+    ):
+        incident = _incident_of(candidate, incidents, now, limits) or _shelter(candidate, incidents, placed.seen)
+        why = calm.silenced(candidate.target) if incident is None or over_already(incident) else ""
+        if why:
+            placed.silenced.append((candidate, why))
+        elif incident is not None:
+            placed.seen.setdefault(incident.metadata.uid, []).append(candidate)
+        elif _sheltered_by_new(candidate, placed.create):
+            continue
+        elif (since := _settles(candidate, settling_since, now, limits, calm)) is not None:
+            placed.settling |= {part.fingerprint: since for part in (candidate, *candidate.signals)}
+        else:
+            placed.create.append(_new(candidate, response.evaluated_at, platform_namespace))
+    return placed
 
 
 def incident_name(target: TargetRef, kind: str, fingerprint: str, onset: datetime) -> str:
@@ -138,11 +176,11 @@ def incident_name(target: TargetRef, kind: str, fingerprint: str, onset: datetim
 
 
 def _incident_of(candidate: Candidate, incidents: Iterable[Incident], now: datetime, limits: Limits) -> Incident | None:
-    same = [item for item in incidents if item.spec.fingerprint == candidate.fingerprint and not _deleting(item)]
+    same = [item for item in incidents if item.spec.fingerprint == candidate.fingerprint and not deleting(item)]
     for item in same:
-        if not _ended(item):
+        if not ended(item):
             return item
-    recent = [item for item in same if _active(item) or now - ended_at(item) <= limits.reopen_window]
+    recent = [item for item in same if active(item) or now - ended_at(item) <= limits.reopen_window]
     return max(recent, key=ended_at, default=None)
 
 
@@ -152,7 +190,7 @@ def _shelter(
     if candidate.type not in SYMPTOMS:
         return None
     target = _identity(candidate.target)
-    open_ones = [item for item in incidents if not _ended(item) and not _deleting(item)]
+    open_ones = [item for item in incidents if not ended(item) and not deleting(item)]
     found = [item for item in open_ones if _identity(item.spec.target) == target]
     return max(found, key=lambda item: (item.metadata.uid in seen, item.spec.started_at), default=None)
 
@@ -164,13 +202,16 @@ def _sheltered_by_new(candidate: Candidate, create: Sequence[NewIncident]) -> bo
     return bool(same) or (candidate.type in SYMPTOMS and any(_identity(item.spec.target) == target for item in create))
 
 
-def _settles(candidate: Candidate, before: Mapping[str, datetime], now: datetime, limits: Limits) -> datetime | None:
+def _settles(
+    candidate: Candidate, before: Mapping[str, datetime], now: datetime, limits: Limits, calm: Calm
+) -> datetime | None:
     """Since when it has been waited for; None when it has to be opened now."""
-    if not candidate.provisional or candidate.severity is Severity.CRITICAL:
+    rolling = candidate.type in OF_ROLLOUTS and _identity(candidate.target) in calm.rolling
+    if not (candidate.provisional or rolling) or candidate.severity is Severity.CRITICAL:
         return None
     known = [before[part.fingerprint] for part in (candidate, *candidate.signals) if part.fingerprint in before]
     since = min(known, default=now)
-    return since if now - since < limits.settle else None
+    return since if now - since < (limits.rollout_grace if rolling else limits.settle) else None
 
 
 def _new(candidate: Candidate, at: datetime, platform_namespace: str) -> NewIncident:
@@ -222,46 +263,3 @@ def _essence(status: DetectionStatus) -> tuple[object, ...]:
 
 def _identity(target: TargetRef) -> tuple[str, str, str]:
     return target.kind, target.namespace, target.name
-
-
-def held(incidents: Iterable[Incident], now: datetime, limits: Limits) -> tuple[OpenIncident, ...]:
-    """What the analysis server must know to group as before: what is on, and what may still reopen; newest first."""
-    found = [item for item in incidents if not _deleting(item) and _may_hold(item, now, limits)]
-    found.sort(key=lambda item: (_active(item), item.spec.detected_at), reverse=True)
-    return tuple(
-        OpenIncident(
-            uid=item.metadata.uid,
-            fingerprint=item.spec.fingerprint,
-            type=item.spec.type,
-            scope=item.spec.scope,
-            target=item.spec.target,
-            severity=item.spec.severity,
-            started_at=item.spec.started_at,
-            active=_active(item),
-            members=tuple(member.fingerprint for member in item.status.detection.members)
-            if item.status.detection is not None
-            else (),
-            origin=item.status.detection.origin if item.status.detection is not None else None,
-        )
-        for item in found[:MAX_HELD]
-    )
-
-
-def _may_hold(incident: Incident, now: datetime, limits: Limits) -> bool:
-    return _active(incident) or not _ended(incident) or now - ended_at(incident) <= limits.reopen_window
-
-
-def _active(incident: Incident) -> bool:
-    if incident.status.detection is not None:
-        return incident.status.detection.active
-    return FINGERPRINT_LABEL in incident.metadata.labels  # ours, and we were stopped between create and first status
-
-
-def _ended(incident: Incident) -> bool:
-    if incident.spec.override is not None and incident.spec.override.closed:
-        return True
-    return incident.status.state in (IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.CLOSED)
-
-
-def _deleting(incident: Incident) -> bool:
-    return incident.metadata.deletion_timestamp is not None

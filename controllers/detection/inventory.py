@@ -17,12 +17,21 @@ from controllers.kube.objects import (
     ServiceRecord,
     WorkloadRecord,
     node_record,
+    record,
     selects,
     service_record,
     slice_record,
     workload_record,
 )
-from controllers.kube.resources import DEPLOYMENTS, ENDPOINT_SLICES, NODES, SERVICES, STATEFULSETS, ResourceType
+from controllers.kube.resources import (
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    NAMESPACES,
+    NODES,
+    SERVICES,
+    STATEFULSETS,
+    ResourceType,
+)
 
 log = logging.getLogger(__name__)
 
@@ -88,12 +97,14 @@ class Inventory:
         self.deployments = Store(partial(workload_record, kind="Deployment"), self.now)
         self.stateful_sets = Store(partial(workload_record, kind="StatefulSet"), self.now)
         self.nodes = Store(node_record, self.now)
+        self.namespaces = Store(record, self.now)
         self.stores: dict[ResourceType, Store[ServiceRecord] | Store[WorkloadRecord] | Store[NodeRecord]] = {
             SERVICES: self.services,
             ENDPOINT_SLICES: self.slices,  # type: ignore[dict-item]
             DEPLOYMENTS: self.deployments,
             STATEFULSETS: self.stateful_sets,
             NODES: self.nodes,
+            NAMESPACES: self.namespaces,  # type: ignore[dict-item]
         }
 
     def relist(self, kube: Kube, namespaces: Iterable[str | None]) -> None:

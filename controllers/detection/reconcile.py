@@ -8,9 +8,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from analysis.contract import DetectRequest, DetectResponse, SourceHealth
-from controllers.detection.decide import Decision, Limits, NewIncident, Refresh, decide, held
+from controllers.detection.decide import Calm, Decision, Limits, NewIncident, Refresh, decide
 from controllers.detection.inventory import Inventory
+from controllers.detection.lifecycle import held
 from controllers.detection.signals import api_signals, newest
+from controllers.detection.silence import read_windows, silences
 from controllers.detection.states import Memory, state_signals
 from controllers.detection.topology import Owners, PodStore, build_topology, topology_digest
 from controllers.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound
@@ -18,7 +20,7 @@ from controllers.kube.events import NORMAL, WARNING
 from controllers.runtime.analysis import Analysis, TopologyUnknown
 from controllers.runtime.budget import Budget
 from controllers.runtime.controller import Context
-from controllers.runtime.errors import ReconcileError
+from controllers.runtime.errors import ReconcileError, Terminal
 from controllers.runtime.names import FINGERPRINT_LABEL, field_manager
 from controllers.runtime.outcome import Key, Outcome, Requeue
 from crds.v1alpha1.incident import DetectionStatus, Incident
@@ -51,6 +53,12 @@ class Detection:
         self.pods = PodStore(context.now)
         self.inventory = Inventory(context.now)
         self._memory = Memory()
+        self._told: set[str] = set()
+        self._silenced: set[str] = set()
+        try:
+            self._windows = read_windows(settings.maintenance_windows)
+        except ValueError as error:
+            raise Terminal("BadMaintenanceWindows", f"IIRP_MAINTENANCE_WINDOWS: {error}") from error
 
     def reconcile(self, _: Key) -> Outcome:
         """One round. Raises what the ports raise; the queue retries with backoff."""
@@ -70,11 +78,31 @@ class Detection:
             platform_namespace=self._context.settings.namespace,
             limits=self._paced(incidents),
             settling_since=self._settling_since,
+            calm=self._calm(),
         )
         self._absent_since = dict(decision.absent_since)
         self._settling_since = dict(decision.settling_since)
+        self._tell_silenced(decision)
         self._write(decision)
         return Requeue(self._context.settings.detect_interval)
+
+    def _calm(self) -> Calm:
+        cluster, now = self.inventory.cluster(), self._context.now()
+        found = silences(cluster, self.inventory.namespaces.snapshot(), self._windows, now)
+        for text in set(found.refused) - self._told:
+            log.warning("silence ignored: %s", text)
+        self._told = set(found.refused)
+        rolling = frozenset((one.kind, one.namespace, one.name) for one in cluster.workloads if one.rolling_out)
+        return Calm(found.of, rolling)
+
+    def _tell_silenced(self, decision: Decision) -> None:
+        """Silence hides nothing from the log and the metrics: what would have been opened is said once, and counted."""
+        self._context.metrics.faults_silenced(len(decision.silenced))
+        for candidate, why in decision.silenced:
+            if candidate.fingerprint not in self._silenced:
+                target = f"{candidate.target.namespace}/{candidate.target.short()}"
+                log.info("no incident: %s", why, extra={"type": candidate.type, "target": target})
+        self._silenced = {candidate.fingerprint for candidate, _ in decision.silenced}
 
     def _paced(self, incidents: Sequence[Incident]) -> Limits:
         on = sum(item.status.detection is not None and item.status.detection.active for item in incidents)
@@ -96,7 +124,7 @@ class Detection:
             topology_digest=digest,
             topology=build_topology(pods, workload, cluster, digest) if changed else None,
             signals=newest([*api_signals(pods, workload, now), *states]),
-            incidents=held(incidents, now, self._limits),
+            incidents=held(incidents, now, self._limits.reopen_window),
         )
         try:
             response = self._analysis.detect(request)

@@ -10,6 +10,7 @@ from typing import Any
 from controllers.kube.facts import Body, parse_time
 from crds.v1alpha1.base import TargetRef
 
+SILENCE_UNTIL, SILENCE_REASON = "iirp.io/silence-until", "iirp.io/silence-reason"
 SERVICE_OF_SLICE = "kubernetes.io/service-name"
 Labels = tuple[tuple[str, str], ...]
 
@@ -34,6 +35,8 @@ class Record:
     version: int
     created_at: datetime | None
     deleting: bool
+    silence: tuple[str, str] | None = None
+    """Until when, as annotated, and why; None without the annotation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +144,15 @@ def selects(selector: Labels, labels: Mapping[str, str]) -> bool:
     return bool(selector) and all(labels.get(name) == value for name, value in selector)
 
 
-def _head(body: Body) -> tuple[str, str, str, int, datetime | None, bool]:
+def record(body: Body) -> Record:
+    """What every object has, for kinds of which nothing else matters."""
+    return Record(*_head(body))
+
+
+def _head(body: Body) -> tuple[str, str, str, int, datetime | None, bool, tuple[str, str] | None]:
     metadata = body["metadata"]
+    annotations = metadata.get("annotations") or {}
+    until, why = annotations.get(SILENCE_UNTIL), annotations.get(SILENCE_REASON) or ""
     return (
         metadata.get("namespace", ""),
         metadata["name"],
@@ -150,6 +160,7 @@ def _head(body: Body) -> tuple[str, str, str, int, datetime | None, bool]:
         int(metadata.get("resourceVersion") or 0),
         parse_time(metadata.get("creationTimestamp")),
         metadata.get("deletionTimestamp") is not None,
+        None if until is None else (str(until)[:64], str(why)[:300]),
     )
 
 

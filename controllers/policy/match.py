@@ -10,7 +10,7 @@ from typing import Any
 
 from controllers.policy.conditions import evaluate
 from controllers.policy.target import Target
-from controllers.policy.windows import describe, within
+from controllers.runtime.windows import describe, within
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actionpolicy import PolicyMatch, PolicyRule
 from crds.v1alpha1.actions import Action

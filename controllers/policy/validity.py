@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from controllers.policy.conditions import problem_of
-from controllers.policy.windows import zone
+from controllers.runtime.windows import zone
 from crds.v1alpha1.actionpolicy import ActionPolicySpec, PolicyRule, Tier
 
 SHORTEST_EXPIRY = timedelta(minutes=1)

@@ -42,6 +42,11 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
 
+        self._silenced = Gauge(
+            "iirp_faults_silenced", "Faults that are on and open no Incident because they are silenced.",
+            ["controller"], registry=self.registry,
+        )  # fmt: skip
+
     def track_queue(
         self, depth: Callable[[], float], handled_age: Callable[[], float], dropped: Callable[[], float]
     ) -> None:
@@ -82,6 +87,10 @@ class Metrics:
     def write_deferred(self) -> None:
         """The limit of Incident writes per minute put one off."""
         self._writes_deferred.labels(self.controller).inc()
+
+    def faults_silenced(self, count: int) -> None:
+        """So many faults are on and silenced."""
+        self._silenced.labels(self.controller).set(count)
 
     def serve(self, port: int) -> None:
         """Start the HTTP endpoint in a daemon thread."""

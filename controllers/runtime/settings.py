@@ -42,6 +42,8 @@ class Settings(BaseModel):
 
     What does not fit is written later, newest state only.
     """
+    maintenance_windows: str = ""
+    """JSON list of recurring times in which faults of some namespaces open no Incident: docs/silences.md."""
     verification_window: float = Field(default=300.0, gt=0, le=86400)
     verification_interval: float = Field(default=5.0, gt=0, le=300)
     verification_grace: float = Field(default=60.0, ge=0, le=3600)

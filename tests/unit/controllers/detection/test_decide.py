@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from analysis.contract import Candidate, DetectResponse, SourceHealth
-from controllers.detection.decide import Decision, Limits, decide, held, incident_name
+from controllers.detection.decide import Calm, Decision, Limits, decide, incident_name
+from controllers.detection.lifecycle import held
 from crds.v1alpha1.base import Scope, Severity, TargetRef
 from crds.v1alpha1.incident import Incident, IncidentState, IncidentStatus
 from tests.unit.controllers.incident.builders import FINGERPRINT, TARGET, at, detection, incident
 
+NOTHING_EXPECTED = Calm()
 LIMITS = Limits(hold=timedelta(seconds=30), reopen_window=timedelta(minutes=10))
 
 
@@ -42,6 +44,7 @@ def run(
     absent: dict[str, datetime] | None = None,
     healthy: bool = True,
     settling: dict[str, datetime] | None = None,
+    calm: Calm = NOTHING_EXPECTED,
 ) -> Decision:
     source = SourceHealth(name="prometheus", address="http://x", ok=healthy)
     response = DetectResponse(evaluated_at=at(0), candidates=tuple(candidates), sources=(source,))
@@ -53,6 +56,7 @@ def run(
         platform_namespace="iirp-system",
         limits=LIMITS,
         settling_since=settling or {},
+        calm=calm,
     )
 
 
@@ -293,5 +297,27 @@ def test_what_may_be_somebody_elses_fault_is_opened_after_the_settling_time() ->
 def test_what_is_sent_along_is_what_is_on_or_may_reopen() -> None:
     gone = ended(IncidentState.RECOVERED, seconds_ago=601)
     recent = ended(IncidentState.RECOVERED, seconds_ago=599)
-    sent = held([gone, recent, incident(name="b")], at(0), LIMITS)
+    sent = held([gone, recent, incident(name="b")], at(0), LIMITS.reopen_window)
     assert [(item.uid, item.active) for item in sent] == [("uid-b", True), (recent.metadata.uid, False)]
+
+
+QUIET = Calm(silenced=lambda target: "load test" if target.name == "payments" else "")
+
+
+def test_a_silenced_target_opens_and_reopens_nothing_but_what_is_on_goes_on() -> None:
+    fault = candidate(signals=(caller(),))
+    opened = run([fault], calm=QUIET)
+    assert (opened.create, opened.silenced) == ((), ((fault, "load test"),))
+    assert not run([fault], [ended(IncidentState.RESOLVED, seconds_ago=60)], calm=QUIET).refresh
+    assert run([fault], [incident()], calm=QUIET).refresh
+    assert run([caller()], calm=QUIET).create, "another target is not silenced"
+
+
+def test_errors_of_a_rollout_are_waited_for_and_crashes_are_not() -> None:
+    rolling = Calm(rolling=frozenset({("Deployment", "shop", "payments")}))
+    first = run([candidate("HighErrorRate")], calm=rolling)
+    assert not first.create
+    later = run([candidate("HighErrorRate")], now=at(60), settling=dict(first.settling_since), calm=rolling)
+    assert later.create
+    assert run([candidate("CrashLoop")], calm=rolling).create
+    assert run([candidate("HighErrorRate", severity=Severity.CRITICAL)], calm=rolling).create

@@ -9,7 +9,7 @@ import pytest
 from analysis.contract import Candidate, DetectRequest, DetectResponse, SourceHealth
 from controllers.detection.handlers import build
 from controllers.detection.reconcile import TICK, Detection
-from controllers.kube.resources import PODS, REPLICASETS
+from controllers.kube.resources import NAMESPACES, PODS, REPLICASETS
 from controllers.runtime.analysis import AnalysisUnavailable, TopologyUnknown
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import Terminal
@@ -202,3 +202,23 @@ def test_what_is_watched_feeds_the_topology_and_no_key(world: World) -> None:
     kinds = {resource.kind for resource, _ in controller.reflected}
     assert {"Pod", "Service", "EndpointSlice", "Deployment", "StatefulSet", "Node"} <= kinds
     assert list(controller.resync()) == [TICK]
+
+
+def test_a_silenced_fault_is_counted_and_opens_when_the_silence_ends(world: World) -> None:
+    until = (START + timedelta(seconds=12)).isoformat()
+    world.kube.add_raw(NAMESPACES, {"metadata": {"name": "shop", "annotations": {"iirp.io/silence-until": until}}})
+    world.candidates = [candidate()]
+
+    def silenced() -> float | None:
+        return world.metrics.registry.get_sample_value("iirp_faults_silenced", {"controller": "detection"})
+
+    world.round()
+    assert (world.incidents(), silenced()) == ([], 1)
+    world.round()
+    world.round()
+    assert (len(world.incidents()), silenced()) == (1, 0)
+
+
+def test_a_wrong_maintenance_window_stops_the_start() -> None:
+    with pytest.raises(Terminal, match="IIRP_MAINTENANCE_WINDOWS"):
+        World(maintenance_windows="[{}]")

@@ -12,7 +12,7 @@ from controllers.policy.decide import Observed, tier_now
 from controllers.policy.match import Documents
 from controllers.policy.target import Target
 from controllers.policy.validity import read_policy
-from controllers.policy.windows import within
+from controllers.runtime.windows import within
 from crds.v1alpha1.actionpolicy import Tier, TimeWindow
 from crds.v1alpha1.base import Severity
 from tests.fakes.chain import REQUESTER, rule
