@@ -97,6 +97,15 @@ class Intake(Section):
     pull_seconds: float = Field(default=10, ge=2, le=300)
 
 
+class Baselines(Section):
+    """What is learned of workloads: ``config/baselines``."""
+
+    enabled: bool = True
+    directory: Path = DATA_ROOT / "baselines"
+    timeout_seconds: float = Field(default=60, gt=0, le=600)
+    """Of a query over the whole history."""
+
+
 class Model(Section):
     """An OpenAI-compatible endpoint. Without this section root causes are deterministic only."""
 
@@ -128,6 +137,9 @@ class Config(Section):
     rules: Directory = Directory(directory=DATA_ROOT / "rules")
     causes: Directory = Directory(directory=DATA_ROOT / "causes")
     intake: Intake = Intake()
+    baselines: Baselines = Baselines()
+    state_dir: Path | None = None
+    """What is kept across restarts: versions of what was learned. Without it, training starts anew."""
     model: Model | None = None
     web: Web = Web()
     log_level: Annotated[str, StringConstraints(pattern=r"^(debug|info|warning|error)$")] = "info"

@@ -60,6 +60,7 @@ _ANALYSIS = {
     "port": 8090,
     "prometheus": "http://prometheus:9090",
     "loki": "http://loki:3100",
+    "state": "/var/lib/iirp",
     "kubeconfig": "/etc/iirp/credentials/tokenreview.kubeconfig",
 }
 

@@ -114,6 +114,7 @@ def _analysis(site: Site) -> ProcessSpec:
         "prometheus": f"http://{site.places.upstream['prometheus']}",
         "loki": f"http://{site.places.upstream['loki']}",
         "kubeconfig": str(site.layout.kubeconfig),
+        "state": str(site.layout.data("analysis")),
     }
     rendered = yaml.safe_load(render("analysis.yaml.j2", site.places, site.settings, analysis=places))
     config = site.layout.config / "analysis.yaml"

@@ -18,7 +18,10 @@ from analysis.api.metrics import Metrics
 from analysis.auth.identity import Authenticator, NoReviewer, TokenReviewer, read_secrets
 from analysis.config import Config
 from analysis.config import Intake as IntakeConfig
+from analysis.detect.learner import Learner
+from analysis.detect.registry import Registry
 from analysis.detect.rules import load_rules
+from analysis.detect.series import load_learning
 from analysis.detect.service import Detector
 from analysis.kube import ApiServer
 from analysis.llm.service import Narrator, narrator_from
@@ -53,6 +56,7 @@ class Services:
     store: Store | None
     """Samples in memory; None when the intake is off."""
     seeder: Seeder | None
+    learner: Learner | None
     in_flight: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(intake.MAX_IN_FLIGHT))
     """Of remote_write requests."""
 
@@ -71,10 +75,10 @@ def create_app(config: Config) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if services.store:
             await asyncio.to_thread(warm)
-        filling = asyncio.create_task(services.seeder.run()) if services.seeder else None
+        beside = [asyncio.create_task(one.run()) for one in (services.seeder, services.learner) if one]
         yield
-        if filling:
-            filling.cancel()
+        for task in beside:
+            task.cancel()
         await client.aclose()
         if services.narrator:
             await services.narrator.aclose()
@@ -104,19 +108,28 @@ def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer |
     reviewer = TokenReviewer(api_server, config.auth.audience) if api_server else NoReviewer()
     narrator = narrator_from(config.model, metrics) if config.model else None
     store, seeder = _memory(config.intake, prometheus, metrics)
+    learner = _learner(config, client, metrics) if config.baselines.enabled else None
     reader = Reader(prometheus, store, lambda source: metrics.reads.labels(source).inc())
     return Services(
         config=config,
         metrics=metrics,
         authenticator=Authenticator(config.auth, read_secrets(config.auth.static), reviewer),
-        detector=Detector(load_rules(config.rules.directory), reader, probe, utc_now),
+        detector=Detector(load_rules(config.rules.directory), reader, probe, utc_now, learner),
         explainer=Explainer(load_causes(config.causes.directory), prometheus, loki, narrator),
         verifier=Verifier(prometheus, utc_now),
         probe=probe,
         narrator=narrator,
         store=store,
         seeder=seeder,
+        learner=learner,
     )
+
+
+def _learner(config: Config, client: httpx.AsyncClient, metrics: Metrics) -> Learner:
+    learning = load_learning(config.baselines.directory)
+    patient = Prometheus(config.prometheus.url, config.baselines.timeout_seconds, client)
+    registry = Registry(config.state_dir, learning.version) if config.state_dir else None
+    return Learner(learning, patient, registry, time.time, told=lambda outcome: metrics.learned.labels(outcome).inc())
 
 
 def _memory(config: IntakeConfig, prometheus: Prometheus, metrics: Metrics) -> tuple[Store | None, Seeder | None]:

@@ -67,6 +67,12 @@ class Metrics:
             "iirp_analysis_reads_total", "Reads of detection, from memory or by query.", ["source"],
             registry=self.registry,
         )  # fmt: skip
+        self.learned = Counter(
+            "iirp_analysis_baselines_total",
+            "Learned baselines: trained, judged (a step looked at), unfit (does not fit any more), failed.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.store_size = Gauge(
             "iirp_analysis_store", "Series, bytes and dropped samples in memory.", ["what"], registry=self.registry
         )

@@ -119,7 +119,7 @@ def observe(state: Baseline, times: Float64, values: Float32 | Float64) -> Novel
     """
     score = np.full(values.shape, np.nan, dtype=np.float32)
     feature = np.full(values.shape, -1, dtype=np.int8)
-    slots = _slots(times)
+    slots = hour_slots(times)
     _observe(
         state.count,
         state.usual,
@@ -135,7 +135,7 @@ def observe(state: Baseline, times: Float64, values: Float32 | Float64) -> Novel
     return Novelty(score, feature)
 
 
-def _slots(times: Float64) -> NDArray[np.int64]:
+def hour_slots(times: Float64) -> NDArray[np.int64]:
     of_day = (times % 86_400) // 3_600
     weekend = ((times // 86_400 + 3) % 7) >= 5  # 1970-01-01 was a Thursday
     return np.asarray(of_day + 24 * weekend, dtype=np.int64)

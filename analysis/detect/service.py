@@ -15,6 +15,7 @@ from analysis.detect.containers import container_key
 from analysis.detect.evaluate import evaluate_all, rate_queries
 from analysis.detect.fill import concerns, gauges
 from analysis.detect.finding import ContainerKey, Level, Observed, Rates
+from analysis.detect.learner import Learner
 from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, RuleSet, StepRule, ThrottleRule
 from analysis.detect.services import in_namespaces
 from analysis.detect.tracker import Tracks, advance, candidates
@@ -41,11 +42,19 @@ class UnknownTopology(Exception):
 class Detector:
     """Evaluates the rules for one or more clusters. Requests of one cluster are evaluated one after the other."""
 
-    def __init__(self, rules: RuleSet, reader: Reader, probe: SourceProbe, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        rules: RuleSet,
+        reader: Reader,
+        probe: SourceProbe,
+        now: Callable[[], datetime],
+        learner: Learner | None = None,
+    ) -> None:
         self.rules = rules
         self._reader = reader
         self._probe = probe
         self._now = now
+        self._learner = learner
         self._correlator = Correlator(reader.prometheus)
         self._topologies: OrderedDict[tuple[str, str], Topology] = OrderedDict()
         self._tracks: dict[str, Tracks] = {}
@@ -75,8 +84,13 @@ class Detector:
             tracks = advance(self._tracks.get(request.cluster, {}), self.rules, evaluations, observed)
             self._tracks[request.cluster] = tracks
         alarms = candidates(tracks, self.rules)
+        learning: tuple[SourceHealth, ...] = ()
+        if self._learner is not None:
+            self._learner.note(request, topology, now.timestamp())
+            alarms += self._learner.alarms(request.cluster, now.timestamp())
+            learning = (self._learner.health(request.cluster),)
         found = await self._correlator.group(alarms, topology, request.incidents, now)
-        sources = (metrics, await self._probe.loki())
+        sources = (metrics, await self._probe.loki(), *learning)
         return DetectResponse(evaluated_at=now, candidates=found, sources=sources)
 
     def _topology(self, request: DetectRequest) -> Topology:

@@ -17,7 +17,14 @@ from external.render import Places, local_places, render, write
 from external.settings import Settings, load
 
 GATEWAY = {"addresses": ["127.0.0.1", "10.0.0.1"], "port": 8443, "certificate": "/c", "key": "/k"}
-ANALYSIS = {"host": "127.0.0.1", "port": 1, "prometheus": "http://p", "loki": "http://l", "kubeconfig": "/kube"}
+ANALYSIS = {
+    "host": "127.0.0.1",
+    "port": 1,
+    "prometheus": "http://p",
+    "loki": "http://l",
+    "state": "/state",
+    "kubeconfig": "/kube",
+}
 
 
 def places(settings: Settings | None = None, tmp: Path = Path("/nowhere")) -> Places:

@@ -1,0 +1,241 @@
+"""Runs what is learned beside the server: trains in the background, looks at each new step, keeps what is on.
+
+The one impure file of the learned detectors. Nothing here can hold up ``/v1/detect``: it is told what is watched and
+asked what is on, both without waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+import numpy as np
+
+from analysis.contract import Candidate, DetectRequest, SourceHealth, Topology
+from analysis.detect import learned
+from analysis.detect.baseline import LEARNING
+from analysis.detect.learned import Deviation, Judgement, Key, Model
+from analysis.detect.learned_words import candidate
+from analysis.detect.registry import Registry
+from analysis.detect.series import Learning
+from analysis.detect.watched import GRACE, Watched, excluded, extend, kept, take_in
+from analysis.telemetry.errors import SourceError
+from analysis.telemetry.prometheus import Prometheus
+from analysis.telemetry.query import among
+from analysis.windows.block import Bool, Float64
+from analysis.words import moment
+
+logger = logging.getLogger(__name__)
+
+Train = Callable[[Float64, Mapping[str, Float64], tuple[Key, ...], Bool], Awaitable[Model]]
+
+TICK = 5.0
+SETTLE = 30.0
+"""Seconds after a step's end until its samples are read: late ones are there then."""
+LOOK_BACK = 25 * 3600.0
+RETRY = 60.0
+EARLY = 3600.0
+"""Seconds between trainings while workloads are learning, or the model does not fit any more."""
+UNFIT = 0.2
+"""Share of the last day's samples that are off, from which a model does not fit any more."""
+MAX_CLUSTERS = 8
+PER_QUERY = 100
+"""Workloads of one query of the whole history: some ten megabytes of JSON."""
+
+
+async def train_here(times: Float64, values: Mapping[str, Float64], keys: tuple[Key, ...], exclude: Bool) -> Model:
+    """Train on this machine, beside the event loop."""
+    return await asyncio.to_thread(learned.train, times, values, keys, exclude)
+
+
+class Learner:
+    """``told`` hears ``trained``, ``judged``, ``failed`` and ``unfit``."""
+
+    def __init__(
+        self,
+        learning: Learning,
+        prometheus: Prometheus,
+        registry: Registry | None,
+        now: Callable[[], float],
+        train: Train = train_here,
+        told: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.learning = learning
+        self._prometheus, self._registry, self._now = prometheus, registry, now
+        self._train, self._told = train, told
+        self._clusters: dict[str, Watched] = {}
+
+    # --- from /v1/detect --------------------------------------------------------------------------------------------
+
+    def note(self, request: DetectRequest, topology: Topology, now: float) -> None:
+        """What is watched, and which incidents are on."""
+        watched = self._clusters.get(request.cluster)
+        if watched is None:
+            if len(self._clusters) >= MAX_CLUSTERS:
+                del self._clusters[next(iter(self._clusters))]
+            watched = self._clusters[request.cluster] = self._restored(request.cluster)
+        if watched.digest != topology.digest:
+            take_in(watched, topology.pods, now, first=not watched.digest)
+            watched.digest = topology.digest
+        for incident in request.incidents:
+            if incident.active:
+                extend(
+                    watched.windows,
+                    (incident.target.namespace, incident.target.name),
+                    incident.started_at.timestamp(),
+                    now,
+                )
+
+    def alarms(self, cluster: str, now: float) -> tuple[Candidate, ...]:
+        """What is on, of workloads that still exist and have not just been changed."""
+        watched = self._clusters.get(cluster)
+        if watched is None:
+            return ()
+        return tuple(
+            candidate(self.learning, one, watched.targets[key], watched.version, watched.pods[key])
+            for key, (one, _) in sorted(watched.on.items())
+            if key in watched.targets and now - watched.changed.get(key, float("-inf")) > GRACE
+        )
+
+    def health(self, cluster: str) -> SourceHealth:
+        """How far the learning is. Never not ok: nobody's recovery depends on it."""
+        watched = self._clusters.get(cluster)
+        return SourceHealth(name="baselines", address="", ok=True, message=_progress(watched, self.learning.step))
+
+    # --- beside it --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            for cluster, watched in list(self._clusters.items()):
+                try:
+                    await self.step(cluster, watched)
+                except Exception:  # a defect here must not end the learning of other clusters
+                    logger.exception("learning of %r failed", cluster)
+                    watched.next_try = self._now() + RETRY
+                    self._told("failed")
+            await asyncio.sleep(TICK)
+
+    async def step(self, cluster: str, watched: Watched) -> None:
+        """What is due now: a training, or a look at the newest step."""
+        now = self._now()
+        if now < watched.next_try or not watched.targets:
+            return
+        until = (now - SETTLE) // self.learning.step * self.learning.step
+        try:
+            if self._training_due(watched, now):
+                await self._learn(cluster, watched, until)
+                watched.trained_at = now
+            elif watched.model is not None and until > watched.seen_until:
+                await self._look(watched, watched.model, until)
+        except SourceError as error:
+            logger.warning("learning waits for its source: %s", error)
+            watched.next_try = now + RETRY
+            self._told("failed")
+
+    def _training_due(self, watched: Watched, now: float) -> bool:
+        age = now - watched.trained_at
+        if watched.model is None or age >= self.learning.retrain:
+            return age >= min(EARLY, self.learning.retrain)
+        judged = watched.judgement
+        wanting = bool(watched.targets.keys() - set(watched.model.keys))
+        wanting |= judged is not None and (bool(judged.learning) or judged.outside > UNFIT)
+        return wanting and age >= EARLY
+
+    async def _learn(self, cluster: str, watched: Watched, until: float) -> None:
+        keys = tuple(sorted(watched.targets))
+        times, values = await self._read(keys, until - self.learning.history, until)
+        watched.model = await self._train(times, values, keys, excluded(watched.windows, keys, times))
+        watched.seen_until, watched.scores = until, {}
+        if self._registry is not None:
+            try:
+                watched.version = await asyncio.to_thread(self._registry.save, cluster, watched.model)
+                self._registry.save_windows(cluster, watched.windows)
+            except OSError as error:
+                logger.warning("the model is not kept on disk: %s", error)
+        watched.version = watched.version or str(round(until))
+        self._told("trained")
+
+    async def _look(self, watched: Watched, model: Model, until: float) -> None:
+        times, values = await self._read(model.keys, until - LOOK_BACK, until)
+        fresh = times > watched.seen_until
+        taught = excluded(watched.windows, model.keys, times)
+        new = {name: np.where(taught, np.nan, one)[:, fresh] for name, one in values.items()}
+        scores = await asyncio.to_thread(learned.advance, model, times[fresh], new)
+        watched.scores = {
+            name: np.concatenate([watched.scores.get(name, one[:, :0]), one], axis=1)[:, -learned.LASTING :]
+            for name, one in scores.items()
+        }
+        least = {one.name: (one.min_share, one.min_change) for one in self.learning.series}
+        judged = await asyncio.to_thread(learned.judge, model, times, values, watched.scores, least)
+        watched.judgement, watched.seen_until = judged, until
+        watched.on = kept(watched.on, self._wanted(judged))
+        self._told("unfit" if judged.outside > UNFIT else "judged")
+
+    def _wanted(self, judged: Judgement) -> dict[Key, Deviation]:
+        """A deviation speaks when it may stand alone, or when two series are off together."""
+        alone = {one.name: one.alone for one in self.learning.series if one.alone is not None}
+        sides = {name: 1 if one.side == "high" else -1 for name, one in alone.items()}
+        return {
+            one.key: one
+            for one in judged.deviations
+            if len(one.series) >= 2 or any(sides.get(name) == one.side[name] for name in one.series)
+        }
+
+    async def _read(self, keys: tuple[Key, ...], start: float, end: float) -> tuple[Float64, dict[str, Float64]]:
+        step = self.learning.step
+        times = np.arange(round((end - start) / step) + 1, dtype=np.float64) * step + start
+        values: dict[str, Float64] = {
+            one.name: np.full((len(keys), len(times)), np.nan) for one in self.learning.series
+        }
+        row = {key: index for index, key in enumerate(keys)}
+        for spaces in _shards(keys):
+            scope = among("namespace", spaces)
+            for one in self.learning.series:
+                found = await self._prometheus.range(one.promql(scope), moment(start), moment(end), step)
+                rows = np.array([row.get((labels.get("namespace", ""), labels.get("workload", "")), -1)
+                                 for labels in found.labels], dtype=np.int64)  # fmt: skip
+                if not rows.size:
+                    continue
+                column = np.rint((found.times - start) / step).astype(np.int64)
+                kept = (rows[found.series] >= 0) & (column >= 0) & (column < len(times)) & np.isfinite(found.values)
+                values[one.name][rows[found.series[kept]], column[kept]] = found.values[kept]
+        return times, values
+
+    def _restored(self, cluster: str) -> Watched:
+        watched = Watched()
+        if self._registry is not None:
+            watched.windows = self._registry.load_windows(cluster)
+            watched.model = self._registry.load(cluster)
+        if watched.model is not None:
+            watched.seen_until = watched.trained_at = watched.model.trained_until
+            watched.version = f"{round(watched.model.trained_until):012d}"
+        return watched
+
+
+def _shards(keys: tuple[Key, ...]) -> list[list[str]]:
+    found: list[list[str]] = []
+    room = 0
+    for space in sorted({space for space, _ in keys}):
+        size = sum(1 for one, _ in keys if one == space)
+        if not found or size > room:
+            found.append([])
+            room = PER_QUERY
+        found[-1].append(space)
+        room -= size
+    return found
+
+
+def _progress(watched: Watched | None, step: float) -> str:
+    if watched is None or watched.model is None:
+        return f"learning: nothing is known yet; a workload needs {LEARNING * step / 3600:.0f} h of history"
+    known = set(watched.model.keys)
+    judged = watched.judgement
+    young = (watched.targets.keys() - known) | (judged.learning if judged is not None else set())
+    words = [f"version {watched.version}"]
+    if young:
+        words.append(f"learning {len(young)} of {len(watched.targets)} workloads")
+    if judged is not None and judged.common:
+        words.append("common shift: " + "; ".join(judged.common))
+    return ", ".join(words)[:300]

@@ -1,0 +1,212 @@
+"""The learner beside the server: learning, trained, judging, restarted, with its source away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import httpx
+import numpy as np
+import pytest
+
+from analysis.config import DATA_ROOT, ConfigError
+from analysis.contract import DetectRequest, PodFact, Topology
+from analysis.detect.learner import Learner
+from analysis.detect.registry import Registry
+from analysis.detect.series import Learning, load_learning
+from analysis.telemetry.prometheus import Prometheus
+from analysis.telemetry.query import equal
+from crds.v1alpha1.base import Severity, TargetRef
+
+MONDAY = 1_767_571_200.0
+NOW = MONDAY + 12 * 86_400.0 + 40.0
+WORKLOADS = tuple(f"w{index}" for index in range(6))
+DIGEST = "sha256:" + "2" * 64
+
+ONE = "{name: a, what: a, unit: a, query: a, minShare: 1, minChange: 1}"
+
+
+class World:
+    """Answers range queries for all series; ``fault`` scales a workload's requests from some time on."""
+
+    def __init__(self, since: float = MONDAY) -> None:
+        self.since, self.down = since, False
+        self.fault: tuple[str, float, float] | None = None
+        self.queries: list[str] = []
+
+    def prometheus(self) -> Prometheus:
+        return Prometheus("http://p", 5, httpx.AsyncClient(transport=httpx.MockTransport(self._answer)))
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        if self.down:
+            return httpx.Response(503)
+        form = {name: values[0] for name, values in parse_qs(request.content.decode()).items()}
+        self.queries.append(form["query"])
+        start, end, step = float(form["start"]), float(form["end"]), float(form["step"][:-1])
+        at = np.arange(start, end + 1, step)
+        at = at[at >= self.since]
+        result = []
+        for index, name in enumerate(WORKLOADS):
+            noise = 1.0 + 0.05 * np.sin(at * (index + 1) * 12.9898 + np.cos(at))
+            values = (20.0 + index) * noise
+            if "request_duration" in form["query"]:
+                values = 0.2 * noise
+            elif "code=~" in form["query"]:
+                values = 0.0 * noise
+            elif self.fault and name == self.fault[0]:
+                values = np.where(at >= self.fault[1], values * self.fault[2], values)
+            points = [[float(when), repr(float(value))] for when, value in zip(at, values, strict=True)]
+            result.append({"metric": {"namespace": "shop", "workload": name}, "values": points})
+        return httpx.Response(
+            200, text=json.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}})
+        )
+
+
+def topology(suffix: str = "aaaaa", digest: str = DIGEST) -> Topology:
+    pods = tuple(
+        PodFact(
+            namespace="shop",
+            name=f"{name}-7c9d8f6b5d-{suffix}",
+            uid=name,
+            workload=TargetRef(kind="Deployment", namespace="shop", name=name, uid=name),
+        )
+        for name in WORKLOADS
+    )
+    return Topology(digest=digest, pods=pods)
+
+
+class Run:
+    """A learner with a clock."""
+
+    def __init__(self, world: World, folder: Path | None = None) -> None:
+        self.now = NOW
+        self.told: list[str] = []
+        learning = load_learning(DATA_ROOT / "baselines")
+        registry = Registry(folder, learning.version) if folder else None
+        self.learner = Learner(learning, world.prometheus(), registry, lambda: self.now, told=self.told.append)
+        self.tell()
+
+    def tell(self, suffix: str = "aaaaa", digest: str = DIGEST) -> None:
+        request = DetectRequest(cluster="c", topology_digest=digest)
+        self.learner.note(request, topology(suffix, digest), self.now)
+
+    def steps(self, seconds: float) -> None:
+        until = self.now + seconds
+        while self.now < until:
+            asyncio.run(self.learner.step("c", self.learner._clusters["c"]))
+            self.now += 60.0
+
+    def on(self) -> list[tuple[str, str]]:
+        return [(one.type, one.target.name) for one in self.learner.alarms("c", self.now)]
+
+    def said(self) -> str:
+        return self.learner.health("c").message
+
+
+def test_a_drop_of_traffic_becomes_one_low_candidate_and_ends() -> None:
+    world = World()
+    run = Run(world)
+    assert "nothing is known yet" in run.said()
+    run.steps(1800)
+    assert run.told.count("trained") == 1
+    assert run.on() == []
+    assert run.said().startswith("version")
+    world.fault = ("w2", run.now, 0.1)
+    run.steps(1500)
+    assert run.on() == [("TrafficDrop", "w2")]
+    (one,) = run.learner.alarms("c", run.now)
+    assert one.severity == Severity.LOW
+    assert "request rate 2.17 per second where 22" in one.summary
+    assert one.confidence_percent <= 80
+    assert 'rate(http_requests_total{namespace="shop",pod=~"w2-' in one.metrics[0].query
+    assert one.pods == ("w2-7c9d8f6b5d-aaaaa",)
+    world.fault = None
+    run.steps(900)
+    assert run.on() == []
+
+
+def test_a_workload_that_has_just_been_rolled_out_is_left_alone() -> None:
+    world = World()
+    run = Run(world)
+    run.steps(600)
+    world.fault = ("w2", run.now, 0.1)
+    run.steps(1300)
+    run.tell("bbbbb", "sha256:" + "3" * 64)
+    assert run.on() == []
+    run.steps(1000)
+    assert run.on() == [("TrafficDrop", "w2")]
+
+
+def test_a_young_cluster_is_learning_and_says_so() -> None:
+    world = World(since=NOW - 3 * 3600)
+    run = Run(world)
+    run.steps(600)
+    world.fault = ("w2", run.now, 0.1)
+    run.steps(1500)
+    assert run.on() == []
+    assert "learning 6 of 6 workloads" in run.said()
+
+
+def test_a_restart_goes_on_with_the_version_on_disk(tmp_path: Path) -> None:
+    world = World()
+    Run(world, tmp_path).steps(300)
+    run = Run(world, tmp_path)
+    run.now += 600
+    world.fault = ("w2", run.now, 0.1)
+    run.steps(1500)
+    assert run.told.count("trained") == 0
+    assert run.on() == [("TrafficDrop", "w2")]
+
+
+def test_a_source_that_is_away_is_tried_again_and_nothing_ends() -> None:
+    world = World()
+    run = Run(world)
+    run.steps(300)
+    world.fault = ("w2", run.now, 0.1)
+    run.steps(1500)
+    world.down = True
+    run.steps(1200)
+    assert "failed" in run.told
+    assert run.on() == [("TrafficDrop", "w2")]
+    world.down = False
+    world.fault = None
+    run.steps(900)
+    assert run.on() == []
+
+
+def test_queries_sum_by_workload_and_only_of_the_watched_namespaces() -> None:
+    world = World()
+    Run(world).steps(60)
+    assert len(world.queries) == 5
+    for query in world.queries:
+        assert 'namespace="shop"' in query
+        assert re.search(r"by \(namespace, workload(, le)?\)", query)
+    latency = next(query for query in world.queries if "duration" in query)
+    assert latency.startswith("histogram_quantile(0.95, sum by (namespace, workload, le)")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("step: 5m", "history"),
+        (
+            "step: 1s\nhistory: 14d\nretrain: 1d\nseries: [" + ONE + "]",
+            "10000 points",
+        ),
+        ("step: 5\nhistory: 14d\nretrain: 1d\nseries: []", "unit"),
+    ],
+)
+def test_wrong_files_are_said(tmp_path: Path, text: str, word: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=word):
+        load_learning(tmp_path)
+
+
+def test_the_shipped_file_is_read() -> None:
+    learning: Learning = load_learning(DATA_ROOT / "baselines")
+    assert {one.name for one in learning.series} == {"cpu", "memory", "requests", "errors", "latency"}
+    errors = next(one for one in learning.series if one.name == "errors")
+    assert "> 0)" in errors.promql(equal("namespace", "shop"))
