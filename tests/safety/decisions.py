@@ -44,6 +44,7 @@ ASKED = (
     Asked("of-bob", {"approvers": ["bob"]}),
     Asked("by-alice", {"requestedBy": "alice"}),
     Asked("by-robot", {"requestedBy": ROBOT.user}),
+    Asked("for-alice", {"onBehalfOf": "alice"}),
 )
 
 
@@ -122,14 +123,12 @@ def says(verdict: str, reason: str = "seen") -> dict[str, Any]:
 
 
 def expected(someone: Role, asked: Asked, verdict: str) -> bool:
-    """Who counts: RBAC's verb approve, not the requester, and where policy names approvers only those may approve."""
+    """Who counts: RBAC's verb approve; for an approval not the requester, and where policy names approvers only those.
+    The requester may withdraw."""
     user = someone.who.user
     named = asked.spec.get("approvers")
-    return (
-        someone.decides
-        and user != asked.spec.get("requestedBy")
-        and (verdict == "reject" or named is None or user in named)
-    )
+    may_approve = user not in (asked.spec.get("requestedBy"), asked.spec.get("onBehalfOf"))
+    return someone.decides and (verdict == "reject" or (may_approve and (named is None or user in named)))
 
 
 def matrix(namespace: str) -> Iterator[Case]:
