@@ -26,6 +26,8 @@ NAMES = ("detection", "incident", "rca", "policy", "approval", "execution", "fee
 SELFTEST = "selftest"
 WEBHOOK = "webhook"
 """Answers the API server instead of reconciling, and only on clusters without MutatingAdmissionPolicies."""
+MCP = ("mcp-read", "mcp-execute")
+"""Answer agents instead of reconciling."""
 NEED_ANALYSIS = frozenset({"detection", "rca", "feedback"})
 AUDITED = frozenset({"policy", "approval", "execution", "feedback"})
 
@@ -60,8 +62,9 @@ def _audit(name: str, settings: Settings) -> Audit:
 
 def main(arguments: list[str]) -> int:
     """Exit code: 0 after SIGTERM, 1 when it could not start, 2 for wrong usage or settings."""
-    if len(arguments) != 1 or arguments[0] not in (*NAMES, WEBHOOK, SELFTEST):
-        print(f"usage: python -m controllers {{{'|'.join((*NAMES, WEBHOOK, SELFTEST))}}}", file=sys.stderr)
+    known = (*NAMES, *MCP, WEBHOOK, SELFTEST)
+    if len(arguments) != 1 or arguments[0] not in known:
+        print(f"usage: python -m controllers {{{'|'.join(known)}}}", file=sys.stderr)
         return 2
     name = arguments[0]
     try:
@@ -75,6 +78,9 @@ def main(arguments: list[str]) -> int:
     try:
         if name == WEBHOOK:
             importlib.import_module("controllers.webhook.run").run(settings)
+            return 0
+        if name in MCP:
+            importlib.import_module("controllers.mcp.server").serve(name, settings)
             return 0
         controller, context = compose(name, settings)
     except ReconcileError as error:

@@ -14,6 +14,8 @@ from rbac.documents import NAMESPACE, Document, Grantable, Scope, admission_file
 
 RELEASE_NAMESPACE = "{{ $.Release.Namespace }}"
 EACH = "{{ . }}"
+OPTIONAL = {"mcp-read": ".Values.mcp.read.enabled", "mcp-execute": ".Values.mcp.execute.enabled"}
+"""Identities that exist only with the value that asks for them, by file."""
 MUTATING_FILES = ("decisions.yaml",)
 """MutatingAdmissionPolicies, which clusters before 1.36 do not serve; there the webhook does the same."""
 _ONLY_WHERE_SERVED = '{{{{- if eq (include "iirp.admissionMode" .) "policy" }}}}\n{}{{{{- end }}}}\n'
@@ -23,7 +25,9 @@ def role_template(path: Path) -> str:
     """One file of roles as a template, bindings included."""
     text = templated(path)
     roles = [role for document in documents(path) if (role := grantable(document))]
-    return text + "".join(_bindings(role) for role in roles)
+    body = text + "".join(_bindings(role) for role in roles)
+    condition = OPTIONAL.get(path.stem)
+    return f"{{{{- if {condition} }}}}\n{body}{{{{- end }}}}\n" if condition else body
 
 
 def templated(path: Path) -> str:

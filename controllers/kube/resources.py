@@ -49,6 +49,10 @@ DAEMONSETS = ResourceType("apps", "v1", "DaemonSet", "daemonsets")
 REPLICASETS = ResourceType("apps", "v1", "ReplicaSet", "replicasets")
 REVISIONS = ResourceType("apps", "v1", "ControllerRevision", "controllerrevisions")
 POD_TEMPLATES = ResourceType("", "v1", "PodTemplate", "podtemplates")
+TOKEN_REVIEWS = ResourceType("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", namespaced=False)
+ACCESS_REVIEWS = ResourceType(
+    "authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False
+)
 ROLES = ResourceType("rbac.authorization.k8s.io", "v1", "Role", "roles")
 ROLEBINDINGS = ResourceType("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
 HPAS = ResourceType("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")

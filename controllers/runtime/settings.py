@@ -53,6 +53,17 @@ class Settings(BaseModel):
     argocd_namespace: Annotated[str, StringConstraints(min_length=1)] = "argocd"
     """Where Argo CD keeps its Applications, for those whose tracking-id names no namespace."""
     rollout_timeout: float = Field(default=600.0, gt=0, le=3600)
+    mcp_port: int = Field(default=8082, ge=1, le=65535)
+    mcp_url: HttpUrl | None = None
+    """Address of the MCP endpoint as clients reach it; its host is accepted besides the Service's names."""
+    mcp_audience: Annotated[str, StringConstraints(min_length=1)] = "iirp-mcp"
+    """Audience that tokens shown to the MCP endpoint must be bound to."""
+    mcp_issuer: HttpUrl = HttpUrl("https://kubernetes.default.svc")
+    """Who issues the tokens, for the protected-resource metadata."""
+    mcp_tls_dir: Path | None = None
+    """Directory with tls.crt and tls.key, as a Secret of type kubernetes.io/tls is mounted; unset: plain HTTP."""
+    mcp_calls_per_minute: int = Field(default=60, ge=1, le=6000)
+    """Calls of one caller; asking for something to be done counts tenfold."""
     resync_interval: float = Field(default=30.0, gt=0, le=3600)
     workers: int = Field(default=4, ge=1, le=64)
     metrics_port: int = Field(default=8080, ge=0, le=65535)

@@ -49,8 +49,8 @@ def test_s1_only_the_executor_writes_workloads_and_only_where_opted_in() -> None
         for item in grantables(scope)
         for rule in item.role["rules"]
         if WRITES & set(rule["verbs"]) and not set(rule.get("apiGroups", [])) <= OURS
-        # PodTemplates are inert: nothing makes pods from them.
-        if not {"rolebindings", "tokenreviews", "podtemplates"} & set(rule["resources"])
+        # PodTemplates are inert: nothing makes pods from them. Reviews change nothing.
+        if not {"rolebindings", "tokenreviews", "subjectaccessreviews", "podtemplates"} & set(rule["resources"])
     }
     assert writers == {("iirp-execution", Scope.OPTED_IN)}
 
