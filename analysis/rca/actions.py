@@ -6,11 +6,12 @@ import math
 
 from analysis.rca.around import workload
 from analysis.rca.catalogue import ActionSpec, Cause
+from analysis.rca.context import latest_rollout
 from analysis.rca.facts import Facts
 from analysis.rca.rank import Observations
 from analysis.rca.serving import replicas_before
 from analysis.words import line
-from crds.v1alpha1.actions import Action, ActionType, ScaleParameters
+from crds.v1alpha1.actions import SHAPES, Action, ActionShape, Effect, RollbackParameters, ScaleParameters
 from crds.v1alpha1.base import TargetRef
 from crds.v1alpha1.rcareport import RecommendedAction, RootCause
 
@@ -50,18 +51,36 @@ def _distinct(actions: list[RecommendedAction]) -> list[RecommendedAction]:
 
 def _action(spec: ActionSpec, target: TargetRef, facts: Facts) -> Action | None:
     """None where the action would change nothing, or would not fit the target."""
-    if target.kind != "Deployment" or target.api_version != "apps/v1" or not target.uid:
+    effect = SHAPES[spec.type].effect
+    kind = next((one for one, shape in SHAPES.items() if _fits(shape, effect, target)), None)
+    if kind is None or not target.uid:
         return None
-    if spec.type is ActionType.SCALE_DEPLOYMENT:
-        replicas = wanted_replicas(facts, target)
-        return (
-            None
-            if replicas is None
-            else Action(id="scale-1", type=spec.type, target=target, scale=ScaleParameters(replicas=replicas))
-        )
-    if spec.type is ActionType.RESTART_DEPLOYMENT:
-        return Action(id="restart-1", type=spec.type, target=target)
-    return None
+    match effect:
+        case Effect.SCALE:
+            replicas = wanted_replicas(facts, target)
+            scale = ScaleParameters(replicas=replicas) if replicas is not None else None
+            return Action(id="scale-1", type=kind, target=target, scale=scale) if scale is not None else None
+        case Effect.ROLLBACK:
+            to = revision_before(facts, target)
+            return Action(id="rollback-1", type=kind, target=target, rollback=to) if to is not None else None
+        case Effect.RESTART:
+            return Action(id="restart-1", type=kind, target=target)
+        case _:
+            return None
+
+
+def _fits(shape: ActionShape, effect: Effect, target: TargetRef) -> bool:
+    """The catalogue names a type for Deployments; the same effect on another kind of workload is another type."""
+    return shape.effect is effect and (shape.api_version, shape.kind) == (target.api_version, target.kind)
+
+
+def revision_before(facts: Facts, target: TargetRef) -> RollbackParameters | None:
+    """The revision that ran before the rollout that the fault began with; None when that is not known."""
+    change = latest_rollout(facts)
+    if change is None or change.target.name != target.name or not change.previous_revision.isdigit():
+        return None
+    name = change.previous_reference.rpartition("/replicasets/")[2]
+    return RollbackParameters(replica_set=name, revision=int(change.previous_revision)) if name else None
 
 
 def wanted_replicas(facts: Facts, target: TargetRef) -> int | None:

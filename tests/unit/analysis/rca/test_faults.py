@@ -317,6 +317,23 @@ def test_what_was_scaled_to_zero_is_scaled_back_to_what_it_was() -> None:
     assert action.action.target.uid == TARGET.uid
 
 
+@pytest.mark.parametrize("fault", ["bad rollout", "bad rollout that crashes", "bad image"])
+def test_what_began_with_a_rollout_is_rolled_back_to_the_revision_before(fault: str) -> None:
+    best = explained(FAULTS[fault][0]).recommended_actions[0]
+    assert best.action.describe() == "Roll back deploy/payments to revision 6"
+    assert best.action.rollback is not None
+    assert best.action.rollback.replica_set == "payments-5f6c"
+    assert best.action.target.uid == TARGET.uid
+
+
+def test_without_a_revision_to_go_back_to_no_rollback_is_proposed() -> None:
+    oldest = rollout(ONSET - 40).model_copy(update={"previous_revision": "", "previous_reference": ""})
+    measured = {"own-errors-rose": (0.0, 0.3)}
+    found = explained(told("HighErrorRate", measured=measured, lines={"error-lines": 40}, changes=(oldest,)))
+    assert found.root_causes[0].kind == "BadRollout"
+    assert all(one.action.rollback is None for one in found.recommended_actions)
+
+
 def test_a_type_that_no_cause_names_is_looked_at_by_all() -> None:
     assert explained(told("SomethingNew", upstream=SLOW, target=CHECKOUT)).root_causes[0].kind == "DependencySlow"
 

@@ -58,6 +58,8 @@ def rollout(second: float, revision: str = "7") -> Change:
         revision=revision,
         summary="image v1.8 -> v1.9",
         reference="/apis/apps/v1/namespaces/shop/replicasets/payments-7c9d8f6b5d",
+        previous_revision="6",
+        previous_reference="/apis/apps/v1/namespaces/shop/replicasets/payments-5f6c",
     )
 
 

@@ -1,0 +1,125 @@
+"""Each action type from plan to effect on real workloads, by approval and by auto tier: kubectl and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from demo.platform import Platform
+from tests.e2e.story import Story
+from tests.e2e.support import Cluster, eventually
+
+Policy = Callable[..., str]
+DONE = ("Executed", "Verified", "Inconclusive", "Ineffective", "Failed", "Denied")
+
+
+@pytest.fixture
+def story(cluster: Cluster, namespace: str, platform: Platform) -> Story:
+    """A healthy Deployment of two pods and a declared incident."""
+    return Story(cluster, namespace, platform.images["shop"].reference).begin(replicas=2)
+
+
+def executed(story: Story, plan: str) -> dict[str, Any]:
+    """The execution's record, once the plan has ended."""
+    body = story.state("actionplan", plan, *DONE, within=180)
+    execution: dict[str, Any] = body["status"].get("execution") or {}
+    assert execution.get("phase") == "Succeeded", json.dumps(body["status"], indent=1)
+    return execution
+
+
+def revisions(story: Story) -> dict[int, dict[str, Any]]:
+    """ReplicaSets by revision."""
+    bodies = story.cluster.list("replicasets", story.namespace, f"app.kubernetes.io/name={story.name}")
+    return {int(body["metadata"]["annotations"]["deployment.kubernetes.io/revision"]): body for body in bodies}
+
+
+def test_rollback_goes_back_to_the_named_revision(story: Story, policy: Policy) -> None:
+    policy()
+    good = story.live()["spec"]["template"]
+    story.cluster.ok("set", "env", f"deploy/{story.name}", "CACHE_SIZE=9000", "-n", story.namespace)
+    found = eventually(lambda: r if 2 in (r := revisions(story)) else None, within=60, what="a second revision")
+    name = found[1]["metadata"]["name"]
+    plan = story.plan(action={"type": "Rollback", "rollback": {"replicaSet": name, "revision": 1}})
+    story.state("approval", plan, "Pending")
+    assert story.decide(plan, "approve", "the last one was good").returncode == 0
+    execution = executed(story, plan)
+    live = story.live()
+    assert live["spec"]["template"] == good
+    assert live["metadata"]["annotations"]["iirp.io/rollback-to"] == name
+    assert live["metadata"]["annotations"]["iirp.io/action-id"] == execution["actions"][0]["actionId"]
+    assert revisions(story)[3]["metadata"]["name"] == name, "the old ReplicaSet was taken up again"
+    story.no_grants_left()
+    templates = "podtemplates"
+    eventually(
+        lambda: not story.cluster.list(templates, story.namespace), within=120, what="the PodTemplate to be collected"
+    )
+
+
+def test_rollback_voids_when_the_target_moves_on(story: Story, policy: Policy) -> None:
+    policy()
+    story.cluster.ok("set", "env", f"deploy/{story.name}", "CACHE_SIZE=9000", "-n", story.namespace)
+    found = eventually(lambda: r if 2 in (r := revisions(story)) else None, within=60, what="a second revision")
+    rollback = {"replicaSet": found[1]["metadata"]["name"], "revision": 1}
+    plan = story.plan(action={"type": "Rollback", "rollback": rollback})
+    story.state("approval", plan, "Pending")
+    story.cluster.ok("set", "env", f"deploy/{story.name}", "CACHE_SIZE=1", "-n", story.namespace)
+    assert story.state("approval", plan, "Void")["status"]["reason"] == "TargetChanged"
+    assert not story.grants()
+
+
+def test_one_pod_is_replaced_by_itself(story: Story, policy: Policy) -> None:
+    policy(tier="AutoLowRisk", match={"namespaces": [story.namespace], "actionTypes": ["RestartPod"]})
+    one, other = story.cluster.list("pods", story.namespace, f"app.kubernetes.io/name={story.name}")
+    owner = one["metadata"]["ownerReferences"][0]
+    target = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "namespace": story.namespace,
+        "name": one["metadata"]["name"],
+        "uid": one["metadata"]["uid"],
+    }
+    action = {"type": "RestartPod", "target": target, "owner": {"kind": owner["kind"], "name": owner["name"]}}
+    execution = executed(story, story.plan(action=action))
+    assert execution["reason"] == "Replaced"
+    uids = {
+        pod["metadata"]["uid"]
+        for pod in story.cluster.list("pods", story.namespace, f"app.kubernetes.io/name={story.name}")
+    }
+    assert one["metadata"]["uid"] not in uids
+    assert other["metadata"]["uid"] in uids, "the other pod was left alone"
+    story.no_grants_left()
+
+
+def test_a_rollout_is_paused(story: Story, policy: Policy) -> None:
+    policy()
+    plan = story.plan(action={"type": "PauseRollout"})
+    story.state("approval", plan, "Pending")
+    assert story.decide(plan, "approve", "look first").returncode == 0
+    assert executed(story, plan)["reason"] == "Paused"
+    assert story.live()["spec"]["paused"] is True
+    assert story.restarts() == 1
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+def test_stateful_sets_and_daemon_sets_restart(story: Story, policy: Policy, kind: str) -> None:
+    policy()
+    body = story.live()
+    spec = {key: body["spec"][key] for key in ("selector", "template")}
+    name = f"{kind.lower()}-a"
+    labels = {"app.kubernetes.io/name": name}
+    spec = json.loads(json.dumps(spec).replace(f'"{story.name}"', f'"{name}"'))
+    more = {"serviceName": name, "replicas": 1} if kind == "StatefulSet" else {}
+    metadata = {"name": name, "labels": labels}
+    story.apply({"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": {**spec, **more}})
+    story.cluster.ok("rollout", "status", f"{kind}/{name}", "-n", story.namespace, "--timeout=90s", timeout=100)
+    live = story.cluster.get(kind, name, story.namespace) or {}
+    target = {"apiVersion": "apps/v1", "kind": kind, "namespace": story.namespace, "name": name}
+    plan = story.plan(action={"type": f"Restart{kind}", "target": {**target, "uid": live["metadata"]["uid"]}})
+    story.state("approval", plan, "Pending")
+    assert story.decide(plan, "approve").returncode == 0
+    identity = executed(story, plan)["actions"][0]["actionId"]
+    after = story.cluster.get(kind, name, story.namespace) or {}
+    assert after["spec"]["template"]["metadata"]["annotations"]["iirp.io/action-id"] == identity
