@@ -48,6 +48,12 @@ STATEFULSETS = ResourceType("apps", "v1", "StatefulSet", "statefulsets")
 DAEMONSETS = ResourceType("apps", "v1", "DaemonSet", "daemonsets")
 REPLICASETS = ResourceType("apps", "v1", "ReplicaSet", "replicasets")
 REVISIONS = ResourceType("apps", "v1", "ControllerRevision", "controllerrevisions")
+CONFIG_MAPS = ResourceType("", "v1", "ConfigMap", "configmaps")
+CLAIMS = ResourceType("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+JOBS = ResourceType("batch", "v1", "Job", "jobs")
+CUSTOM_RESOURCE_DEFINITIONS = ResourceType(
+    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
+)
 POD_TEMPLATES = ResourceType("", "v1", "PodTemplate", "podtemplates")
 TOKEN_REVIEWS = ResourceType("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", namespaced=False)
 ACCESS_REVIEWS = ResourceType(

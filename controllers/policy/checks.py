@@ -118,6 +118,10 @@ def _related_refusal(action: Action, target: Target) -> Refusal | None:
         return Refusal("RevisionGone", f"{short} has no revision {action.rollback.revision} (rs/{wanted}) any more")
     if action.rollback is not None and target.unchanged:
         return Refusal("NoChange", f"{short} already has the pod template of rs/{action.rollback.replica_set}")
+    if action.rollback is not None and target.missing:
+        return Refusal(
+            "RevisionWouldNotStart", f"revision {action.rollback.revision} of {short} needs {target.missing}"
+        )
     if action.owner is not None and not target.related:
         owner = f"{action.owner.kind.value} {action.owner.name}"
         return Refusal("NotItsController", f"{short} is not controlled by {owner}; no other pod would come")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from controllers.arbitration.autoscalers import horizontal
@@ -13,9 +14,10 @@ from controllers.kube.api import Kube
 from controllers.kube.errors import NotFound
 from controllers.kube.resources import BUDGETS, NAMESPACES, resource_type
 from controllers.kube.targets import read_target as read_live
+from controllers.policy import surroundings
 from controllers.policy.decide import Observed
 from controllers.policy.match import Documents
-from controllers.policy.target import read_target
+from controllers.policy.target import Target, read_target
 from controllers.policy.validity import PolicyEntry, read_policy
 from controllers.runtime.controller import Context
 from controllers.runtime.names import service_account
@@ -46,6 +48,7 @@ def observe(
         key: read_target(body, _autoscaler(subjects.get(key)), budgets) if body is not None else None
         for key, body in live.items()
     }
+    targets = {key: _with_boundary(kube, namespace, target, live[key]) for key, target in targets.items()}
     observed = Observed(
         plan=plan,
         severity=severity_of(incident),
@@ -60,6 +63,14 @@ def observe(
         shortages={key: text for key, subject in subjects.items() if (text := shortage(subject))},
     )
     return observed, live
+
+
+def _with_boundary(kube: Kube, namespace: str, target: Target | None, body: JsonObject | None) -> Target | None:
+    """A rollback's target with what it would leave on the other side."""
+    if target is None or body is None:
+        return target
+    found = surroundings.look(kube, namespace, body)
+    return replace(target, crossed=found.message(), missing=", ".join(found.missing))
 
 
 def policies(kube: Kube) -> tuple[PolicyEntry, ...]:

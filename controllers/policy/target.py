@@ -37,6 +37,10 @@ class Target:
     """The other object that the action rests on is there: a rollback's ReplicaSet, a pod's controller."""
     unchanged: bool = False
     """A rollback to what it is already."""
+    crossed: str = ""
+    """What changed besides the pod template since the revision of a rollback; empty: nothing that is known."""
+    missing: str = ""
+    """What the revision of a rollback needs for a start and is not there."""
 
     def document(self) -> dict[str, Any]:
         """What conditions see as ``target``."""

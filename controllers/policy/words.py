@@ -87,6 +87,7 @@ def collect(plan: ActionPlan, policies: Iterable[PolicyEntry], known: Known) -> 
     _hear_breaker(words, plan, known)
     _hear_writers(words, plan, known)
     _hear_requester(words, plan, known)
+    _hear_boundary(words, plan, known)
     return words
 
 
@@ -184,6 +185,14 @@ def _hear_requester(words: Words, plan: ActionPlan, known: Known) -> None:
     if words.results and known.proposer and requester != known.proposer:
         message = f"requested by {requester}, not derived from a report, so another person decides"
         words.add(PLATFORM, "requester", Tier.HUMAN_APPROVAL, message)
+
+
+def _hear_boundary(words: Words, plan: ActionPlan, known: Known) -> None:
+    """A rollback takes back the pod template only; whether old code fits what else changed is for a person to say."""
+    for action in plan.spec.actions if words.results else ():
+        target = known.targets.get(action.id)
+        if target is not None and target.crossed:
+            words.add(PLATFORM, "rollback-boundary", Tier.HUMAN_APPROVAL, f"{target.crossed}; so a person decides")
 
 
 def _result(policy: str, rule: str, tier: Tier, message: str, *, matched: bool = True) -> RuleResult:

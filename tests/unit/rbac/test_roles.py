@@ -140,6 +140,7 @@ def test_namespace_bindings_opt_one_namespace_in() -> None:
     assert {(item["roleRef"]["name"], item["subjects"][0]["name"]) for item in found} == {
         ("iirp-execution-target", "iirp-execution"),
         ("iirp-approval-grants", "iirp-approval"),
+        ("iirp-policy-target", "iirp-policy"),
     }
     for item in found:
         assert item["kind"] == "RoleBinding"

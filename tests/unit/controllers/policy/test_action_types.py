@@ -31,22 +31,30 @@ from tests.fakes.workloads import (
 
 World = dict[tuple[str, str, str], Any]
 KEY = Key(NS, PLAN)
+AUTO = rule("AutoLowRisk")
 
 
 def decide(action: Action, change: Callable[[World], Any] = lambda _: None, **limits: Any) -> tuple[str, str]:
-    """Tier and reason of a plan with this one action."""
+    """Tier and reason of a plan with this one action, where a person decides."""
+    return decide_with(action, lambda kube: change(kube.objects), rule(limits=limits))[:2]
+
+
+def decide_with(
+    action: Action, prepare: Callable[[FakeKube], Any], says: dict[str, Any] = AUTO
+) -> tuple[str, str, str]:
+    """Tier, reason and message of a plan with this one action."""
     clock = Clock()
     kube = FakeKube(clock)
     kube.add_raw(DEPLOYMENTS, deployment())
     add_all(kube)
     add_incident(kube)
     add_plan(kube, action)
-    add_policy(kube, rule(limits=limits))
-    change(kube.objects)
+    add_policy(kube, says)
+    prepare(kube)
     build(context(kube, clock)).reconcile(KEY)
     decision = kube.get(ActionPlan, NS, PLAN).status.decision
     assert decision is not None
-    return decision.tier.value, decision.reason
+    return decision.tier.value, decision.reason, decision.message
 
 
 ACTIONS = [
