@@ -24,6 +24,7 @@ from kubernetes import client as kubernetes_client
 from controllers.detection.inventory import Cluster
 from controllers.detection.signals import api_signals
 from controllers.detection.topology import Owners, PodStore, build_topology, topology_digest
+from controllers.detection.upload import Look, Upload
 from controllers.kube.client import KubeClient
 from controllers.kube.reflector import Reflector
 from controllers.kube.resources import PODS
@@ -152,19 +153,36 @@ def measure(pods: int, churn: int, port: int) -> None:
     reflector.step()
     watch.lap(f"watch {churn} changes")
     owners = Owners(kube)
-    for record in store.snapshot():
-        if record.owner is not None:
-            owners.remember(record.owner.uid, record.owner)
+    _learn(owners, store)
     watch.lap("owners")
     for number in (1, 2):
         found = store.snapshot()
         digest = topology_digest(found, owners.workload, Cluster())
         signals = api_signals(found, owners.workload, now)
         watch.lap(f"round {number}: digest, {len(signals)} signals")
+    upload = Upload(owners.workload)
+    upload.accepted(Look(found, Cluster(), digest, now))
     text = build_topology(found, owners.workload, Cluster(), digest).model_dump_json().encode()
     watch.lap(f"topology, {len(text) / 2**20:.1f} MiB")
     packed = gzip.compress(text, 1)
     watch.lap(f"gzip, {len(packed) / 2**20:.1f} MiB")
+    upload.whole(Look((), Cluster(), digest, now))
+    for index in range(churn):  # as many pods again are replaced by others
+        store.observe("DELETED", pod(index, 3_000_000 + index))
+        store.observe("ADDED", pod(pods + index, 3_000_000 + index))
+    _learn(owners, store)
+    found = store.snapshot()
+    look = Look(found, Cluster(), topology_digest(found, owners.workload, Cluster()), now)
+    watch.lap(f"{churn} pods replaced, and their digest")
+    part = upload.part(look)
+    size = len(part.model_dump_json()) if part is not None else 0
+    watch.lap(f"{type(part).__name__}, {size / 2**20:.2f} MiB")
+
+
+def _learn(owners: Owners, store: PodStore) -> None:
+    for record in store.snapshot():
+        if record.owner is not None:
+            owners.remember(record.owner.uid, record.owner)
 
 
 def run(argv: list[str]) -> int:

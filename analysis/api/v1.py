@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from analysis.api.gate import Caller
 from analysis.api.problems import ProblemError
 from analysis.contract import DetectRequest, DetectResponse, RcaRequest, RcaResponse, VerifyRequest, VerifyResponse
-from analysis.detect.service import UnknownTopology
+from analysis.detect.topologies import UnknownTopology
 
 router = APIRouter(prefix="/v1")
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from analysis.contract import DetectRequest, DetectResponse, SourceHealth, Topology
+from analysis.contract import DetectRequest, DetectResponse, SourceHealth
 from analysis.correlate.service import Correlator
 from analysis.detect.containers import container_key
 from analysis.detect.evaluate import evaluate_all, rate_queries
@@ -18,6 +17,7 @@ from analysis.detect.finding import ContainerKey, Level, Observed, Rates
 from analysis.detect.learner import Learner
 from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, RuleSet, StepRule, ThrottleRule
 from analysis.detect.services import in_namespaces
+from analysis.detect.topologies import MAX_CLUSTERS, Topologies
 from analysis.detect.tracker import Tracks, advance, candidates
 from analysis.telemetry.errors import SourceError
 from analysis.telemetry.health import SourceProbe
@@ -30,13 +30,8 @@ logger = logging.getLogger(__name__)
 GRID_STEP = 5.0
 LIMIT_WINDOW = 300.0
 CONTAINER = ("namespace", "pod", "container")
-MAX_TOPOLOGIES = 8
 STALE_AFTER = 90.0
 """Seconds after which the newest sample of all says that the writer, not the workload, has stopped."""
-
-
-class UnknownTopology(Exception):
-    """The digest is not known here: the caller sends the whole."""
 
 
 class Detector:
@@ -56,7 +51,7 @@ class Detector:
         self._now = now
         self._learner = learner
         self._correlator = Correlator(reader.prometheus)
-        self._topologies: OrderedDict[tuple[str, str], Topology] = OrderedDict()
+        self._topologies = Topologies()
         self._tracks: dict[str, Tracks] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -66,8 +61,8 @@ class Detector:
         Raises:
             UnknownTopology: the digest is unknown and the topology did not come along.
         """
-        topology = self._topology(request)
-        if len(self._locks) >= MAX_TOPOLOGIES and request.cluster not in self._locks:
+        topology = self._topologies.resolve(request)
+        if len(self._locks) >= MAX_CLUSTERS and request.cluster not in self._locks:
             self._forget_clusters()
         async with self._locks.setdefault(request.cluster, asyncio.Lock()):
             now = self._now()
@@ -93,22 +88,9 @@ class Detector:
         sources = (metrics, await self._probe.loki(), *learning)
         return DetectResponse(evaluated_at=now, candidates=found, sources=sources)
 
-    def _topology(self, request: DetectRequest) -> Topology:
-        key = (request.cluster, request.topology_digest)
-        if request.topology is not None:
-            if request.topology.digest != request.topology_digest:
-                raise UnknownTopology
-            self._topologies[key] = request.topology
-        if key not in self._topologies:
-            raise UnknownTopology
-        self._topologies.move_to_end(key)
-        while len(self._topologies) > MAX_TOPOLOGIES:
-            self._topologies.popitem(last=False)
-        return self._topologies[key]
-
     def _forget_clusters(self) -> None:
         """Cluster names come from callers: what is kept about them is bounded by the topologies that are."""
-        alive = {cluster for cluster, _ in self._topologies}
+        alive = self._topologies.clusters
         for cluster in [name for name, lock in self._locks.items() if name not in alive and not lock.locked()]:
             del self._locks[cluster]
             self._tracks.pop(cluster, None)

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from analysis.contract import DetectRequest, DetectResponse, SourceHealth
+from analysis.contract import DetectRequest, DetectResponse, SourceHealth, Topology, TopologyChange
 from controllers.detection.decide import Calm, Decision, Limits, NewIncident, Refresh, decide
 from controllers.detection.inventory import Inventory
 from controllers.detection.lifecycle import held
 from controllers.detection.signals import api_signals, newest
 from controllers.detection.silence import read_windows, silences
 from controllers.detection.states import Memory, state_signals
-from controllers.detection.topology import Owners, PodStore, build_topology, topology_digest
+from controllers.detection.topology import Owners, PodStore, topology_digest
+from controllers.detection.upload import Look, Upload
 from controllers.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound
 from controllers.kube.events import NORMAL, WARNING
 from controllers.runtime.analysis import Analysis, TopologyUnknown
@@ -48,7 +49,7 @@ class Detection:
         self._owners = Owners(context.kube)
         self._absent_since: dict[str, datetime] = {}
         self._settling_since: dict[str, datetime] = {}
-        self._known_digest = ""
+        self._upload = Upload(self._owners.workload)
         self._blind: str = ""
         self.pods = PodStore(context.now)
         self.inventory = Inventory(context.now)
@@ -116,22 +117,24 @@ class Detection:
         now = self._context.now()
         pods, workload, cluster = self.pods.snapshot(), self._owners.workload, self.inventory.cluster()
         digest = topology_digest(pods, workload, cluster)
-        changed = digest != self._known_digest
+        look = Look(pods, cluster, digest, now)
+        part = self._upload.part(look)
         self._memory.remember(incidents)
         states = state_signals(cluster, self._memory, now)
         request = DetectRequest(
             cluster=self._context.settings.cluster_name,
             topology_digest=digest,
-            topology=build_topology(pods, workload, cluster, digest) if changed else None,
+            topology=part if isinstance(part, Topology) else None,
+            change=part if isinstance(part, TopologyChange) else None,
             signals=newest([*api_signals(pods, workload, now), *states]),
             incidents=held(incidents, now, self._limits.reopen_window),
         )
         try:
             response = self._analysis.detect(request)
         except TopologyUnknown:
-            whole = request.model_copy(update={"topology": build_topology(pods, workload, cluster, digest)})
+            whole = request.model_copy(update={"topology": self._upload.whole(look), "change": None})
             response = self._analysis.detect(whole)
-        self._known_digest = digest
+        self._upload.accepted(look)
         return response
 
     def _visible(self, response: DetectResponse) -> DetectResponse:

@@ -157,23 +157,24 @@ def topology_digest(pods: Iterable[PodRecord], workload: Workload, cluster: Clus
     return f"sha256:{digest.hexdigest()}"
 
 
+def pod_fact(pod: PodRecord, workload: Workload) -> PodFact:
+    """One pod as it is sent."""
+    return PodFact(
+        namespace=pod.namespace,
+        name=pod.name,
+        uid=pod.uid,
+        workload=workload(pod),
+        node=pod.node,
+        containers=pod.containers,
+        claims=pod.claims,
+    )
+
+
 def build_topology(pods: Iterable[PodRecord], workload: Workload, cluster: Cluster, digest: str) -> Topology:
     """The running pods with their workloads, the services and the nodes, as they are sent."""
     return Topology(
         digest=digest,
-        pods=tuple(
-            PodFact(
-                namespace=pod.namespace,
-                name=pod.name,
-                uid=pod.uid,
-                workload=workload(pod),
-                node=pod.node,
-                containers=pod.containers,
-                claims=pod.claims,
-            )
-            for pod in pods
-            if not pod.terminal
-        ),
+        pods=tuple(pod_fact(pod, workload) for pod in pods if not pod.terminal),
         services=cluster.service_facts(),
         nodes=cluster.node_facts(),
     )

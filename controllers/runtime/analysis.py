@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import threading
 from pathlib import Path
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
 CONNECT_TIMEOUT = 5.0
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
+PACK_ABOVE = 64 * 1024
+"""Bytes above which a request is sent with gzip."""
 SOURCE = "analysis"
 
 
@@ -107,10 +110,14 @@ class AnalysisClient:
 
     def _exchange(self, url: str, request: Message, answer: type[M]) -> M:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token(url)}"}
+        body_sent = request.model_dump_json().encode()
+        if len(body_sent) > PACK_ABOVE:
+            body_sent = gzip.compress(body_sent, compresslevel=1)
+            headers["Content-Encoding"] = "gzip"
         try:
             with self._session().post(
                 url,
-                data=request.model_dump_json().encode(),
+                data=body_sent,
                 headers=headers,
                 timeout=(CONNECT_TIMEOUT, self._timeout),
                 verify=self._verify,

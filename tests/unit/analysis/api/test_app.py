@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cramjam
 import pytest
 from fastapi.testclient import TestClient
 
-from analysis.api.app import create_app
+from analysis.api.app import MAX_UNPACKED_BYTES, create_app
 from analysis.api.limits import BodyLimit
 from analysis.config import Auth, Config, Endpoint, StaticCaller
 from analysis.telemetry.query import Select
@@ -166,3 +169,23 @@ def test_too_many_writers_at_once_are_told_to_come_again(client: TestClient) -> 
     answer = client.post("/v1/write", content=b"", headers=as_("prometheus-agent"))
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
+
+
+def packed(body: bytes) -> dict[str, Any]:
+    headers = {**as_("iirp-detection"), "Content-Type": "application/json", "Content-Encoding": "gzip"}
+    return {"content": body, "headers": headers}
+
+
+def test_large_requests_may_come_packed(client: TestClient) -> None:
+    text = json.dumps(DETECT).encode()
+    assert client.post("/v1/detect", **packed(gzip.compress(text))).status_code == 409, (
+        "read, and the topology asked for"
+    )
+    assert client.post("/v1/detect", **packed(text)).status_code == 400
+    assert client.post("/v1/detect", **packed(gzip.compress(text)[:-9])).status_code == 400
+
+
+def test_a_small_body_that_unpacks_to_a_large_one_is_refused(client: TestClient) -> None:
+    bomb = gzip.compress(b" " * (MAX_UNPACKED_BYTES + 1))
+    assert len(bomb) < 1_000_000
+    assert client.post("/v1/detect", **packed(bomb)).status_code == 413

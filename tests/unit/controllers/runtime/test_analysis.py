@@ -74,6 +74,13 @@ def test_the_token_is_read_anew_for_each_request(client: AnalysisClient, server:
     assert server.seen[0]["path"] == "/v1/detect"
 
 
+def test_a_large_request_is_packed_and_a_small_one_is_not(client: AnalysisClient, server: Server) -> None:
+    client.detect(REQUEST)
+    client.detect(REQUEST.model_copy(update={"cluster": "c" * 100_000}))
+    assert [item.get("Content-Encoding") for item in server.seen] == [None, "gzip"]
+    assert int(server.seen[1]["Content-Length"]) < 5000
+
+
 def problem(status: int) -> bytes:
     return Problem(title="no", status=status, detail="because").model_dump_json().encode()
 

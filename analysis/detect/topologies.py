@@ -1,0 +1,64 @@
+"""The topologies that callers have sent, by cluster: whole, or as changes of the one before."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from analysis.contract import DetectRequest, Topology, TopologyChange
+
+MAX_CLUSTERS = 8
+PER_CLUSTER = 2
+"""The newest, and the one before it for a controller that is being replaced; they share what did not change."""
+
+
+class UnknownTopology(Exception):
+    """The digest, or what a change is based on, is not known here: the caller sends the whole."""
+
+
+class Topologies:
+    """Bounded: cluster names come from callers."""
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[str, OrderedDict[str, Topology]] = OrderedDict()
+
+    @property
+    def clusters(self) -> frozenset[str]:
+        """Those of which a topology is kept."""
+        return frozenset(self._of)
+
+    def resolve(self, request: DetectRequest) -> Topology:
+        """The topology that the request speaks of.
+
+        Raises:
+            UnknownTopology: it has to be sent whole.
+        """
+        known = self._of.get(request.cluster, OrderedDict())
+        sent = request.topology
+        if sent is None and request.change is not None and request.topology_digest not in known:
+            base = known.get(request.change.base)
+            sent = _changed(base, request.change) if base is not None else None
+        found = sent if sent is not None else known.get(request.topology_digest)
+        if found is None or found.digest != request.topology_digest:
+            raise UnknownTopology
+        known[found.digest] = found
+        known.move_to_end(found.digest)
+        while len(known) > PER_CLUSTER:
+            known.popitem(last=False)
+        self._of[request.cluster] = known
+        self._of.move_to_end(request.cluster)
+        while len(self._of) > MAX_CLUSTERS:
+            self._of.popitem(last=False)
+        return found
+
+
+def _changed(base: Topology, change: TopologyChange) -> Topology:
+    pods = {pod.uid: pod for pod in base.pods}
+    for uid in change.gone:
+        pods.pop(uid, None)
+    pods.update((pod.uid, pod) for pod in change.pods)
+    return Topology.model_construct(  # of validated parts: checking 150,000 pods again would cost a second
+        digest=change.digest,
+        pods=tuple(pods.values()),
+        services=base.services if change.services is None else change.services,
+        nodes=base.nodes if change.nodes is None else change.nodes,
+    )
