@@ -86,7 +86,17 @@ class Api:
     ) -> Reply:
         """One request. ``patch`` is the kind of a PATCH; ``dry`` asks for everything but the storing."""
         headers = urllib3.HTTPHeaderDict({"Accept": "application/json", "Content-Type": "application/json"})
-        query = {"dryRun": "All"} if dry else {}
+        query = {}
+        if dry and method == "DELETE":
+            # With a body the query is not looked at.
+            body = {
+                "apiVersion": "v1",
+                "kind": "DeleteOptions",
+                **(body if isinstance(body, dict) else {}),
+                "dryRun": ["All"],
+            }
+        elif dry:
+            query["dryRun"] = "All"
         if method == "PATCH":
             headers["Content-Type"] = CONTENT_TYPES[patch]
             if patch == "apply":

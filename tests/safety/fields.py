@@ -1,4 +1,4 @@
-"""One valid change of every field of a Deployment that the executor has no business with."""
+"""One valid change of every field of a workload that the executor has no business with."""
 
 from __future__ import annotations
 
@@ -108,13 +108,33 @@ _METADATA: dict[str, Change] = {
 }
 
 
-def deployment_changes() -> dict[str, Change]:
-    """Name of the field → merge patch of a Deployment as ``tests.e2e.objects.deployment`` makes it."""
+_SETS: dict[str, dict[str, Change]] = {
+    "StatefulSet": {
+        "min-ready": {"minReadySeconds": 9},
+        "history": {"revisionHistoryLimit": 0},
+        "update-strategy": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}},
+        "partition": {"updateStrategy": {"rollingUpdate": {"partition": 1}}},
+        "ordinals": {"ordinals": {"start": 5}},
+        "claims": {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"}},
+    },
+    "DaemonSet": {
+        "min-ready": {"minReadySeconds": 9},
+        "history": {"revisionHistoryLimit": 0},
+        "update-strategy": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}},
+        "unavailable": {"updateStrategy": {"rollingUpdate": {"maxUnavailable": "100%"}}},
+    },
+}
+
+
+def changes(kind: str = "Deployment") -> dict[str, Change]:
+    """Name of the field → merge patch of a workload as ``tests.e2e.objects`` makes it."""
     second = {"containers": [_APP, {**_APP, "name": "two"}]}
     pods = {**_POD, "second-container": second} | {k: {"containers": [{**_APP, **v}]} for k, v in _CONTAINER.items()}
+    templates = {name: change for name, change in _SPEC.items() if name.startswith("template-")}
+    specs = _SPEC if kind == "Deployment" else {**templates, **_SETS[kind]}
     return {
         **{name: {"spec": {"template": {"spec": change}}} for name, change in pods.items()},
-        **{name: {"spec": change} for name, change in _SPEC.items()},
+        **{name: {"spec": change} for name, change in specs.items()},
         **{name: {"metadata": change} for name, change in _METADATA.items()},
     }
 

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.e2e.executor import ID, OTHER_ID, restart, scale
+from tests.e2e.executor import ID, OTHER_ID, pause, restart, scale
 from tests.e2e.objects import SYSTEM
 from tests.safety.api import Api, Who, path_of
 from tests.safety.case import EXECUTOR, RBAC, Case
-from tests.safety.fields import deployment_changes, merged
+from tests.safety.fields import changes, merged
 
 AREA = "executor's token"
 ADMISSION = "admissionregistration.k8s.io/v1"
@@ -18,6 +18,9 @@ RBAC_API = "rbac.authorization.k8s.io/v1"
 VERBS = {"create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE", "deletecollection": "DELETE"}
 NAMED = {
     ("apps/v1", "deployments", "patch"),
+    ("apps/v1", "statefulsets", "patch"),
+    ("apps/v1", "daemonsets", "patch"),
+    ("v1", "pods", "delete"),
     ("iirp.io/v1alpha1", "actionplans/status", "patch"),
     ("events.k8s.io/v1", "events", "create"),
 }
@@ -49,7 +52,7 @@ def shape(namespace: str, who: Who) -> Iterator[Case]:
     path = path_of("apps/v1", namespace, "deployments", "web")
     area = f"{AREA}: fields of a Deployment"
     granted = json.loads(restart())
-    for name, change in deployment_changes().items():
+    for name, change in changes().items():
         # The scheme's own checks come before admission: some values are refused by them first in one form of patch.
         yield Case(area, f"{name}, alone", "PATCH", path, change, who=who, by=(EXECUTOR,))
         yield Case(
@@ -74,7 +77,7 @@ def excess(namespace: str, who: Who) -> Iterator[Case]:
     """More, other or repeated use of what a grant spells; ``other`` is a Deployment that no grant names."""
     area = f"{AREA}: beyond its grant"
     asked = {
-        "restart and scale at once": ("web", restart(replicas=5), "restart and scale web in one write"),
+        "restart and scale at once": ("web", restart(replicas=5), "do one thing only to web in one write"),
         "scale without an id": ("web", json.dumps({"spec": {"replicas": 5}}), "the executor may not scale web"),
         "restart without an id": ("web", restart(""), "again for the same action ''"),
         "restartedAt alone": (
@@ -89,6 +92,10 @@ def excess(namespace: str, who: Who) -> Iterator[Case]:
         "a wildcard for an id": ("web", restart("*"), "needs the grant restart.web.*"),
         "a path for an id": ("web", restart(f"{ID}/../x"), "needs the grant"),
         "an id in capitals": ("web", restart(ID.upper()), "needs the grant"),
+        "pause by the restart's grant": ("web", pause(), f"needs the grant pause.web.{ID}"),
+        "pause without an id": ("web", json.dumps({"spec": {"paused": True}}), "may not pause web again for"),
+        "restart and pause at once": ("web", restart(paused=True), "do one thing only to web in one write"),
+        "rollback by the restart's grant": ("web", json.dumps(_rollback()), f"needs the grant rollback.web.web-1.{ID}"),
         "another Deployment": ("other", restart(), f"needs the grant restart.other.{ID}"),
         "scale of another Deployment": ("other", scale(2), "needs the grant scale.other.2"),
     }
@@ -97,6 +104,12 @@ def excess(namespace: str, who: Who) -> Iterator[Case]:
     for name, (target, body, says) in asked.items():
         path = path_of("apps/v1", namespace, "deployments", target)
         yield Case(area, name, "PATCH", path, json.loads(body), who=who, by=(EXECUTOR,), says=says)
+
+
+def _rollback() -> dict[str, Any]:
+    marks = {"iirp.io/action-id": ID, "iirp.io/rollback-to": "web-1"}
+    evil = {"containers": [{"name": "app", "image": "example.invalid/evil:1"}]}
+    return {"metadata": {"annotations": marks}, "spec": {"template": {"spec": evil}}}
 
 
 def sweep(api: Api, namespace: str, who: Who) -> Iterator[Case]:

@@ -14,10 +14,12 @@ from tests.e2e.objects import SYSTEM, binding, deployment, role
 from tests.e2e.support import eventually
 from tests.safety.api import Api, Body, Reply, Who, path_of
 
+WORKLOADS = ("deployments", "statefulsets", "daemonsets", "pods")
 PLURALS = {
     "Deployment": "deployments", "Role": "roles", "RoleBinding": "rolebindings", "Approval": "approvals",
     "ActionPlan": "actionplans", "Incident": "incidents", "RCAReport": "rcareports", "Namespace": "namespaces",
-    "ActionPolicy": "actionpolicies", "ServiceAccount": "serviceaccounts",
+    "ActionPolicy": "actionpolicies", "ServiceAccount": "serviceaccounts", "StatefulSet": "statefulsets",
+    "DaemonSet": "daemonsets", "PodTemplate": "podtemplates",
 }  # fmt: skip
 
 
@@ -78,18 +80,20 @@ def namespace(api: Api, purpose: str) -> Iterator[str]:
         api.send("DELETE", path_of("v1", "", "namespaces", name))
 
 
+def grant(api: Api, namespace: str, action_id: str, resource_name: str) -> None:
+    """Role and RoleBinding as the approval controller writes them."""
+    for body in grant_objects(namespace, name=f"iirp-grant-{action_id}", resource_name=resource_name):
+        create(api, body, account("iirp-approval"))
+
+
 def workload(api: Api, namespace: str) -> None:
     """Deployments ``web`` and ``other`` of no pods, and a grant to restart ``web``."""
     for name in ("web", "other"):
         create(api, deployment(namespace, name))
-    for body in grant_objects(namespace):
-        create(api, body, account("iirp-approval"))
+    grant(api, namespace, ID, f"restart.web.{ID}")
     # A second one without its binding, for those who would like to bind it otherwise.
-    create(
-        api,
-        grant_objects(namespace, name=f"iirp-grant-{OTHER_ID}", resource_name=f"restart.web.{OTHER_ID}")[0],
-        account("iirp-approval"),
-    )
+    body = grant_objects(namespace, name=f"iirp-grant-{OTHER_ID}", resource_name=f"restart.web.{OTHER_ID}")[0]
+    create(api, body, account("iirp-approval"))
 
 
 def grant_in_force(api: Api, namespace: str, executor: Who) -> None:
@@ -112,13 +116,14 @@ def fingerprint(api: Api, *namespaces: str) -> dict[str, str]:
     seen = {}
     for space in namespaces:
         for version, plural in (
-            ("apps/v1", "deployments"), ("iirp.io/v1alpha1", "approvals"), ("iirp.io/v1alpha1", "actionplans"),
-            ("iirp.io/v1alpha1", "incidents"), ("rbac.authorization.k8s.io/v1", "roles"),
-            ("rbac.authorization.k8s.io/v1", "rolebindings"), ("v1", "pods"), ("v1", "secrets"), ("batch/v1", "jobs"),
+            ("apps/v1", "deployments"), ("apps/v1", "statefulsets"), ("apps/v1", "daemonsets"), ("v1", "pods"),
+            ("iirp.io/v1alpha1", "approvals"), ("iirp.io/v1alpha1", "actionplans"), ("iirp.io/v1alpha1", "incidents"),
+            ("rbac.authorization.k8s.io/v1", "roles"), ("rbac.authorization.k8s.io/v1", "rolebindings"),
+            ("v1", "podtemplates"), ("v1", "secrets"), ("batch/v1", "jobs"),
         ):  # fmt: skip
             for item in api.get(path_of(version, space, plural))["items"]:
                 item["metadata"].pop("managedFields", None)
                 item["metadata"].pop("resourceVersion", None)
                 key = f"{space}/{plural}/{item['metadata']['name']}"
-                seen[key] = str({k: v for k, v in item.items() if plural != "deployments" or k != "status"})
+                seen[key] = str({k: v for k, v in item.items() if plural not in WORKLOADS or k != "status"})
     return seen

@@ -6,7 +6,7 @@ import pytest
 
 from tests.safety.api import Reply
 from tests.safety.case import APPROVALS, EXECUTOR, RBAC, SCHEMA, Case, judge, refusal
-from tests.safety.fields import deployment_changes, merged
+from tests.safety.fields import changes, merged
 from tests.safety.matrix import table, wrong_ones
 
 POLICY = (
@@ -72,10 +72,9 @@ def test_matrix_has_a_row_per_area_and_counts_the_wrong() -> None:
 
 
 def test_changes_are_one_field_each_and_merge_with_the_restart() -> None:
-    changes = deployment_changes()
-    assert len(changes) >= 80
+    assert len(changes()) >= 80
     granted = {"spec": {"template": {"metadata": {"annotations": {"iirp.io/action-id": "a"}}}}}
-    for name, change in changes.items():
+    for name, change in changes().items():
         both = merged(granted, change)
         assert both["spec"]["template"]["metadata"]["annotations"]["iirp.io/action-id"] == "a", name
         assert both != granted, name
