@@ -6,11 +6,13 @@ import json
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 
@@ -20,48 +22,79 @@ from tests.e2e.support import Cluster
 from tests.safety import platform
 from tests.safety.api import Api
 from tests.safety.chaos.audit import AuditTail
-from tests.safety.chaos.plans import KINDS, policy
+from tests.safety.chaos.kinds import KINDS
+from tests.safety.chaos.plans import policy
 from tests.safety.chaos.proxy import Fault
 from tests.safety.chaos.runs import Bench, Disturbance, Outcome, run
 
 NODE_AUDIT = "data/audit/audit.log"
 
 
-def schedule(writes: dict[str, int], repeat: int, races: int, frozen: float) -> Iterator[Disturbance]:
-    """``writes``: how many an undisturbed run makes, by action type. The long ones come first."""
-    for name in writes:
-        if frozen:
-            yield Disturbance(KINDS[name], frozen=frozen)
-    for name in writes:
-        for _ in range(races):
-            yield Disturbance(KINDS[name], racing=2)
-    for _ in range(repeat):
-        for name, count in writes.items():
-            for at in range(1, count + 1):
-                for fault in Fault:
-                    yield Disturbance(KINDS[name], fault, at)
+@dataclass(frozen=True)
+class Effort:
+    """How much is tried."""
+
+    repeat: int = 1
+    races: int = 2
+    frozen: float = 90.0
+    parallel: int = 3
+    limit: int = 0
+    minutes: float = 0.0
+    seed: int = 0
 
 
-def execute(bench: Bench, disturbances: Sequence[Disturbance], parallel: int) -> list[Outcome]:
-    """All runs, several at a time, each told as it ends."""
+def schedule(writes: dict[str, int], effort: Effort) -> list[Disturbance]:
+    """``writes``: how many an undisturbed run makes, by action type.
+
+    The long runs come first, the others in a random order of this seed: a run that is cut short has tried some of all.
+    """
+    long = [Disturbance(KINDS[name], frozen=effort.frozen) for name in writes if effort.frozen]
+    long += [Disturbance(KINDS[name], racing=2) for name in writes for _ in range(effort.races)]
+    faults = [
+        Disturbance(KINDS[name], fault, at)
+        for _ in range(effort.repeat)
+        for name, count in writes.items()
+        for at in range(1, count + 1)
+        for fault in Fault
+    ]
+    Random(effort.seed).shuffle(faults)
+    planned = long + faults
+    return planned[: effort.limit or None]
+
+
+def execute(bench: Bench, disturbances: Sequence[Disturbance], effort: Effort) -> list[Outcome]:
+    """All runs, several at a time, each told as it ends; what the time does not suffice for is left out, and said."""
+    end = time.monotonic() + effort.minutes * 60 if effort.minutes else float("inf")
     outcomes: list[Outcome] = []
-    with ThreadPoolExecutor(parallel) as pool:
-        futures = {pool.submit(run, bench, item): item for item in disturbances}
+    with ThreadPoolExecutor(effort.parallel) as pool:
+        futures = [pool.submit(_one, bench, item, end) for item in disturbances]
         for future in as_completed(futures):
-            item = futures[future]
-            try:
-                outcome = future.result()
-            except Exception as error:  # a run that could not be set up proves nothing, so it is a problem
-                outcome = Outcome(item, [f"{type(error).__name__}: {error}"])
-            outcomes.append(outcome)
-            mark = "ok " if not outcome.problems else "BAD"
-            click.echo(
-                f"{mark} {len(outcomes):4}/{len(disturbances)} {item.kind.name:8} {item.label:45} "
-                f"{outcome.seconds:5.1f} s, {outcome.writes} writes, {outcome.starts} starts", err=True,
-            )  # fmt: skip
-            for problem in outcome.problems:
-                click.echo(f"      {problem}", err=True)
+            outcome = future.result()
+            if outcome is not None:
+                outcomes.append(outcome)
+                _tell(outcome, f"{len(outcomes):4}/{len(disturbances)}")
+    if left := len(disturbances) - len(outcomes):
+        click.echo(f"{left} runs left out: {effort.minutes:.0f} minutes are over", err=True)
     return outcomes
+
+
+def _one(bench: Bench, item: Disturbance, end: float) -> Outcome | None:
+    if time.monotonic() > end:
+        return None
+    try:
+        return run(bench, item)
+    except Exception as error:  # a run that could not be set up proves nothing, so it is a problem
+        return Outcome(item, [f"{type(error).__name__}: {error}"])
+
+
+def _tell(outcome: Outcome, number: str) -> None:
+    item, mark = outcome.disturbance, "BAD" if outcome.problems else "ok "
+    click.echo(
+        f"{mark} {number} {item.kind.name:12} {item.label:44} {outcome.seconds:5.1f} s, {outcome.writes} writes, "
+        f"{outcome.starts} starts", err=True,
+    )  # fmt: skip
+    for problem in outcome.problems:
+        click.echo(f"      {problem}", err=True)
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
@@ -74,8 +107,8 @@ def summary(outcomes: Sequence[Outcome]) -> str:
         rows[row]["wrong"] += bool(outcome.problems)
     heads = [*sorted({outcome.disturbance.kind.name for outcome in outcomes}), "wrong"]
     width = max(map(len, rows))
-    lines = [f"{'':{width}}  " + "  ".join(f"{head:>8}" for head in heads)]
-    lines += [f"{row:{width}}  " + "  ".join(f"{n[head] or '·':>8}" for head in heads) for row, n in rows.items()]
+    lines = [f"{'':{width}}  " + "  ".join(f"{head:>11}" for head in heads)]
+    lines += [f"{row:{width}}  " + "  ".join(f"{n[head] or '·':>11}" for head in heads) for row, n in rows.items()]
     return "\n".join(lines)
 
 
@@ -83,20 +116,21 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 @click.option("--cluster", "name", default="safety", show_default=True, help="An embedded one; brought up if missing.")
 @click.option("--action", "actions", multiple=True, type=click.Choice(sorted(KINDS)), help="All by default.")
 @click.option("--repeat", default=1, show_default=True, help="How often each fault is tried at each write.")
-@click.option("--races", default=5, show_default=True, help="Runs with two executors, per action type.")
-@click.option("--freeze", default=90.0, show_default=True, help="Seconds that an executor hangs; 0: none does.")
+@click.option("--races", default=2, show_default=True, help="Runs with two executors, per action type.")
+@click.option(
+    "--freeze", "frozen", default=90.0, show_default=True, help="Seconds that an executor hangs; 0: none does."
+)
 @click.option("--parallel", default=3, show_default=True, help="Runs at a time.")
 @click.option("--limit", default=0, help="Only the first so many runs.")
+@click.option("--minutes", default=0.0, help="Begin no run after so long.")
+@click.option("--seed", default=0, show_default=True, help="Order of the runs.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write all outcomes as JSON.")
-def main(
-    name: str, actions: tuple[str, ...], repeat: int, races: int, freeze: float, parallel: int, limit: int,
-    report: Path | None,
-) -> None:  # fmt: skip
+def main(name: str, actions: tuple[str, ...], report: Path | None, **effort: Any) -> None:
     """Disturb the executor in every way at every write, and count in the audit log how often each action happened."""
     there, started = platform.exists(name), time.monotonic()
     kubeconfig = platform.up(name)
     try:
-        outcomes = _all(Cluster(name, kubeconfig), actions or tuple(KINDS), repeat, races, freeze, parallel, limit)
+        outcomes = _all(Cluster(name, kubeconfig), actions or tuple(KINDS), Effort(**effort))
     finally:
         if not there:
             platform.down(name)
@@ -111,9 +145,7 @@ def main(
     sys.exit(1 if wrong else 0)
 
 
-def _all(
-    cluster: Cluster, actions: Sequence[str], repeat: int, races: int, frozen: float, parallel: int, limit: int
-) -> list[Outcome]:
+def _all(cluster: Cluster, actions: Sequence[str], effort: Effort) -> list[Outcome]:
     audit = cluster.kubeconfig.parent / NODE_AUDIT
     if not audit.exists():
         raise click.ClickException(f"no audit log at {audit}: these runs need an embedded cluster (--cluster NEW_NAME)")
@@ -126,12 +158,11 @@ def _all(
         token = api.token(SYSTEM, "iirp-execution", hours=12)
         bench = Bench(api, ca, authority.certificate, certificate, token, Path(folder), AuditTail(audit))
         policy(api)
-        base = execute(bench, [Disturbance(KINDS[name]) for name in actions], parallel)
+        base = execute(bench, [Disturbance(KINDS[name]) for name in actions], effort)
         if any(outcome.problems for outcome in base):
             return base
         writes = {outcome.disturbance.kind.name: outcome.writes for outcome in base}
-        planned = list(schedule(writes, repeat, races, frozen))
-        return base + execute(bench, planned[: limit or None], parallel)
+        return base + execute(bench, schedule(writes, effort), effort)
 
 
 def _row(outcome: Outcome) -> dict[str, object]:

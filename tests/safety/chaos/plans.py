@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,39 +10,12 @@ from tests.e2e.objects import API as VERSION
 from tests.e2e.objects import binding
 from tests.e2e.support import eventually
 from tests.safety.api import Api, path_of
+from tests.safety.chaos.kinds import NAME, Kind, Room, start
 from tests.safety.decisions import ALICE, ROOT, says
-from tests.safety.world import create
+from tests.safety.world import create, soon
 
-PAUSE = "iirp.io/pause:node"
-"""The sandbox's own image: on every node of the embedded cluster, starts and ends at once."""
 POLICY = "chaos"
-NAME = "web"
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One action type: the action, and what must be true of the workload afterwards, as a message when it is not."""
-
-    name: str
-    action: dict[str, Any]
-    wrong: Callable[[dict[str, Any], list[dict[str, Any]]], str]
-
-
-def _restarted(live: dict[str, Any], sets: list[dict[str, Any]]) -> str:
-    if live["metadata"]["generation"] == 2 and len(sets) == 2:
-        return ""
-    return f"generation {live['metadata']['generation']}, {len(sets)} ReplicaSets; one restart makes 2 and 2"
-
-
-def _scaled(live: dict[str, Any], sets: list[dict[str, Any]]) -> str:
-    seen = (live["metadata"]["generation"], live["spec"]["replicas"], len(sets))
-    return "" if seen == (2, 2, 1) else f"generation, replicas, ReplicaSets {seen}; one scale makes (2, 2, 1)"
-
-
-KINDS = {
-    "restart": Kind("restart", {"type": "RestartDeployment"}, _restarted),
-    "scale": Kind("scale", {"type": "ScaleDeployment", "scale": {"replicas": 2}}, _scaled),
-}
+PLAN = f"{NAME}-1"
 
 
 def policy(api: Api) -> None:
@@ -64,70 +35,37 @@ class Plan:
 
     def __init__(self, api: Api, namespace: str, kind: Kind) -> None:
         self._api, self.namespace, self.kind = api, namespace, kind
-        self.path = path_of(VERSION, namespace, "actionplans", f"{NAME}-1")
+        self._room = Room(api, namespace, kind.workload)
+        self._plan = path_of(VERSION, namespace, "actionplans", PLAN)
+        self._approval = path_of(VERSION, namespace, "approvals", PLAN)
 
     def ask(self) -> None:
         """Workload, incident, plan; returns when people can approve."""
-        api, namespace = self._api, self.namespace
-        create(api, binding(namespace, "approvers", "iirp-approver", "alice"))
-        create(api, _deployment(namespace))
-        live = eventually(self._available, within=90, what="the workload to be available", every=0.2)
-        target = {
-            "apiVersion": "apps/v1", "kind": "Deployment", "namespace": namespace, "name": NAME,
-            "uid": live["metadata"]["uid"],
-        }  # fmt: skip
-        incident = create(api, _incident(namespace, target), ROOT)
-        create(api, _plan(namespace, incident, {"id": "a1", "target": target, **self.kind.action}), ROOT)
+        create(self._api, binding(self.namespace, "approvers", "iirp-approver", "alice"))
+        start(self._room)
+        asked = self.kind.ask(self._room)
+        incident = create(self._api, _incident(self.namespace, asked["target"]), ROOT)
+        create(self._api, _plan(self.namespace, incident, {"id": "a1", "type": self.kind.type, **asked}), ROOT)
         eventually(self._pending, within=60, what="the approval to be asked for", every=0.2)
 
     def approve(self) -> None:
-        """As alice, by annotation."""
-        path = path_of(VERSION, self.namespace, "approvals", f"{NAME}-1")
-        reply = self._api.send("PATCH", path, body=says("approve"), who=ALICE)
-        assert reply.code == 200, reply.message
+        """As alice, by annotation; her binding may be seen a moment later than she is asked."""
+        soon(lambda: self._api.send("PATCH", self._approval, body=says("approve"), who=ALICE), "alice's approval")
 
     def execution(self) -> dict[str, Any]:
         """What the executor has recorded."""
-        found: dict[str, Any] = self._api.get(self.path).get("status", {}).get("execution") or {}
+        found: dict[str, Any] = self._api.get(self._plan).get("status", {}).get("execution") or {}
         return found
 
     def wrong(self) -> str:
-        """What the workload says of how often the action took effect; empty: exactly once."""
-        sets = self._api.get(path_of("apps/v1", self.namespace, "replicasets"))["items"]
-        return self.kind.wrong(self._api.get(self._workload), sets)
-
-    @property
-    def _workload(self) -> str:
-        return path_of("apps/v1", self.namespace, "deployments", NAME)
-
-    def _available(self) -> dict[str, Any] | None:
-        body = self._api.get(self._workload)
-        return body if body.get("status", {}).get("availableReplicas") else None
+        """What the workload says of how often the action happened; empty: exactly once."""
+        return self.kind.wrong(self._room)
 
     def _pending(self) -> bool:
-        state = self._api.get(self.path).get("status", {}).get("state")
-        assert state not in ("Denied", "Forbidden"), self._api.get(self.path)["status"]["decision"]["message"]
-        reply = self._api.send("GET", path_of(VERSION, self.namespace, "approvals", f"{NAME}-1"))
+        status = self._api.get(self._plan).get("status", {})
+        assert status.get("state") != "Denied", status["decision"]["message"]
+        reply = self._api.send("GET", self._approval)
         return reply.code == 200 and reply.body.get("status", {}).get("state") == "Pending"
-
-
-def _deployment(namespace: str) -> dict[str, Any]:
-    labels = {"app": NAME}
-    pod = {
-        "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": 0,
-        "containers": [{"name": "app", "image": PAUSE, "imagePullPolicy": "Never"}],
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": NAME, "namespace": namespace},
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-        },
-    }
 
 
 def _incident(namespace: str, target: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +88,7 @@ def _plan(namespace: str, incident: dict[str, Any], action: dict[str, Any]) -> d
         "apiVersion": VERSION,
         "kind": "ActionPlan",
         "metadata": {
-            "name": f"{NAME}-1", "namespace": namespace, "labels": {"iirp.io/incident": NAME},
+            "name": PLAN, "namespace": namespace, "labels": {"iirp.io/incident": NAME},
             "ownerReferences": [{"apiVersion": VERSION, "kind": "Incident", "name": NAME, "uid": uid}],
         },
         "spec": {

@@ -13,7 +13,8 @@ from tests.safety import world
 from tests.safety.api import Api
 from tests.safety.chaos.audit import AuditTail
 from tests.safety.chaos.executor import Executor
-from tests.safety.chaos.plans import Kind, Plan
+from tests.safety.chaos.kinds import Kind
+from tests.safety.chaos.plans import Plan
 from tests.safety.chaos.proxy import Fault, Proxy, Write
 
 DEADLINE = 150.0

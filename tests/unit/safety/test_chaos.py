@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from devcluster.pki import Authority, Identity
-from tests.safety.chaos.__main__ import schedule, summary
+from tests.safety.chaos.__main__ import Effort, schedule, summary
 from tests.safety.chaos.audit import EXECUTOR, AuditTail
-from tests.safety.chaos.plans import KINDS
+from tests.safety.chaos.kinds import KINDS
 from tests.safety.chaos.proxy import Fault, Proxy, Write
 from tests.safety.chaos.runs import Disturbance, Outcome
 
@@ -75,7 +75,7 @@ def test_audit_log_is_followed_over_its_rotation_and_half_written_lines(tmp_path
 
 
 def test_every_fault_is_tried_at_every_write_of_every_type() -> None:
-    planned = list(schedule({"restart": 3, "scale": 2}, repeat=2, races=4, frozen=90))
+    planned = schedule({"restart": 3, "scale": 2}, Effort(repeat=2, races=4, frozen=90))
     tried = {(item.kind.name, item.fault, item.at) for item in planned if item.fault}
     assert tried == {
         (kind, f, at) for kind, n in (("restart", 3), ("scale", 2)) for f in Fault for at in range(1, n + 1)
