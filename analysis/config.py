@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -106,6 +106,26 @@ class Baselines(Section):
     """Of a query over the whole history."""
 
 
+class ModelBudget(Section):
+    """What the model may cost. A call that does not fit is not made, and the report says so."""
+
+    tokens_per_incident: int = Field(default=40_000, ge=1_000)
+    tokens_per_day: int = Field(default=1_000_000, ge=1_000)
+    money_per_day: float | None = Field(default=None, gt=0)
+    """In ``currency``; needs the two prices."""
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = "USD"
+    price_per_million_prompt: float = Field(default=0.0, ge=0)
+    price_per_million_output: float = Field(default=0.0, ge=0)
+    state_file: Path | None = None
+    """Where what was spent is kept over restarts. Unset: in memory."""
+
+    @model_validator(mode="after")
+    def _money_needs_prices(self) -> Self:
+        if self.money_per_day is not None and not (self.price_per_million_prompt or self.price_per_million_output):
+            raise ValueError("moneyPerDay needs pricePerMillionPrompt and pricePerMillionOutput")
+        return self
+
+
 class Model(Section):
     """An OpenAI-compatible endpoint. Without this section root causes are deterministic only."""
 
@@ -115,6 +135,11 @@ class Model(Section):
     timeout_seconds: float = Field(default=20, gt=0, le=120)
     max_output_tokens: int = Field(default=1200, ge=64, le=8192)
     max_prompt_chars: int = Field(default=24_000, ge=1000, le=200_000)
+    concurrency: int = Field(default=2, ge=1, le=32)
+    """Calls at a time; others wait within their timeout."""
+    cache_entries: int = Field(default=256, ge=0, le=10_000)
+    """Answers kept: the same prompt is not paid for twice."""
+    budget: ModelBudget = ModelBudget()
 
 
 class Web(Section):

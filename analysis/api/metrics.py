@@ -38,6 +38,9 @@ class Metrics:
         self.model_calls = Counter(
             "iirp_analysis_model_calls_total", "Calls of the language model.", ["outcome"], registry=self.registry
         )
+        self.model_tokens = Counter(
+            "iirp_analysis_model_tokens_total", "Tokens of the language model.", ["kind"], registry=self.registry
+        )
         self.fabricated = Counter(
             "iirp_analysis_model_citations_dropped_total",
             "Evidence ids that the model made up.",

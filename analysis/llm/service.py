@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections import OrderedDict
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from analysis.api.metrics import Metrics
 from analysis.config import ConfigError, Model
 from analysis.contract import RcaRequest, RcaResponse
 from analysis.llm.answer import Answer
+from analysis.llm.budget import Budget, OverBudget, estimate_tokens
+from analysis.llm.endpoint import AnswerTooLarge, Endpoint, NotAnAnswer
 from analysis.llm.ground import ground
 from analysis.llm.redact import Redactor
 from analysis.rca.observation import Observation
@@ -37,13 +41,10 @@ class Narrator:
     def __init__(self, settings: Model, api_key: str, metrics: Metrics) -> None:
         self._settings = settings
         self._metrics = metrics
-        self._client = openai.AsyncOpenAI(
-            base_url=settings.base_url,
-            api_key=api_key or "none",
-            timeout=settings.timeout_seconds,
-            max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(trust_env=False),
-        )
+        self._endpoint = Endpoint(settings, api_key)
+        self._budget = Budget(settings.budget, lambda: datetime.now(tz=UTC), settings.budget.state_file)
+        self._turns = asyncio.Semaphore(settings.concurrency)
+        self._answers: OrderedDict[str, Answer] = OrderedDict()
         templates = jinja2.Environment(  # noqa: S701 - a prompt is text, not HTML; values are neutralised one by one
             loader=jinja2.FileSystemLoader(Path(__file__).parent / "prompts"), undefined=jinja2.StrictUndefined
         )
@@ -51,7 +52,7 @@ class Narrator:
 
     async def aclose(self) -> None:
         """Close idle connections."""
-        await self._client.close()
+        await self._endpoint.aclose()
 
     async def enrich(self, report: RcaResponse, request: RcaRequest, seen: Mapping[str, Observation]) -> RcaResponse:
         """The report with the model's additions; or as it was, with the reason why there are none."""
@@ -59,9 +60,8 @@ class Narrator:
         redactor = Redactor()
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
-                text = await self._ask(self.prompt(report, request, seen, redactor))
-            answer = parse(text)
-        except (ModelFailure, TimeoutError, openai.OpenAIError) as error:
+                answer = await self._ask(self.prompt(report, request, seen, redactor), request.incident.uid)
+        except (ModelFailure, OverBudget, AnswerTooLarge, NotAnAnswer, TimeoutError, openai.OpenAIError) as error:
             reason = self._reason(error)
             self._metrics.model_calls.labels("failed").inc()
             logger.warning("deterministic report only: %s", reason)
@@ -83,19 +83,31 @@ class Narrator:
             return f"{where}: cannot connect"
         return f"{where}: {error}"
 
-    async def _ask(self, prompt: str) -> str:
-        completion = await self._client.chat.completions.create(
-            model=self._settings.model,
-            messages=[{"role": "user", "content": prompt}],
-            temperature=0,
-            max_tokens=self._settings.max_output_tokens,
-            response_format={"type": "json_object"},
-        )
-        choices = completion.choices
-        content = choices[0].message.content if choices else None
-        if not content:
+    async def _ask(self, prompt: str, incident: str) -> Answer:
+        """A valid answer, from memory if this very prompt had one. What was sent is paid, whatever came of it."""
+        key = hashlib.sha256(prompt.encode("utf-8", "replace")).hexdigest()
+        async with self._turns:
+            if key in self._answers:
+                self._answers.move_to_end(key)
+                self._metrics.model_calls.labels("cached").inc()
+                return self._answers[key]
+            held = self._budget.reserve(incident, estimate_tokens(prompt), self._settings.max_output_tokens)
+            try:
+                found = await self._endpoint.complete(prompt)
+            except (openai.APIStatusError, openai.APIConnectionError) as error:
+                if not isinstance(error, openai.APITimeoutError):
+                    self._budget.release(held)  # refused or never answered: not paid
+                raise
+            self._budget.settle(held, found.prompt_tokens, found.output_tokens)
+            self._metrics.model_tokens.labels("prompt").inc(found.prompt_tokens or held.prompt)
+            self._metrics.model_tokens.labels("output").inc(found.output_tokens or held.output)
+        if not found.text:
             raise ModelFailure("empty answer")
-        return content
+        answer = parse(found.text)
+        self._answers[key] = answer
+        while len(self._answers) > self._settings.cache_entries:
+            self._answers.popitem(last=False)
+        return answer
 
     def prompt(
         self, report: RcaResponse, request: RcaRequest, seen: Mapping[str, Observation], redactor: Redactor
@@ -160,4 +172,7 @@ def narrator_from(settings: Model, metrics: Metrics) -> Narrator:
             key = settings.api_key_file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"model.apiKeyFile: cannot read {settings.api_key_file}: {error}") from error
-    return Narrator(settings, key, metrics)
+    try:
+        return Narrator(settings, key, metrics)
+    except OverBudget as error:
+        raise ConfigError(f"model.budget.stateFile: {error}") from error
