@@ -20,6 +20,8 @@ SUITES = {
 TOOLS = {
     "bench": "benchmarks.speed",
     "series": "benchmarks.series",
+    "choose": "benchmarks.choose",
+    "fuzz": "benchmarks.fuzz",
     "watch": "benchmarks.watch",
 }
 """Modules with ``run(argv) -> int`` only."""

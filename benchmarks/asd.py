@@ -19,6 +19,7 @@ from analysis.detect.joint import fit, judge
 from analysis.windows.block import Float64
 from benchmarks.data import data_dir
 from benchmarks.report import Row, accuracy_table
+from benchmarks.split import PARTS, part
 
 SOURCE = "https://github.com/zhhlee/InterFusion (data/processed, ASD)"
 SEED = 7
@@ -53,6 +54,7 @@ def rows(root: Path | None = None, *, with_peers: bool = False) -> list[Row]:
         Missing: the data are not on this machine.
     """
     found: dict[str, list[float]] = {}
+    by_part: dict[str, list[float]] = {which: [] for which in PARTS}
     points = 0
     for path in sorted((root or data_dir("asd", SOURCE)).glob("*.npz")):
         with np.load(path) as data:
@@ -66,7 +68,8 @@ def rows(root: Path | None = None, *, with_peers: bool = False) -> list[Row]:
             by_name |= {f"AUC-PR of {name}": one for name, one in peers(train, test).items()}
         for name, one in by_name.items():
             found.setdefault(name, []).append(float(average_precision_score(label, one)))
-    return [
+        by_part[part(path.stem)].append(found["AUC-PR"][-1])
+    whole = [
         Row(
             "asd",
             name,
@@ -76,6 +79,11 @@ def rows(root: Path | None = None, *, with_peers: bool = False) -> list[Row]:
             n=points,
         )
         for name, each in found.items()
+    ]
+    return whole + [
+        Row(f"asd, {which} half", "AUC-PR", float(np.mean(each)), n=len(each))
+        for which, each in by_part.items()
+        if each
     ]
 
 

@@ -21,6 +21,7 @@ from analysis.telemetry.remote_write import Decoder
 from analysis.windows.block import Float64
 from analysis.windows.screen import Screening, screen
 from benchmarks import load
+from benchmarks.plot import cost_plot
 from benchmarks.report import BUILD, Speed, save, speed_table, table
 
 SEED = 5
@@ -28,7 +29,7 @@ SAMPLES = 20
 """Per window: five minutes of 15 s."""
 STEP = 15.0
 MILLIS = 1_767_225_600_000
-SIZES = (10_000, 100_000, 1_000_000)
+SIZES = (10_000, 100_000, 1_000_000, 4_000_000)
 
 
 def best(run: Callable[[], object], times: int = 7) -> float:
@@ -147,15 +148,21 @@ def _peers(shares: Float64, features: Float64) -> dict[str, Callable[[], Float64
 
 def tick_rows(sizes: tuple[int, ...]) -> list[Speed]:
     """A whole tick, requests to candidates, for growing numbers of series."""
-    report, lines = [], []
+    report: list[Speed] = []
+    lines, points = [], []
     for series in sizes:
         seconds, standing = tick(series)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         lines.append((f"{series:,}", f"{seconds:.3f}", f"{seconds / series * 1e9:.0f}", f"{peak:.0f}", str(standing)))
+        points.append((series, seconds))
+        report.append(Speed(f"tick, {series:,} series", seconds / series * 1e9, "ns/series"))
         if series == 1_000_000:
             report.append(Speed("tick of 1,000,000 series", seconds, "s", floor=2.0, at_most=True))
             report.append(Speed("memory at 1,000,000 series", peak, "MiB", floor=1024.0, at_most=True))
     print(table(("series", "CPU s per tick", "ns/series", "peak MiB", "stand out"), lines))
+    BUILD.mkdir(parents=True, exist_ok=True)
+    (BUILD / "bench-cost.svg").write_text(cost_plot(points), encoding="utf-8")
+    print(f"plot: {BUILD / 'bench-cost.svg'}")
     return report
 
 

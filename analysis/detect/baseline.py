@@ -50,9 +50,9 @@ _FAST = 1.0 / 12.0
 """Weight of the newest sample in the hour's mean and spread (twelve samples of five minutes)."""
 _PROFILE = 0.15
 """Weight of a sample in its hour of day's profile."""
-_FADE = 0.9998
+FADE = 0.9998
 """What is kept of a record per sample: it halves in 3,500 samples, twelve days of five minutes."""
-_LIFT = 0.1
+LIFT = 0.1
 """How much of itself a record may grow by one sample."""
 _GAP = 3
 """Missing samples in a row after which the previous value is forgotten."""
@@ -109,13 +109,16 @@ class Novelty:
     """Index into ``FEATURES``, −1 where there is no score."""
 
 
-def observe(state: Baseline, times: Float64, values: Float32 | Float64) -> Novelty:
+def observe(
+    state: Baseline, times: Float64, values: Float32 | Float64, fade: float = FADE, lift: float = LIFT
+) -> Novelty:
     """Score the next samples of each series, oldest first, and learn from them.
 
     Args:
         state: changed in place.
         times: Unix seconds, ``[time]``; the hour of day is UTC's.
         values: ``[series, time]``, NaN for gaps, which neither score nor teach.
+        fade, lift: how a record is kept and grows; others than the frozen ones are for choosing them.
     """
     score = np.full(values.shape, np.nan, dtype=np.float32)
     feature = np.full(values.shape, -1, dtype=np.int8)
@@ -129,6 +132,8 @@ def observe(state: Baseline, times: Float64, values: Float32 | Float64) -> Novel
         state.seen,
         slots,
         np.ascontiguousarray(values, dtype=np.float64),
+        fade,
+        lift,
         score,
         feature,
     )
@@ -169,6 +174,8 @@ def _observe(
     seen: NDArray[np.int64],
     slots: NDArray[np.int64],
     values: Float64,
+    fade: float,
+    lift: float,
     score: Float32,
     feature: NDArray[np.int8],
 ) -> None:
@@ -190,7 +197,7 @@ def _observe(
                     best, second, which = ratio, best, index
                 elif ratio > second:
                     second = ratio
-                _learn(count[row], usual[row], record[row], index, now[index], floor)
+                _learn(count[row], usual[row], record[row], index, now[index], floor, fade, lift)
             if count[row] >= LEARNING:
                 score[row, column] = (best + second) / 2.0
                 feature[row, column] = which
@@ -240,7 +247,9 @@ def _features(
 
 
 @kernel
-def _learn(count: int, usual: Float64, record: Float64, index: int, value: float, floor: float) -> None:
+def _learn(
+    count: int, usual: Float64, record: Float64, index: int, value: float, floor: float, fade: float, lift: float
+) -> None:
     """Move a feature's usual value, and lift or fade its record."""
     if count == 0:
         usual[index] = value
@@ -251,8 +260,8 @@ def _learn(count: int, usual: Float64, record: Float64, index: int, value: float
     usual[index] += max(0.002, 1.0 / (count + 1)) * (capped - usual[index])
     width = top - usual[index]
     if value > top:
-        record[index] = value if count < LEARNING else min(value, top + _LIFT * (width + floor))
+        record[index] = value if count < LEARNING else min(value, top + lift * (width + floor))
     elif width > 0:
-        record[index] = usual[index] + width * _FADE
+        record[index] = usual[index] + width * fade
     else:
         record[index] = value

@@ -21,9 +21,9 @@ HOLD_OUT = 0.25
 SMOOTHING = 5
 """Mean age in samples of the exponential mean of distances."""
 _QUANTILES = (0.01, 0.99)
-_CLIP = 20.0
+CLIP = 40.0
 """Half-ranges beyond which a value is no stranger."""
-_RIDGE = 0.01
+RIDGE = 0.01
 _FLAT = 0.04
 """Least range of a metric, as a share of its largest magnitude: a metric that never moved may move a little."""
 
@@ -103,9 +103,9 @@ def contributions(model: Joint, sample: Float64) -> Float64:
 
 
 def _scaled(values: Float64, middle: Float64, half_range: Float64) -> Float64:
-    return np.asarray(np.clip((values - middle) / half_range, -_CLIP, _CLIP), dtype=np.float64)
+    return np.asarray(np.clip((values - middle) / half_range, -CLIP, CLIP), dtype=np.float64)
 
 
 def _precision(scaled: Float64) -> Float64:
     covariance = np.cov(scaled.T).reshape(scaled.shape[1], scaled.shape[1])
-    return np.asarray(np.linalg.inv(covariance + _RIDGE * np.eye(scaled.shape[1])), dtype=np.float64)
+    return np.asarray(np.linalg.inv(covariance + RIDGE * np.eye(scaled.shape[1])), dtype=np.float64)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import random
-import struct
 import subprocess
 import sys
 
 import cramjam
 import numpy as np
 import pytest
-from google.protobuf.message import DecodeError
 
 from analysis.telemetry.remote_write import MAX_BYTES, Decoder, Malformed
-from tests.unit.analysis.telemetry.remote import WriteRequest, request
+from benchmarks.fuzz import KINDS, fuzz
+from benchmarks.wire import request
 
 INPUTS = int(os.environ.get("IIRP_FUZZ", "4000"))
 
@@ -23,86 +21,12 @@ def squeezed(message: bytes) -> bytes:
     return bytes(cramjam.snappy.compress_raw(message))
 
 
-def answers(decoder: Decoder, message: bytes) -> list[tuple[tuple, int, int]] | None:
-    """(labels, milliseconds, bits of the value) by sample, None when it is refused."""
-    try:
-        found = decoder.read(message)
-    except Malformed:
-        return None
-    bits = found.values.view(np.uint64).tolist()
-    identity = {row: tuple(decoder.labels(row).items()) for row in set(found.rows.tolist())}
-    return [(identity[r], t, b) for r, t, b in zip(found.rows.tolist(), found.millis.tolist(), bits, strict=True)]
-
-
-def expected(message: bytes) -> list[tuple[tuple, int, int]] | None:
-    try:
-        read = WriteRequest.FromString(message)
-    except DecodeError:
-        return None
-    return [
-        (
-            tuple({p.name.decode("utf-8", "replace"): p.value.decode("utf-8", "replace") for p in s.labels}.items()),
-            sample.timestamp,
-            struct.unpack("<Q", struct.pack("<d", sample.value))[0],
-        )
-        for s in read.timeseries
-        for sample in s.samples
-    ]
-
-
-def some_request(chance: random.Random) -> bytes:
-    series = []
-    for _ in range(chance.randrange(5)):
-        labels = {
-            chance.choice("abcdefg") * chance.randrange(1, 4): "v" * chance.choice((0, 1, 7, 40, 200)) for _ in range(4)
-        }
-        times = [chance.choice((0, 5, -1, 1_700_000_000_000, 2**62)) for _ in range(chance.randrange(3))]
-        series.append((labels, [(chance.choice((0.0, -1.5, 1e300, float("inf"))), at) for at in times]))
-    return request(*series)
-
-
-def damaged(message: bytes, chance: random.Random) -> bytes:
-    data = bytearray(message)
-    for _ in range(chance.randrange(1, 4)):
-        kind = chance.randrange(3)
-        at = chance.randrange(len(data) + 1)
-        if kind == 0 and data:
-            data[at % len(data)] = chance.randrange(256)
-        elif kind == 1:
-            del data[at : at + chance.randrange(1, 9)]
-        else:
-            data[at:at] = chance.randbytes(chance.randrange(1, 5))
-    return bytes(data)
-
-
-def test_valid_requests_read_as_by_the_library() -> None:
-    chance, decoder = random.Random(1), Decoder(2 * INPUTS)
-    for _ in range(INPUTS // 4):
-        message = some_request(chance)
-        assert answers(decoder, message) == expected(message)
-
-
-def test_damaged_requests_give_the_librarys_answer_or_none() -> None:
-    chance, refused = random.Random(2), 0
-    decoder = Decoder(4 * INPUTS)
-    for _ in range(INPUTS):
-        message = damaged(some_request(chance), chance)
-        ours, theirs = answers(decoder, message), expected(message)
-        if ours is None and theirs is not None:
-            refused += 1  # groups, which remote_write never had
-            continue
-        assert ours == theirs, message.hex()
-    assert refused < INPUTS / 50
-
-
-def test_noise_is_refused_without_a_crash() -> None:
-    chance, decoder = random.Random(3), Decoder(16)
-    for _ in range(INPUTS // 4):
-        body = chance.randbytes(chance.randrange(60))
-        try:
-            decoder.decode(body)
-        except Malformed:
-            continue
+def test_fuzzed_requests_read_as_by_the_library_or_are_refused() -> None:
+    found = fuzz(INPUTS)
+    assert not [outcome for _, outcome in found if outcome.startswith("WRONG")]
+    assert sum(found.values()) == INPUTS
+    assert found[KINDS[0], "read the same"] == INPUTS // 4
+    assert found.get((KINDS[1], "refused, the library reads it"), 0) < INPUTS / 100
 
 
 @pytest.mark.parametrize(
@@ -143,7 +67,7 @@ def test_the_same_series_twice_in_its_first_request_is_one() -> None:
 
 FALLBACK = """
 from analysis.compiled import COMPILED
-from tests.unit.analysis.telemetry.test_remote_write import Decoder, answers, damaged, some_request
+from benchmarks.fuzz import Decoder, answers, damaged, some_request
 import hashlib, random
 chance, decoder, said = random.Random(9), Decoder(10_000), hashlib.sha256()
 for index in range(150):
