@@ -19,7 +19,7 @@ from analysis.detect.joint import fit, judge
 from analysis.windows.block import Float64
 from benchmarks.data import data_dir
 from benchmarks.report import Row, accuracy_table
-from benchmarks.split import PARTS, part
+from benchmarks.split import part
 
 SOURCE = "https://github.com/zhhlee/InterFusion (data/processed, ASD)"
 SEED = 7
@@ -54,7 +54,7 @@ def rows(root: Path | None = None, *, with_peers: bool = False) -> list[Row]:
         Missing: the data are not on this machine.
     """
     found: dict[str, list[float]] = {}
-    by_part: dict[str, list[float]] = {which: [] for which in PARTS}
+    by_part: dict[tuple[str, str], list[float]] = {}
     points = 0
     for path in sorted((root or data_dir("asd", SOURCE)).glob("*.npz")):
         with np.load(path) as data:
@@ -67,8 +67,9 @@ def rows(root: Path | None = None, *, with_peers: bool = False) -> list[Row]:
         if with_peers:
             by_name |= {f"AUC-PR of {name}": one for name, one in peers(train, test).items()}
         for name, one in by_name.items():
-            found.setdefault(name, []).append(float(average_precision_score(label, one)))
-        by_part[part(path.stem)].append(found["AUC-PR"][-1])
+            score = float(average_precision_score(label, one))
+            found.setdefault(name, []).append(score)
+            by_part.setdefault((part(path.stem), name), []).append(score)
     whole = [
         Row(
             "asd",
@@ -81,9 +82,8 @@ def rows(root: Path | None = None, *, with_peers: bool = False) -> list[Row]:
         for name, each in found.items()
     ]
     return whole + [
-        Row(f"asd, {which} half", "AUC-PR", float(np.mean(each)), n=len(each))
-        for which, each in by_part.items()
-        if each
+        Row(f"asd, {which} half", name, float(np.mean(each)), n=len(each))
+        for (which, name), each in sorted(by_part.items())
     ]
 
 
