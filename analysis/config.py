@@ -126,6 +126,14 @@ class ModelBudget(Section):
         return self
 
 
+class Alerts(Section):
+    """Alerts that an Alertmanager sends. Kept across restarts where there is a ``stateDir``."""
+
+    max_alerts: int = Field(default=5000, ge=1, le=100_000)
+    expire_after_seconds: float = Field(default=5 * 3600, ge=60, le=7 * 86400)
+    """An alert that nobody has repeated for so long is over. Longer than Alertmanager's ``repeat_interval``."""
+
+
 class Model(Section):
     """An OpenAI-compatible endpoint. Without this section root causes are deterministic only."""
 
@@ -164,7 +172,8 @@ class Config(Section):
     intake: Intake = Intake()
     baselines: Baselines = Baselines()
     state_dir: Path | None = None
-    """What is kept across restarts: versions of what was learned. Without it, training starts anew."""
+    """What is kept across restarts: versions of what was learned, alerts. Without it, training starts anew."""
+    alerts: Alerts = Alerts()
     model: Model | None = None
     web: Web = Web()
     log_level: Annotated[str, StringConstraints(pattern=r"^(debug|info|warning|error)$")] = "info"

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 import httpx
 from fastapi import FastAPI, Request, Response
 
-from analysis.api import gate, health, intake, problems, v1
+from analysis.alerts.book import AlertBook
+from analysis.api import alerts, gate, health, intake, problems, v1
 from analysis.api.limits import BodyLimit, Unpack
 from analysis.api.metrics import Metrics
 from analysis.auth.identity import Authenticator, NoReviewer, TokenReviewer, read_secrets
@@ -54,6 +55,7 @@ class Services:
     verifier: Verifier
     probe: SourceProbe
     narrator: Narrator | None
+    alerts: AlertBook
     store: Store | None
     """Samples in memory; None when the intake is off."""
     seeder: Seeder | None
@@ -94,6 +96,7 @@ def create_app(config: Config) -> FastAPI:
     app.include_router(gate.router)
     app.include_router(v1.router)
     app.include_router(intake.router)
+    app.include_router(alerts.router)
     if config.web.enabled and api_server:
         readable = Prometheus(config.prometheus.url, config.prometheus.timeout_seconds, client)
         pages.install(app, config.web, api_server, readable)
@@ -109,6 +112,8 @@ def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer |
     metrics = Metrics()
     reviewer = TokenReviewer(api_server, config.auth.audience) if api_server else NoReviewer()
     narrator = narrator_from(config.model, metrics) if config.model else None
+    kept = config.state_dir / "alerts.json" if config.state_dir else None
+    book = AlertBook(config.alerts.max_alerts, config.alerts.expire_after_seconds, kept)
     store, seeder = _memory(config.intake, prometheus, metrics)
     learner = _learner(config, client, metrics) if config.baselines.enabled else None
     reader = Reader(prometheus, store, lambda source: metrics.reads.labels(source).inc())
@@ -116,11 +121,12 @@ def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer |
         config=config,
         metrics=metrics,
         authenticator=Authenticator(config.auth, read_secrets(config.auth.static), reviewer),
-        detector=Detector(load_rules(config.rules.directory), reader, probe, utc_now, learner),
+        detector=Detector(load_rules(config.rules.directory), reader, probe, utc_now, learner, book),
         explainer=Explainer(load_causes(config.causes.directory), prometheus, loki, narrator),
         verifier=Verifier(prometheus, utc_now),
         probe=probe,
         narrator=narrator,
+        alerts=book,
         store=store,
         seeder=seeder,
         learner=learner,

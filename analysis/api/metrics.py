@@ -32,6 +32,9 @@ class Metrics:
         self.sample_age = Gauge(
             "iirp_analysis_newest_sample_age_seconds", "Age of the newest container sample.", registry=self.registry
         )
+        self.alerts = Counter(
+            "iirp_analysis_alerts_received_total", "Alerts of an Alertmanager.", ["outcome"], registry=self.registry
+        )
         self.candidates = Gauge(
             "iirp_analysis_candidates", "Faults that are on, by type.", ["type"], registry=self.registry
         )

@@ -37,6 +37,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     _route("metrics-query", "GET POST", rf"/prometheus/api/v1/{_QUERY}", "iirp-reader"),
     _route("otlp-logs", "POST", r"/otlp/v1/logs", "otel-collector"),
     _route("logs-query", "GET POST", rf"/loki/api/v1/{_LOKI}", "iirp-reader"),
+    _route("alerts", "POST", r"/v1/alerts", "iirp-alertmanager"),
     _route("detect", "POST", r"/v1/detect", "iirp-detection"),
     _route("intake", "POST", r"/v1/write", "prometheus-agent", "external-prometheus"),
     _route("rca", "POST", r"/v1/rca", "iirp-rca"),

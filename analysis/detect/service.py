@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from analysis.contract import DetectRequest, DetectResponse, SourceHealth
+from analysis.alerts.book import AlertBook
+from analysis.alerts.findings import alert_candidates
+from analysis.contract import Candidate, DetectRequest, DetectResponse, SourceHealth
 from analysis.correlate.service import Correlator
 from analysis.detect.containers import container_key
 from analysis.detect.evaluate import evaluate_all, rate_queries
@@ -44,12 +46,14 @@ class Detector:
         probe: SourceProbe,
         now: Callable[[], datetime],
         learner: Learner | None = None,
+        alerts: AlertBook | None = None,
     ) -> None:
         self.rules = rules
         self._reader = reader
         self._probe = probe
         self._now = now
         self._learner = learner
+        self._alerts = alerts
         self._correlator = Correlator(reader.prometheus)
         self._topologies = Topologies()
         self._tracks: dict[str, Tracks] = {}
@@ -78,14 +82,18 @@ class Detector:
             evaluations = await asyncio.to_thread(evaluate_all, self.rules, observed)
             tracks = advance(self._tracks.get(request.cluster, {}), self.rules, evaluations, observed)
             self._tracks[request.cluster] = tracks
-        alarms = candidates(tracks, self.rules)
-        learning: tuple[SourceHealth, ...] = ()
+        alarms: tuple[Candidate, ...] = candidates(tracks, self.rules)
+        others: list[SourceHealth] = []
         if self._learner is not None:
             self._learner.note(request, topology, now.timestamp())
             alarms += self._learner.alarms(request.cluster, now.timestamp())
-            learning = (self._learner.health(request.cluster),)
+            others.append(self._learner.health(request.cluster))
+        if self._alerts is not None and (alerts := self._alerts.firing(request.cluster, now)):
+            mapped, unmapped = alert_candidates(alerts, observed)
+            alarms += mapped
+            others.append(_alertmanager(len(alerts), unmapped))
         found = await self._correlator.group(alarms, topology, request.incidents, now)
-        sources = (metrics, await self._probe.loki(), *learning)
+        sources = (metrics, await self._probe.loki(), *others)
         return DetectResponse(evaluated_at=now, candidates=found, sources=sources)
 
     def _forget_clusters(self) -> None:
@@ -172,3 +180,8 @@ class Detector:
             message=message,
             newest_sample_age_seconds=None if age is None else round(age, 1),
         )
+
+
+def _alertmanager(firing: int, unmapped: int) -> SourceHealth:
+    about = f", {unmapped} of them about nothing that is known here" if unmapped else ""
+    return SourceHealth(name="alertmanager", address="", ok=True, message=f"{firing} alerts fire{about}")

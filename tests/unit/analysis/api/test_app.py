@@ -21,7 +21,7 @@ from analysis.config import Auth, Config, Endpoint, StaticCaller
 from analysis.telemetry.query import Select
 from tests.unit.analysis.telemetry.remote import request
 
-ACCOUNTS = ("iirp-detection", "iirp-rca", "iirp-feedback", "prometheus-agent")
+ACCOUNTS = ("iirp-alertmanager", "iirp-detection", "iirp-rca", "iirp-feedback", "prometheus-agent")
 DETECT = {"cluster": "c", "topology_digest": "sha256:" + "0" * 64}
 
 
@@ -74,6 +74,9 @@ def test_own_routes_check_the_token_themselves(client: TestClient, headers: dict
         ("iirp-detection", "POST", "/v1/detect", 204),
         ("prometheus-agent", "POST", "/v1/write", 204),
         ("iirp-detection", "POST", "/v1/write", 403),
+        ("iirp-alertmanager", "POST", "/v1/alerts?cluster=c", 204),
+        ("iirp-alertmanager", "POST", "/v1/detect", 403),
+        ("iirp-detection", "POST", "/v1/alerts", 403),
         ("iirp-detection", "POST", "/v1/rca", 403),
         ("iirp-detection", "POST", "/v1/rca/../detect", 403),
         (None, "POST", "/v1/detect", 401),
@@ -189,3 +192,28 @@ def test_a_small_body_that_unpacks_to_a_large_one_is_refused(client: TestClient)
     bomb = gzip.compress(b" " * (MAX_UNPACKED_BYTES + 1))
     assert len(bomb) < 1_000_000
     assert client.post("/v1/detect", **packed(bomb)).status_code == 413
+
+
+def test_an_alert_comes_in_shows_up_and_goes(client: TestClient) -> None:
+    target = {"kind": "Deployment", "namespace": "shop", "name": "payments", "uid": "d"}
+    pod = {"namespace": "shop", "name": "payments-1", "uid": "u", "workload": target}
+    digest = DETECT["topology_digest"]
+    topology = {"digest": digest, "pods": [pod]}
+    alert = {
+        "status": "firing",
+        "labels": {"alertname": "QueueGrows", "namespace": "shop", "pod": "payments-1"},
+        "startsAt": "2026-01-01T00:00:00Z",
+        "endsAt": "0001-01-01T00:00:00Z",
+    }
+
+    def types(status: str) -> list[str]:
+        body = {"version": "4", "alerts": [{**alert, "status": status}]}
+        assert client.post("/v1/alerts", json=body, headers=as_("iirp-alertmanager")).status_code == 200
+        request = {"cluster": "c", "topology_digest": digest, "topology": topology}
+        answer = client.post("/v1/detect", json=request, headers=as_("iirp-detection"))
+        return [one["type"] for one in answer.json()["candidates"]]
+
+    assert types("firing") == ["QueueGrows"]
+    assert types("resolved") == []
+    refused = client.post("/v1/alerts", content=b"{}", headers=as_("iirp-alertmanager"))
+    assert refused.status_code == 400

@@ -1,0 +1,1 @@
+"""Alerts of an Alertmanager as signals: received, kept until they are resolved or too old, mapped to what we know."""
