@@ -94,25 +94,25 @@ def _subjects(name: str, namespace: str, argocd: str) -> tuple[ActionPlan, list[
             raise click.ClickException(f"there is no ActionPlan {name} in namespace {where}; -n says where to look")
         result: list[tuple[Subject, dict[str, Any] | None]] = []
         for action in found.spec.actions:
-            live = _live(kube, where, action)
-            result.append((look(kube, action, live, argocd), None))
+            live, template = _live(kube, where, action)
+            result.append((look(kube, action, live, argocd), template))
     except ReconcileError as error:
         raise click.ClickException(str(error)) from error
     return found, result
 
 
-def _live(kube: Kube, namespace: str, action: Action) -> dict[str, Any]:
-    from controllers.kube.errors import NotFound
-    from controllers.kube.resources import DAEMONSETS, DEPLOYMENTS, PODS, STATEFULSETS
+def _live(kube: Kube, namespace: str, action: Action) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The target, and the pod template that a rollback goes back to."""
+    from controllers.kube.targets import read_target
+    from crds.v1alpha1.digest import RELATED
 
-    kinds = {resource.kind: resource for resource in (DEPLOYMENTS, STATEFULSETS, DAEMONSETS, PODS)}
-    resource = kinds.get(action.target.kind)
-    if resource is None:
-        raise click.ClickException(f"{action.describe()} changes no manifest")
-    try:
-        return kube.get_raw(resource, namespace, action.target.name)
-    except NotFound as error:
-        raise click.ClickException(f"{action.target.short()} is gone from namespace {namespace}") from error
+    live = read_target(kube, namespace, action)
+    if live is None:
+        raise click.ClickException(f"{action.target.short()} is gone from namespace {namespace}")
+    kept = live[RELATED].get("replicaSet")
+    if action.rollback is not None and kept is None:
+        raise click.ClickException(f"{action.target.short()} has no revision {action.rollback.replica_set} any more")
+    return live, kept["spec"]["template"] if kept is not None else None
 
 
 def _context_namespace() -> str:

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 import controllers.kube.client
 from cli.plan import plan
 from controllers.kube.errors import Forbidden
-from controllers.kube.resources import APPLICATIONS, DEPLOYMENTS
+from controllers.kube.resources import APPLICATIONS, DEPLOYMENTS, REPLICASETS
+from crds.v1alpha1.actions import ActionType, RollbackParameters
 from tests.fakes.chain import NS, PLAN, Clock, add_incident, add_plan, restart, scale
 from tests.fakes.kube import FakeKube
 from tests.unit.controllers.arbitration.world import HEALS, TRACKED, entry, live
@@ -93,3 +94,25 @@ def test_a_target_that_is_gone(kube: FakeKube) -> None:
     del kube.objects["deployments", NS, "payments"]
     result = CliRunner().invoke(plan, ["patch", *SCALE])
     assert (result.exit_code, result.output) == (1, f"Error: deploy/payments is gone from namespace {NS}\n")
+
+
+def test_a_rollback_is_the_template_of_its_revision(kube: FakeKube) -> None:
+    old = live()["spec"]["template"] | {"metadata": {"labels": {"app": "payments", "pod-template-hash": "abc"}}}
+    owner = {"uid": f"uid-deployments-{NS}-payments", "controller": True, "kind": "Deployment", "name": "payments"}
+    metadata = {"name": "payments-abc", "namespace": NS, "ownerReferences": [owner]}
+    kube.add_raw(REPLICASETS, {"metadata": metadata, "spec": {"template": old}})
+    action = restart().model_copy(
+        update={
+            "type": ActionType.ROLLBACK,
+            "rollback": RollbackParameters(replica_set="payments-abc", revision=3),
+        }
+    )
+    add_plan(kube, action, name="back")
+    result = CliRunner().invoke(plan, ["patch", "back", "-n", NS])
+    assert result.exit_code == 0, result.output
+    (patch,) = yaml.safe_load_all(result.output)
+    assert patch["spec"]["template"]["metadata"]["labels"] == {"app": "payments"}
+    assert patch["spec"]["template"]["spec"] == old["spec"]
+    assert "# spec.template needs-pull-request: Argo CD" in result.output
+    del kube.objects["replicasets", NS, "payments-abc"]
+    assert "has no revision payments-abc any more" in CliRunner().invoke(plan, ["patch", "back", "-n", NS]).output
