@@ -23,6 +23,8 @@ __all__ = ["FAULTS", "Fault", "FaultError", "Faults", "InjectedError"]
 
 logger = logging.getLogger("shop.cache")
 
+_HEAD_START = 0.2
+
 
 @dataclass(slots=True)
 class Slow(Fault):
@@ -148,8 +150,7 @@ class Crash(Fault):
         """Nothing to check."""
 
     def run(self, stop: threading.Event) -> None:
-        """Gives the answer to the switch a moment to get out."""
-        stop.wait(0.2)
+        """No clean-up, no last line."""
         os._exit(1)
 
 
@@ -170,7 +171,7 @@ class Faults:
         fault = _make(name, parameters)
         self.stop(name)
         stop = threading.Event()
-        thread = threading.Thread(target=fault.run, args=(stop,), name=f"fault-{name}", daemon=True)
+        thread = threading.Thread(target=_begin, args=(fault, stop), name=f"fault-{name}", daemon=True)
         with self._lock:
             self._on[name] = (fault, stop, thread)
         thread.start()
@@ -215,6 +216,12 @@ class Faults:
         except ValueError as error:
             raise FaultError(f"parameters of {name!r} are not JSON: {error}") from error
         self.start(name.strip(), parsed)
+
+
+def _begin(fault: Fault, stop: threading.Event) -> None:
+    """After a moment in which the answer to the switch gets out: some faults end the process at once."""
+    if not stop.wait(_HEAD_START):
+        fault.run(stop)
 
 
 def _make(name: str, parameters: Any) -> Fault:
