@@ -45,6 +45,7 @@ def demo(
     parallel: int,
     report: Path | None,
     keep: bool,
+    crowded: bool,
     kubeconfig: Path | None,
     shop_image: str,
     platform_namespace: str,
@@ -74,7 +75,7 @@ def demo(
                 return
             chosen = scenarios.chosen(names, files)
             ground = scenarios.ground(name, values, kubeconfig, shop_image, platform_namespace)
-            good = scenarios.run(ground, chosen, repeat, parallel, report, keep, teller)
+            good = scenarios.run(ground, chosen, scenarios.Options(repeat, parallel, report, keep, crowded), teller)
             context.exit(0 if good else 1)
         from demo.driver.run import run
 

@@ -14,7 +14,7 @@ from demo.scenario.model import Scenario
 from demo.scenario.perform import Options, existing_ground, own_ground, perform
 from demo.scenario.suite import Ground
 
-__all__ = ["chosen", "ground", "run", "show"]
+__all__ = ["Options", "chosen", "ground", "run", "show"]
 
 
 def show(teller: Teller) -> None:
@@ -42,18 +42,10 @@ def ground(
     return own_ground(name, values)
 
 
-def run(
-    on: Ground,
-    scenarios: Sequence[Scenario],
-    repeat: int,
-    parallel: int,
-    report: Path | None,
-    keep: bool,
-    teller: Teller,
-) -> bool:
+def run(on: Ground, scenarios: Sequence[Scenario], options: Options, teller: Teller) -> bool:
     """True when everything passed. SIGTERM ends it as Ctrl-C does: what runs cleans up first."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    return perform(on, scenarios, Options(repeat, parallel, report, keep), teller)
+    return perform(on, scenarios, options, teller)
 
 
 def _expected(scenario: Scenario) -> str:

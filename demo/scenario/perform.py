@@ -31,12 +31,13 @@ __all__ = ["Options", "existing_ground", "own_ground", "perform"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How often, how many at once, where the report goes, whether namespaces stay."""
+    """How often, how many at once, where the report goes, whether namespaces stay, whether none runs alone."""
 
     repeat: int = 1
     parallel: int = 1
     report: Path | None = None
     keep: bool = False
+    crowded: bool = False
 
 
 def own_ground(name: str, values: Sequence[Path]) -> Ground:
@@ -80,7 +81,7 @@ def perform(ground: Ground, scenarios: Sequence[Scenario], options: Options, tel
     teller.heading(f"{runs} runs of {len(scenarios)} scenarios, {options.parallel} at a time")
     suite = Suite(
         ground=ground, scenarios=scenarios, repeat=options.repeat, parallel=options.parallel,
-        tell=lambda run, text: _line(teller, run, text), keep=options.keep,
+        tell=lambda run, text: _line(teller, run, text), keep=options.keep, crowded=options.crowded,
     )  # fmt: skip
     results: list[Result] = []
     started = datetime.now(UTC)

@@ -149,7 +149,7 @@ class Crash(Fault):
     def check(self) -> None:
         """Nothing to check."""
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: threading.Event) -> None:  # noqa: ARG002 there is nothing to wait for
         """No clean-up, no last line."""
         os._exit(1)
 
