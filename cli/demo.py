@@ -26,6 +26,7 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--repeat", default=1, show_default=True, type=click.IntRange(1, 100), help="Runs of each scenario.")
 @click.option("--parallel", default=1, show_default=True, type=click.IntRange(1, 16), help="Runs side by side.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON.")
+@click.option("--crowded", is_flag=True, help="Also run those side by side that disturb the platform.")
 @click.option("--keep", is_flag=True, help="Leave the scenarios' namespaces for a look.")
 @click.option(
     "--kubeconfig", type=_file, help="Run scenarios on this cluster, where the platform is installed already."
