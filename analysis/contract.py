@@ -161,6 +161,8 @@ class Candidate(Message):
     count: int = Field(default=1, ge=1)
     observed: bool = True
     """False when it shows nothing itself (now): it is blamed for its ``signals``, or its Incident goes on with them."""
+    impact: str = ""
+    """What users feel of it, in words: the reason of the severity."""
     provisional: bool = False
     """All that is seen is what callers show for somebody else's fault, so who is at fault may change in a moment."""
     origin: TargetRef | None = None

@@ -8,11 +8,12 @@ from datetime import datetime
 from analysis.contract import Candidate, OpenIncident
 from analysis.correlate.graph import entity
 from analysis.correlate.group import Group
+from analysis.correlate.impact import impact
 from analysis.correlate.kinds import PASSED_ON, Rank, rank
 from analysis.correlate.signals import Dependencies, Entity
 from analysis.detect.finding import fingerprint
 from analysis.words import line, moment
-from crds.v1alpha1.base import Scope, Severity, TargetRef
+from crds.v1alpha1.base import Scope, TargetRef
 
 MAX_SIGNALS = 200
 """Listed with one candidate, the most telling."""
@@ -21,7 +22,6 @@ SILENT = "DependencyFailure"
 """Type of a fault that shows itself only in what needs the target."""
 RULE = "correlation"
 _SCOPES = {"Node": Scope.NODE, "PersistentVolumeClaim": Scope.VOLUME, "Service": Scope.SERVICE, "Pod": Scope.POD}
-_ORDER = tuple(Severity)
 
 
 class Fault:
@@ -50,10 +50,11 @@ def report(fault: Fault, targets: Mapping[Entity, TargetRef], dependencies: Depe
         (root, group), origin = next(iter(roots.items())), None
         head = _head_of_group(root, group, ordered, targets)
     others = [alarm for alarm in ordered if alarm.fingerprint != head.fingerprint]
-    worst = max((alarm.severity for alarm in ordered), key=_ORDER.index)
+    severity, felt = impact(ordered)
     return head.model_copy(
         update={
-            "severity": worst,
+            "severity": severity,
+            "impact": felt,
             "origin": origin,
             "provisional": fault.incident is None and _may_be_passed_on(fault, dependencies),
             "signals": tuple(others[:MAX_SIGNALS]),

@@ -6,7 +6,7 @@ Rules, in order, per candidate (the analysis server has put together what belong
 2. A symptom (an OOM kill, a crash loop, a restart) of a target that has an unfinished Incident: one more signal of it.
 3. An Incident with its fingerprint that ended within the reopen window: refresh it, which reopens it (the incident
    controller sees ``detection.active``). One that a person closed stays closed, however long the fault goes on.
-4. One that may yet turn out to be somebody else's fault (``provisional``): wait for the settling time, unless critical.
+4. One that may yet turn out to be somebody else's fault (``provisional``): wait for the settling time.
 5. One of a silenced target opens nothing and reopens nothing; an Incident that is on goes on.
 6. Otherwise a new Incident.
 
@@ -207,7 +207,8 @@ def _settles(
 ) -> datetime | None:
     """Since when it has been waited for; None when it has to be opened now."""
     rolling = candidate.type in OF_ROLLOUTS and _identity(candidate.target) in calm.rolling
-    if not (candidate.provisional or rolling) or candidate.severity is Severity.CRITICAL:
+    rolling = rolling and candidate.severity is not Severity.CRITICAL
+    if not (candidate.provisional or rolling):
         return None
     known = [before[part.fingerprint] for part in (candidate, *candidate.signals) if part.fingerprint in before]
     since = min(known, default=now)

@@ -27,11 +27,13 @@ def refreshed(before: DetectionStatus | None, candidates: Sequence[Candidate]) -
         active=True,
         last_seen_at=max([part.last_seen for part in parts] + ([before.last_seen_at] if before else [])),
         severity=max(severities, key=SEVERITIES.index),
+        impact=fit(DetectionStatus, "impact", candidates[0].impact) or (before.impact if before else ""),
         signals=_merge(before.signals if before else [], parts, main),
         members=_members(before.members if before else [], parts),
         merged=len({(part.type, part.rule, _identity(part.target)) for part in parts}),
         origin=origins[0] if origins else (before.origin if before else None),
-        prediction=predictions[0] if predictions else None,
+        # what was predicted stays, so that it can be judged when the harm has come, or has not
+        prediction=predictions[0] if predictions else (before.prediction if before else None),
         affected=first(DetectionStatus, "affected", _affected(parts)),
     )
 

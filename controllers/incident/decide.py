@@ -9,7 +9,7 @@ from typing import Any
 from controllers.incident.chain import Chain, diagnosed, next_plan_name, report_name
 from controllers.incident.plan import plan_spec, recommendation
 from controllers.incident.progress import ENDED, Progress, View, progress
-from controllers.incident.timeline import timeline
+from controllers.incident.timeline import forecast, timeline
 from controllers.runtime.limits import fit
 from crds.v1alpha1.actionplan import ActionPlan, ActionPlanSpec
 from crds.v1alpha1.base import Condition, ConditionStatus, LocalRef, Severity, Window
@@ -73,18 +73,20 @@ def decide(chain: Chain, now: datetime, requested_by: str) -> Decision:
     approval = chain.approval(plan)
     where = progress(View(incident, report, plan, now))
     conditions = merge(before.conditions, where.conditions, now, incident.metadata.generation)
+    outcome, judged = forecast(incident, now)
     status = IncidentStatus(
         state=where.state,
         severity=_severity(incident),
         observed_generation=incident.metadata.generation,
         conditions=conditions,
-        timeline=timeline(chain, conditions, now if back else None),
+        timeline=timeline(chain, conditions, now if back else None, judged),
         report_ref=report.ref() if report is not None else None,
         plan_ref=plan.ref() if plan is not None else None,
         approval_ref=LocalRef(name=approval.metadata.name, uid=approval.metadata.uid) if approval is not None else None,
         cause=fit(IncidentStatus, "cause", report.status.cause) if report is not None else "",
         action=_action(plan),
         verdict=plan.status.verification.verdict if plan is not None and plan.status.verification is not None else None,
+        forecast=outcome,
         resolved_at=_resolved_at(where, conditions),
         reopened=episode,
     ).to_wire()

@@ -12,6 +12,7 @@ from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ExecutionStatus
 from crds.v1alpha1.approval import Approval, ApprovalState
 from crds.v1alpha1.base import Condition, ConditionStatus
 from crds.v1alpha1.incident import Incident, IncidentStatus, Prediction, TimelineEntry, TimelineSource
+from crds.v1alpha1.predictions import Outcome, told
 from crds.v1alpha1.rcareport import Evidence, EvidenceKind, RCAReport
 
 KINDS = {
@@ -29,20 +30,28 @@ FIRST_WORD = frozenset({TimelineSource.METRIC, TimelineSource.PREDICT})
 """Sources whose numbers move on while the fault lasts: the story keeps what was said first."""
 
 
-def timeline(chain: Chain, conditions: Iterable[Condition], reopened_at: datetime | None = None) -> list[TimelineEntry]:
+def timeline(
+    chain: Chain,
+    conditions: Iterable[Condition],
+    reopened_at: datetime | None = None,
+    judged: TimelineEntry | None = None,
+) -> list[TimelineEntry]:
     """All entries that the chain and our own conditions give, in the order of their times.
 
     ``reopened_at``: the incident comes back now; what was said of its earlier end stays in the story.
+    ``judged``: what became of its prediction.
     """
     before = chain.incident.status.timeline
-    told = {_said_by(item): item for item in before if item.source in FIRST_WORD}
+    first_words = {_said_by(item): item for item in before if item.source in FIRST_WORD}
     entries = {_moment(item): item for item in before if item.actor == OURSELVES}
     for entry in _entries(chain, conditions):
-        kept = told.get(_said_by(entry), entry)
+        kept = first_words.get(_said_by(entry), entry)
         entries[_moment(kept)] = kept
     if reopened_at is not None:
         entry = _entry(reopened_at, TimelineSource.INCIDENT, OURSELVES, "reopened: the fault is seen again")
         entries[_moment(entry)] = entry
+    if judged is not None:
+        entries[_moment(judged)] = judged
     ordered = sorted(entries.values(), key=_place)
     return ends(IncidentStatus, "timeline", ordered, HEAD)
 
@@ -82,7 +91,8 @@ def _entries(chain: Chain, conditions: Iterable[Condition]) -> Iterator[Timeline
 
 def _detected(incident: Incident) -> Iterator[TimelineEntry]:
     spec, detection = incident.spec, incident.status.detection
-    opened = f"opened: {spec.type}, severity {spec.severity.value}: {spec.summary}"
+    felt = f" ({detection.impact})" if detection is not None and detection.impact else ""
+    opened = f"opened: {spec.type}, severity {spec.severity.value}: {spec.summary}{felt}"
     yield _entry(spec.detected_at, TimelineSource.INCIDENT, "iirp-detection", opened, spec.detected_by.rule)
     for signal in detection.signals if detection is not None else ():
         own = (signal.target.kind, signal.target.name) == (spec.target.kind, spec.target.name)
@@ -99,6 +109,24 @@ def _detected(incident: Incident) -> Iterator[TimelineEntry]:
         yield _entry(spec.detected_at, TimelineSource.INCIDENT, "iirp-detection", f"points deeper: {where}")
     if detection is not None and detection.prediction is not None:
         yield _entry(spec.detected_at, TimelineSource.PREDICT, spec.detected_by.rule, _prediction(detection.prediction))
+
+
+def forecast(incident: Incident, now: datetime) -> tuple[str, TimelineEntry | None]:
+    """What became of the prediction, and the line that tells it once the fault is over or the harm has come."""
+    found = told(incident, now)
+    detection = incident.status.detection
+    if found is None or detection is None:
+        return "", None
+    match found.outcome:
+        case Outcome.CAME_TRUE if found.at is not None:
+            seconds = (found.at - found.expected_at).total_seconds()
+            when = f"{abs(seconds):.0f} s {'after' if seconds > 0 else 'before'} the expected time"
+            said, at = f"prediction came true: the harm came {when}", found.at
+        case Outcome.NOT_TRUE if not detection.active:
+            said, at = "prediction did not come true: the fault went away without harm", detection.last_seen_at
+        case _:
+            return found.outcome.value, None
+    return found.outcome.value, _entry(at, TimelineSource.INCIDENT, OURSELVES, said)
 
 
 def _prediction(prediction: Prediction) -> str:

@@ -195,6 +195,8 @@ class DetectionStatus(ApiModel):
     """Last time that any of its signals was seen."""
     severity: Severity
     """The worst so far."""
+    impact: Line = ""
+    """What users feel of it: why it is that severe."""
     signals: Annotated[list[Signal], Field(max_length=6)] = []
     """What was observed, merged by type, rule and target: the most telling, with their evidence."""
     members: Annotated[list[Member], Field(max_length=24)] = []
@@ -265,6 +267,8 @@ class IncidentStatus(ApiModel):
     """What was proposed or done, in one line."""
     verdict: Verdict | None = None
     """What became of the action."""
+    forecast: Annotated[str, StringConstraints(max_length=16)] = ""
+    """What became of a prediction: Open, CameTrue, Prevented or NotTrue; empty where none was made."""
     resolved_at: Time | None = None
     """When it ended."""
     reopened: int = Field(default=0, ge=0)

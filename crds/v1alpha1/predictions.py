@@ -49,7 +49,12 @@ def told(incident: Incident, now: datetime) -> Told | None:
     if not incident.spec.predicted or detection is None or detection.prediction is None:
         return None
     prediction = detection.prediction
-    harm = [item.first_seen_at for item in detection.signals if item.type in HARM]
+    own = incident.spec.target
+    harm = [
+        item.first_seen_at
+        for item in detection.signals  # of what was spoken of: an Incident holds its callers' signals as well
+        if item.type in HARM and (item.target.kind, item.target.name) == (own.kind, own.name)
+    ]
     came = min((at for at in harm if at >= incident.spec.started_at), default=None)
     if came is not None:
         outcome = Outcome.CAME_TRUE

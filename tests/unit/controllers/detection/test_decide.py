@@ -13,7 +13,7 @@ from analysis.contract import Candidate, DetectResponse, SourceHealth
 from controllers.detection.decide import Calm, Decision, Limits, decide, incident_name
 from controllers.detection.lifecycle import held
 from crds.v1alpha1.base import Scope, Severity, TargetRef
-from crds.v1alpha1.incident import Incident, IncidentState, IncidentStatus
+from crds.v1alpha1.incident import Incident, IncidentState, IncidentStatus, Prediction
 from tests.unit.controllers.incident.builders import FINGERPRINT, TARGET, at, detection, incident
 
 NOTHING_EXPECTED = Calm()
@@ -291,7 +291,7 @@ def test_what_may_be_somebody_elses_fault_is_opened_after_the_settling_time() ->
     assert not second.create
     (new,) = run([deeper], now=at(15), settling=dict(second.settling_since)).create
     assert new.spec.type == "HighLatency"
-    assert run([caller(provisional=True, severity=Severity.CRITICAL)]).create
+    assert not run([caller(provisional=True, severity=Severity.CRITICAL)]).create, "the wrong target helps nobody"
 
 
 def test_what_is_sent_along_is_what_is_on_or_may_reopen() -> None:
@@ -321,3 +321,13 @@ def test_errors_of_a_rollout_are_waited_for_and_crashes_are_not() -> None:
     assert later.create
     assert run([candidate("CrashLoop")], calm=rolling).create
     assert run([candidate("HighErrorRate", severity=Severity.CRITICAL)], calm=rolling).create
+
+
+def test_what_was_predicted_is_kept_until_it_can_be_judged() -> None:
+    foreseen = Prediction(
+        resource="memory", limit="1", unit="bytes", expected_at=at(60), earliest_at=at(50), latest_at=at(70)
+    )
+    first = run([candidate(prediction=foreseen)]).create[0].detection
+    known = incident(status=IncidentStatus(detection=first))
+    (write,) = run([candidate("OOMKilled", last_seen=at(65)), candidate(last_seen=at(65))], [known]).refresh
+    assert write.detection.prediction == foreseen

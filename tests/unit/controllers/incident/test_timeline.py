@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from controllers.incident.chain import Chain, chain_of
-from controllers.incident.timeline import humane, timeline
+from controllers.incident.timeline import forecast, humane, timeline
 from crds.v1alpha1.actionplan import ActionPhase, PlanState
 from crds.v1alpha1.conditions import Wanted, merge
 from crds.v1alpha1.incident import (
@@ -129,3 +129,31 @@ def test_signals_of_other_targets_are_named_and_each_keeps_its_first_word() -> N
         "deploy/frontend: 10% of requests failed",
     ]
     assert "points deeper: deploy/ledger, which the target needs, fails as well" in [item.message for item in first]
+
+
+def killed(seconds: float) -> Signal:
+    return signal("").model_copy(update={"type": "OOMKilled", "rule": "oom-killed", "first_seen_at": at(seconds)})
+
+
+@pytest.mark.parametrize(
+    ("active", "signals", "now", "outcome", "said"),
+    [
+        (True, [], 60, "Open", ""),
+        (True, [killed(280)], 290, "CameTrue", "prediction came true: the harm came 20 s before the expected time"),
+        (False, [], 60, "NotTrue", "prediction did not come true: the fault went away without harm"),
+    ],
+)
+def test_what_became_of_a_prediction_is_told_once_it_is_known(
+    active: bool, signals: list[Signal], now: float, outcome: str, said: str
+) -> None:
+    seen = detection(active, signals=signals, prediction=predicted(5))
+    found = incident(predicted=True, status=IncidentStatus(detection=seen))
+    word, line = forecast(found, at(now))
+    assert word == outcome
+    assert (line.message if line else "") == said
+    story = timeline(chain_of(found, [], [], []), [], judged=line)
+    assert sum(item.message.startswith("prediction ") for item in story) == bool(said)
+
+
+def test_an_incident_without_prediction_has_no_forecast() -> None:
+    assert forecast(incident(), at(0)) == ("", None)
