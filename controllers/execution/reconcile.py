@@ -10,7 +10,6 @@ from controllers.execution.admission import AdmissionNotEnforced
 from controllers.execution.decide import (
     Begin,
     Nothing,
-    Observed,
     Record,
     Wait,
     Write,
@@ -68,7 +67,7 @@ class ExecutionReconciler:
                 case Record(status=status):
                     self._record(plan, status)
                 case Begin(status=status):
-                    self._begin(plan, observed, status, now)
+                    self._begin(plan, status, now)
                 case Write():
                     self._write(plan, step, now)
         return Requeue(1.0)
@@ -92,15 +91,13 @@ class ExecutionReconciler:
             self._context.events.emit(plan, "Warning" if bad else "Normal", f"Execution{status.phase.value}", note)
         log.info("execution %s", status.phase.value, extra={"plan": plan.metadata.name, "reason": status.reason})
 
-    def _begin(self, plan: ActionPlan, observed: Observed, status: ExecutionStatus, now: datetime) -> None:
+    def _begin(self, plan: ActionPlan, status: ExecutionStatus, now: datetime) -> None:
         """The last questions before the intent: are the policies in force, and would each write be let through?"""
         namespace = plan.metadata.namespace
         try:
             self._check_admission(plan, plan.spec.actions[0])
             for action, result in zip(plan.spec.actions, status.actions, strict=True):
-                live = observed.live[action.id]
-                kept = live.replica_set if live is not None else None
-                send(self._kube, Order(action, namespace, result.action_id, now, kept), dry_run=True)
+                send(self._kube, Order(action, namespace, result.action_id, now), dry_run=True)
         except (NotFound, Conflict):
             # The target went, or another took its name, between our look and the dry run: look again.
             return
@@ -121,7 +118,7 @@ class ExecutionReconciler:
         try:
             self._check_admission(plan, step.action)
             result, live = step.result, step.live
-            order = Order(step.action, plan.metadata.namespace, result.action_id, result.started_at, live.replica_set)
+            order = Order(step.action, plan.metadata.namespace, result.action_id, result.started_at)
             send(self._kube, order, uid=live.uid, resource_version=live.resource_version)
         except (NotFound, Conflict):
             # The target changed between our look and the write (often only its status): look again.

@@ -35,8 +35,6 @@ class Live:
     """Why it cannot get through any more; empty otherwise."""
     summary: str
     """``revision 3, 2/2 available``."""
-    replica_set: JsonObject | None = None
-    """What a rollback goes back to."""
 
 
 def read(action: Action, action_id: str, live: JsonObject, revisions: Iterable[JsonObject] = ()) -> Live:
@@ -57,7 +55,6 @@ def read(action: Action, action_id: str, live: JsonObject, revisions: Iterable[J
         complete=_complete(action, live),
         stalled=rollout.stalled(live),
         summary=rollout.summary(kind, live),
-        replica_set=related(live, "replicaSet"),
     )
 
 

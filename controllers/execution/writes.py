@@ -9,11 +9,12 @@ from types import MappingProxyType
 from typing import Any
 
 from controllers.kube.api import Kube
+from controllers.kube.resources import REPLICASETS
 from controllers.kube.targets import target_resource
 from controllers.runtime.names import field_manager
 from crds.v1alpha1.actions import Action, Effect
 from crds.v1alpha1.base import format_time
-from crds.v1alpha1.digest import ACTION_ID_ANNOTATION, RESTARTED_AT_ANNOTATION, JsonObject, rollback_template
+from crds.v1alpha1.digest import ACTION_ID_ANNOTATION, RESTARTED_AT_ANNOTATION, rollback_template
 from crds.v1alpha1.grants import ROLLBACK_ANNOTATION
 
 MANAGER = field_manager("execution")
@@ -29,8 +30,6 @@ class Order:
     namespace: str
     action_id: str
     started_at: datetime
-    replica_set: JsonObject | None = None
-    """What a rollback goes back to."""
 
 
 def send(kube: Kube, order: Order, *, uid: str = "", resource_version: str = "", dry_run: bool = False) -> None:
@@ -49,17 +48,12 @@ def send(kube: Kube, order: Order, *, uid: str = "", resource_version: str = "",
         resource,
         order.namespace,
         action.target.name,
-        patch_of(order),
+        _PATCHES[action.effect](kube, order),
         manager=MANAGER,
         uid=uid,
         resource_version=resource_version,
         dry_run=dry_run,
     )
-
-
-def patch_of(order: Order) -> Body | list[Body]:
-    """The patch of an action that changes its target: a merge patch, or a JSON patch for a rollback."""
-    return _PATCHES[order.action.effect](order)
 
 
 def restart_patch(action_id: str, started_at: datetime) -> Body:
@@ -68,29 +62,35 @@ def restart_patch(action_id: str, started_at: datetime) -> Body:
     return {"spec": {"template": {"metadata": {"annotations": annotations}}}}
 
 
-def _restart(order: Order) -> Body:
+def _restart(_: Kube, order: Order) -> Body:
     return restart_patch(order.action_id, order.started_at)
 
 
-def _scale(order: Order) -> Body:
+def _scale(_: Kube, order: Order) -> Body:
     if order.action.scale is None:
         raise ValueError(f"action {order.action.id}: {order.action.type.value} without scale")
     return {"metadata": _mark(order), "spec": {"replicas": order.action.scale.replicas}}
 
 
-def _pause(order: Order) -> Body:
+def _pause(_: Kube, order: Order) -> Body:
     return {"metadata": _mark(order), "spec": {"paused": True}}
 
 
-def _rollback(order: Order) -> list[Body]:
+def _rollback(kube: Kube, order: Order) -> list[Body]:
     """A JSON patch: a merge patch would leave behind what only the present template has.
 
-    The Deployment has annotations: its controller notes the revision there before there is one to go back to.
+    The Deployment has annotations: its controller notes the revision there before there is one to go back to. The
+    template is read here and nowhere kept, least of all in the record of decisions: it may hold what is nobody's
+    business. If it is not the approved one any more, the API server refuses it.
+
+    Raises:
+        NotFound: the ReplicaSet is gone.
     """
-    if order.replica_set is None or order.action.rollback is None:
-        raise ValueError(f"action {order.action.id}: Rollback without its ReplicaSet")
+    if order.action.rollback is None:
+        raise ValueError(f"action {order.action.id}: Rollback without rollback")
+    kept = kube.get_raw(REPLICASETS, order.namespace, order.action.rollback.replica_set)
     return [
-        {"op": "replace", "path": "/spec/template", "value": rollback_template(order.replica_set)},
+        {"op": "replace", "path": "/spec/template", "value": rollback_template(kept)},
         {"op": "add", "path": _pointer(ACTION_ID_ANNOTATION), "value": order.action_id},
         {"op": "add", "path": _pointer(ROLLBACK_ANNOTATION), "value": order.action.rollback.replica_set},
     ]
@@ -104,6 +104,6 @@ def _mark(order: Order) -> Body:
     return {"annotations": {ACTION_ID_ANNOTATION: order.action_id}}
 
 
-_PATCHES: Mapping[Effect, Callable[[Order], Body | list[Body]]] = MappingProxyType(
+_PATCHES: Mapping[Effect, Callable[[Kube, Order], Body | list[Body]]] = MappingProxyType(
     {Effect.RESTART: _restart, Effect.SCALE: _scale, Effect.PAUSE: _pause, Effect.ROLLBACK: _rollback}
 )

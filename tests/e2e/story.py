@@ -112,8 +112,8 @@ class Story:
             "uid": live["metadata"]["uid"],
         }
 
-    def plan(self, suffix: str = "1", action: dict[str, Any] | None = None) -> str:
-        """Propose a plan (a restart unless told otherwise); returns its name."""
+    def plan(self, suffix: str = "1", action: dict[str, Any] | None = None, requester: str = "") -> str:
+        """Propose a plan (a restart unless told otherwise), as the administrator or ``requester``; returns its name."""
         incident = self.cluster.get("incident", self.name, self.namespace)
         assert incident is not None
         name = f"{self.name}-{suffix}"
@@ -131,13 +131,14 @@ class Story:
                 },
                 "spec": {
                     "incidentRef": {"name": self.name, "uid": incident["metadata"]["uid"]},
-                    "requestedBy": self.cluster.whoami(),
+                    "requestedBy": requester or self.cluster.whoami(),
                     "causeKind": "Declared",
                     "confidencePercent": 100,
                     "summary": f"{body['type']} deploy/{self.name}",
                     "actions": [body],
                 },
-            }
+            },
+            **({"as_user": requester} if requester else {}),
         )
         return name
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from demo.platform import Platform
+from tests.e2e.objects import account
 from tests.e2e.story import Story
 from tests.e2e.support import Cluster, eventually
 
@@ -70,8 +71,9 @@ def test_rollback_voids_when_the_target_moves_on(story: Story, policy: Policy) -
     assert not story.grants()
 
 
-def test_one_pod_is_replaced_by_itself(story: Story, policy: Policy) -> None:
-    policy(tier="AutoLowRisk", match={"namespaces": [story.namespace], "actionTypes": ["RestartPod"]})
+@pytest.mark.parametrize("tier", ["AutoLowRisk", "HumanApproval"])
+def test_one_pod_is_replaced(story: Story, policy: Policy, tier: str) -> None:
+    policy(tier=tier, match={"namespaces": [story.namespace], "actionTypes": ["RestartPod"]})
     one, other = story.cluster.list("pods", story.namespace, f"app.kubernetes.io/name={story.name}")
     owner = one["metadata"]["ownerReferences"][0]
     target = {
@@ -82,7 +84,13 @@ def test_one_pod_is_replaced_by_itself(story: Story, policy: Policy) -> None:
         "uid": one["metadata"]["uid"],
     }
     action = {"type": "RestartPod", "target": target, "owner": {"kind": owner["kind"], "name": owner["name"]}}
-    execution = executed(story, story.plan(action=action))
+    by_itself = tier == "AutoLowRisk"
+    # Only the platform's own plans, which follow from a report, may run by themselves.
+    plan = story.plan(action=action, requester=account("incident") if by_itself else "")
+    if not by_itself:
+        story.state("approval", plan, "Pending")
+        assert story.decide(plan, "approve", "this one hangs").returncode == 0
+    execution = executed(story, plan)
     assert execution["reason"] == "Replaced"
     uids = {
         pod["metadata"]["uid"]

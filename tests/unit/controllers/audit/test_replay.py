@@ -20,6 +20,7 @@ from controllers.kube.resources import DEPLOYMENTS
 from controllers.policy.reconcile import PlanReconciler
 from controllers.runtime.controller import Context
 from crds.v1alpha1.actionplan import ActionPlan, PlanState
+from crds.v1alpha1.actions import Action
 from crds.v1alpha1.approval import DecisionVerdict
 from crds.v1alpha1.incident import Verdict
 from tests.fakes.analysis import FakeAnalysis
@@ -33,23 +34,23 @@ from tests.fakes.chain import (
     add_policy,
     context,
     deployment,
-    roll_out,
     rule,
     say,
 )
+from tests.fakes.workloads import OLD, pause, restart_pod, restart_set, rollback, scale_set, settle
 from tests.unit.controllers.execution.world import KEY, World
 
 
 class Story:
     """From an undecided plan to its verdict, each controller with a log of its own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *actions: Action) -> None:
         self.directory = directory
         self.clock = Clock()
         self.kube = World(self.clock)
         self.kube.add_raw(DEPLOYMENTS, deployment())
         add_incident(self.kube)
-        add_plan(self.kube)
+        add_plan(self.kube, *actions)
         conditions = [
             {"name": "sure", "expression": "plan.spec.confidencePercent > 50 && incident.spec.predicted == false"}
         ]
@@ -69,9 +70,11 @@ class Story:
         approval.reconcile(KEY)
         say(self.kube, "alice", DecisionVerdict.APPROVE, reason="seen in staging")
         self.clock.forward(20)
+        approval.reconcile(KEY)
+        self.clock.forward(4)  # a rollback's grant takes effect only then
         for controller in (approval, policy, execution):
             controller.reconcile(KEY)
-        roll_out(self.kube)
+        settle(self.kube)
         self.clock.forward(2)
         for controller in (execution, approval, policy):
             controller.reconcile(KEY)
@@ -91,6 +94,21 @@ class Story:
 def answer(verdict: Verdict | None = Verdict.EFFECTIVE, after: float = 0.0) -> VerifyResponse:
     change = MeasuredChange(name="slope", query="deriv(x[5m])", unit="B/s", before=53000.5, after=after)
     return VerifyResponse(verdict=verdict, reason="SlopeGone", message="flat", measurements=(change,))
+
+
+NEW = [restart_set("StatefulSet"), restart_set("DaemonSet"), scale_set(4), rollback(), pause(), restart_pod()]
+
+
+@pytest.mark.parametrize("action", NEW, ids=lambda action: action.type.value)
+def test_s8_every_type_of_action_replays_and_no_template_is_kept(tmp_path: Path, action: Action) -> None:
+    told = Story(tmp_path, action)
+    told.analysis.on_verify = lambda _: answer()
+    told.kube.objects["replicasets", NS, OLD]["spec"]["template"]["spec"]["containers"][0]["args"] = ["hidden-word"]
+    told.tell()
+    assert told.kube.get(ActionPlan, NS, PLAN).status.state is PlanState.VERIFIED
+    records = of_incident(told.records(), INCIDENT)
+    assert [item for item in replay(records) if not item.same] == []
+    assert "hidden-word" not in json.dumps(records), "what a template holds is nobody's business"
 
 
 @pytest.fixture
