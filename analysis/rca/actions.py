@@ -11,7 +11,17 @@ from analysis.rca.facts import Facts
 from analysis.rca.rank import Observations
 from analysis.rca.serving import replicas_before
 from analysis.words import line
-from crds.v1alpha1.actions import SHAPES, Action, ActionShape, Effect, RollbackParameters, ScaleParameters
+from crds.v1alpha1.actions import (
+    SHAPES,
+    Action,
+    ActionShape,
+    ActionType,
+    Effect,
+    OwnerKind,
+    OwnerParameters,
+    RollbackParameters,
+    ScaleParameters,
+)
 from crds.v1alpha1.base import TargetRef
 from crds.v1alpha1.rcareport import RecommendedAction, RootCause
 
@@ -52,6 +62,8 @@ def _distinct(actions: list[RecommendedAction]) -> list[RecommendedAction]:
 def _action(spec: ActionSpec, target: TargetRef, facts: Facts) -> Action | None:
     """None where the action would change nothing, or would not fit the target."""
     effect = SHAPES[spec.type].effect
+    if effect is Effect.DELETE_POD:
+        return restart_pod(facts, target)
     kind = next((one for one, shape in SHAPES.items() if _fits(shape, effect, target)), None)
     if kind is None or not target.uid:
         return None
@@ -67,6 +79,20 @@ def _action(spec: ActionSpec, target: TargetRef, facts: Facts) -> Action | None:
             return Action(id="restart-1", type=kind, target=target)
         case _:
             return None
+
+
+def restart_pod(facts: Facts, target: TargetRef) -> Action | None:
+    """A restart of the one pod of several that is not ready; None where it is not one alone, or nobody replaces it."""
+    if target.name != facts.target.name or target.kind != "Deployment":
+        return None
+    running = [pod for pod in facts.request.pods if pod.phase == "Running"]
+    bad = [pod for pod in running if not pod.ready]
+    if len(bad) != 1 or len(running) < 2 or not bad[0].revision or not bad[0].uid:
+        return None
+    (pod,) = bad
+    ref = TargetRef(api_version="v1", kind="Pod", namespace=target.namespace, name=pod.name, uid=pod.uid)
+    owner = OwnerParameters(kind=OwnerKind.REPLICA_SET, name=pod.revision)
+    return Action(id="restart-pod-1", type=ActionType.RESTART_POD, target=ref, owner=owner)
 
 
 def _fits(shape: ActionShape, effect: Effect, target: TargetRef) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from analysis.config import DATA_ROOT
 from analysis.contract import Change, ChangeKind, EventFact, NodeState, RcaResponse, ServiceState, WorkloadState
+from analysis.rca.actions import restart_pod
 from analysis.rca.catalogue import load_causes
 from analysis.rca.facts import BeforeAfter, Counted, Facts, Measured
 from analysis.rca.service import explain
@@ -377,3 +378,25 @@ def test_a_change_that_says_less_is_blamed_less(changes: tuple[Change, ...], les
         return next(one.confidence_percent for one in explained(given).root_causes if one.kind == "BadRollout")
 
     assert confidence(*changes) < confidence(rollout(ONSET - 40)), less
+
+
+SICK = {"name": "payments-b", "uid": "b", "ready": False, "revision": "payments-7c9d"}
+
+
+@pytest.mark.parametrize(
+    ("pods", "restarted"),
+    [
+        ((pod(), pod(**SICK)), "payments-b"),
+        ((pod(), pod(name="c", uid="c"), pod(**SICK)), "payments-b"),
+        ((pod(**SICK),), ""),
+        ((pod(ready=False), pod(**SICK)), ""),
+        ((pod(), pod(name="c", uid="c")), ""),
+        ((pod(), pod(**SICK | {"revision": ""})), ""),
+        ((pod(), pod(**SICK | {"phase": "Pending"})), ""),
+    ],
+)
+def test_one_sick_pod_of_several_is_restarted_alone(pods: tuple[Any, ...], restarted: str) -> None:
+    found = restart_pod(told("HighErrorRate", pods=pods), TARGET)
+    assert (found.target.name if found is not None else "") == restarted
+    if found is not None and found.owner is not None:
+        assert (found.target.uid, found.owner.name) == ("b", "payments-7c9d")
