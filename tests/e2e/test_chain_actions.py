@@ -12,6 +12,7 @@ from demo.platform import Platform
 from tests.e2e.objects import account
 from tests.e2e.story import Story
 from tests.e2e.support import Cluster, eventually
+from tests.e2e.transcript import Transcript
 
 Policy = Callable[..., str]
 DONE = ("Executed", "Verified", "Inconclusive", "Ineffective", "Failed", "Denied")
@@ -45,8 +46,18 @@ def test_rollback_goes_back_to_the_named_revision(story: Story, policy: Policy) 
     name = found[1]["metadata"]["name"]
     plan = story.plan(action={"type": "Rollback", "rollback": {"replicaSet": name, "revision": 1}})
     story.state("approval", plan, "Pending")
-    assert story.decide(plan, "approve", "the last one was good").returncode == 0
+    told = Transcript(story.cluster, story.namespace, {name: f"{story.name}-6d4cf56db6"})
+    told.run("get", "aplan,appr")
+    reason = ("iirp.io/decision=approve", "iirp.io/reason=the last one was good")
+    told.run("annotate", "approval", plan, *reason, as_user="alice")
     execution = executed(story, plan)
+    told.run("get", "aplan", plan, "-o", "wide")
+    told.run(
+        "get", "aplan", plan, "-o", "jsonpath={.status.execution.actions[0].before} -> {.status.execution.message}"
+    )
+    told.lines.append("")
+    told.run("rollout", "history", f"deploy/{story.name}")
+    told.settle("actions.md", "rollback")
     live = story.live()
     assert live["spec"]["template"] == good
     assert live["metadata"]["annotations"]["iirp.io/rollback-to"] == name
@@ -92,6 +103,10 @@ def test_one_pod_is_replaced(story: Story, policy: Policy, tier: str) -> None:
         assert story.decide(plan, "approve", "this one hangs").returncode == 0
     execution = executed(story, plan)
     assert execution["reason"] == "Replaced"
+    if by_itself:
+        told = Transcript(story.cluster, story.namespace, {target["name"]: f"{story.name}-6d4cf56db6-x7k2q"})
+        told.run("get", "aplan,appr")
+        told.settle("actions.md", "pod")
     uids = {
         pod["metadata"]["uid"]
         for pod in story.cluster.list("pods", story.namespace, f"app.kubernetes.io/name={story.name}")
