@@ -15,6 +15,8 @@ NAMESPACE = "iirp-system"
 """The platform's namespace as the files spell it; the chart puts the release's own in its place."""
 BIND = "iirp.io/bind"
 BIND_TO = "iirp.io/bind-to"
+ACTIONS = "iirp.io/actions"
+"""Types of actions that a role is for, comma-separated; a role without it is for all."""
 
 Document = dict[str, Any]
 
@@ -37,6 +39,8 @@ class Grantable:
     role: Document
     scope: Scope
     account: str
+    actions: frozenset[str] = frozenset()
+    """Types of actions that need it; empty: all do."""
 
     @property
     def name(self) -> str:
@@ -87,7 +91,8 @@ def grantable(document: Document) -> Grantable | None:
         return None
     if document["kind"] != "ClusterRole" or BIND_TO not in annotations:
         raise ValueError(f"{document['metadata']['name']}: {BIND} needs a ClusterRole and {BIND_TO}")
-    return Grantable(role=document, scope=Scope(annotations[BIND]), account=str(annotations[BIND_TO]))
+    actions = frozenset(part.strip() for part in annotations.get(ACTIONS, "").split(",") if part.strip())
+    return Grantable(document, Scope(annotations[BIND]), str(annotations[BIND_TO]), actions)
 
 
 def grantables(scope: Scope, folder: Path = FOLDER) -> list[Grantable]:

@@ -24,6 +24,19 @@ def test_prints_one_list_as_json() -> None:
     assert json.loads(result.output)["items"] == namespace_bindings("shop")
 
 
+def test_prints_only_what_the_wanted_actions_need() -> None:
+    result = CliRunner().invoke(grant, ["shop", "--actions", "Rollback, RestartPod"])
+    names = {item["roleRef"]["name"] for item in yaml.safe_load_all(result.output)}
+    assert "iirp-execution-pods" in names
+    assert "iirp-execution-stateful" not in names
+
+
+def test_an_unknown_action_is_named_with_those_that_there_are() -> None:
+    result = CliRunner().invoke(grant, ["shop", "--actions", "Reboot"])
+    assert result.exit_code == 2
+    assert "Reboot: no such type of action; known are RestartDeployment" in result.output
+
+
 @pytest.mark.parametrize("arguments", [[], ["Shop"], ["shop;id"], ["x" * 64], ["shop", "-n", "no_good"], ["-shop"]])
 def test_bad_arguments_exit_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(grant, arguments).exit_code == 2

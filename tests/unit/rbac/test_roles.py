@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from crds.v1alpha1.actions import ActionType
 from rbac.chart import rbac_templates
 from rbac.documents import Grantable, Scope, admission_files, documents, grantable, grantables, role_files
 from rbac.grant import namespace_bindings
@@ -56,10 +57,11 @@ def test_s1_only_the_executor_writes_workloads_and_only_where_opted_in() -> None
 
 
 def test_s2_the_executor_can_patch_workloads_and_delete_pods_and_nothing_more() -> None:
-    (target,) = [item for item in bound("iirp-execution") if item.scope is Scope.OPTED_IN]
     writing = {
         (group, resource, verb)
-        for rule in target.role["rules"]
+        for item in bound("iirp-execution")
+        if item.scope is Scope.OPTED_IN
+        for rule in item.role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in WRITES & set(rule["verbs"])
@@ -139,6 +141,8 @@ def test_namespace_bindings_opt_one_namespace_in() -> None:
     found = namespace_bindings("shop", "platform")
     assert {(item["roleRef"]["name"], item["subjects"][0]["name"]) for item in found} == {
         ("iirp-execution-target", "iirp-execution"),
+        ("iirp-execution-stateful", "iirp-execution"),
+        ("iirp-execution-pods", "iirp-execution"),
         ("iirp-approval-grants", "iirp-approval"),
         ("iirp-policy-target", "iirp-policy"),
     }
@@ -146,6 +150,25 @@ def test_namespace_bindings_opt_one_namespace_in() -> None:
         assert item["kind"] == "RoleBinding"
         assert item["metadata"]["namespace"] == "shop"
         assert item["subjects"][0]["namespace"] == "platform"
+
+
+@pytest.mark.parametrize(
+    ("actions", "left_out"),
+    [
+        ((), set()),
+        (("Rollback",), {"iirp-execution-stateful", "iirp-execution-pods"}),
+        (("RestartPod",), {"iirp-execution-stateful"}),
+        (("RestartDeployment", "ScaleStatefulSet"), {"iirp-execution-pods"}),
+    ],
+)
+def test_a_namespace_opts_in_to_single_types(actions: tuple[str, ...], left_out: set[str]) -> None:
+    every = {item["roleRef"]["name"] for item in namespace_bindings("shop")}
+    assert every - {item["roleRef"]["name"] for item in namespace_bindings("shop", actions=actions)} == left_out
+
+
+def test_roles_name_types_that_there_are() -> None:
+    named = {kind for item in grantables(Scope.OPTED_IN) for kind in item.actions}
+    assert named <= {kind.value for kind in ActionType}
 
 
 def test_templates_name_no_namespace_of_ours() -> None:
