@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from analysis.telemetry.errors import SourceError
+from analysis.telemetry.kept import Missing
 from analysis.telemetry.prometheus import Prometheus
 from analysis.telemetry.query import Matcher, Select, among, duration
-from analysis.telemetry.store import Missing, Store
+from analysis.telemetry.store import Store
 from analysis.words import moment
 
 logger = logging.getLogger(__name__)

@@ -7,53 +7,31 @@ in ten minutes is given up. Series that nobody wants cost a place in a hash tabl
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from analysis.telemetry import wire
+from analysis.telemetry.kept import Metric, Missing
 from analysis.telemetry.labels import encode, metric_of
 from analysis.telemetry.query import RateSum, Select
 from analysis.telemetry.remote_write import Decoder, Written
-from analysis.telemetry.views import Log, View
+from analysis.telemetry.rows import Rows
+from analysis.telemetry.views import View
 from analysis.windows.block import Block, Bool, Float64, Int64, Labels, Samples
 from analysis.windows.rates import Rates, rate, summed
-from analysis.windows.ring import NEVER, Counts, Ring
+from analysis.windows.ring import Counts
 
 FORGOTTEN_AFTER = 600.0
 """Seconds without a question after which a metric is given up."""
 SLACK = 10.0
 """Seconds beyond two scrape intervals after which a metric is not fresh, and after which something may be missing."""
-SKEW = 60.0
-"""Seconds that a sender's clock may be ahead of ours."""
+SILENCE, LEAST_SILENCE = 4.0, 3.0
+"""Times the usual distance of requests, and seconds, that a silence lasts that means something."""
 LOOKBACK = 300.0
 """Seconds that an instant value is valid, as in PromQL."""
-MARGIN = 2 * SKEW
-"""Seconds more that are read: the newest column may lie ahead of our clock."""
-FIRST_ROWS = 1024
 MAX_VIEWS = 64
-
-
-@dataclass(slots=True)
-class Metric:
-    """One metric that is read. Times are Unix seconds."""
-
-    name: str
-    number: int
-    """Tells metrics apart in arrays."""
-    exact: bool
-    """Counters and times, kept in float64."""
-    seconds: float
-    """How far back somebody looks."""
-    asked: float
-    log: Log = field(default_factory=Log)
-    complete_from: float | None = None
-    """Since when nothing is missing; None until it has been read once."""
-    arrived: float = float("-inf")
-    """When samples last came by themselves."""
-    newest: float = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +42,6 @@ class Taken:
     ignored: int
     refused: int
     """Series for which there is no room."""
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """What has to be read once: ``metric[seconds]``."""
-
-    metric: str
-    seconds: float
 
 
 class Store:
@@ -90,22 +60,11 @@ class Store:
         self.capacity = capacity
         self.window, self.exact_window = window, exact_window
         self.gap = 2 * interval + SLACK
-        first = min(capacity, FIRST_ROWS)
-        columns = tuple(math.ceil((kept + MARGIN) / step) for kept in (window, exact_window))
-        self._rings = (
-            Ring(first, columns[0], step, SKEW, parts=np.uint16),
-            Ring(first, columns[1], step, SKEW, values=np.float64, parts=np.uint16),
-        )
-        self._free: tuple[list[int], list[int]] = ([], [])
-        self._used = [0, 0]
+        self._rows = Rows(capacity, step, (window, exact_window))
         self._metrics: dict[bytes, Metric] = {}
         self._decoder = Decoder(capacity, self._wants)
         self._numbers = 0
-        self._metric_of = np.zeros(first, dtype=np.int64)
-        self._place = np.zeros(first, dtype=np.int64)
-        self._exact = np.zeros(first, dtype=np.bool_)
-        self._born = np.zeros(first, dtype=np.int64)
-        self._births = 0
+        self._last, self._spacing = float("-inf"), interval
         self._views: OrderedDict[tuple[str, object], View] = OrderedDict()
         self.refused_at = float("-inf")
 
@@ -129,7 +88,8 @@ class Store:
                 again.ignored,
             )
         self._register(written.new)
-        self._write(written.rows, written.millis, written.values, now)
+        self._rows.write(written.rows, written.millis, written.values, now)
+        self._note_silence(now)
         self._note_arrivals(written.rows, written.millis, now)
         if written.refused:
             self.refused_at = now
@@ -147,7 +107,7 @@ class Store:
         kept = (rows >= 0) & (rows < wire.IGNORED)
         of_sample = kept[samples.series] if len(rows) else np.zeros(0, dtype=np.bool_)
         millis = np.rint(samples.times[of_sample] * 1000).astype(np.int64)
-        self._write(rows[samples.series[of_sample]], millis, samples.values[of_sample], now)
+        self._rows.write(rows[samples.series[of_sample]], millis, samples.values[of_sample], now)
         refused = int((rows == wire.EMPTY).sum())
         wanted = self._metrics.get(metric.encode())
         if wanted is not None and millis.size:
@@ -199,17 +159,13 @@ class Store:
     def block(self, select: Select, by: tuple[str, ...], seconds: float, now: float, step: float) -> Block:
         """Raw samples on a grid, as ``grid(regroup(samples, by), now, seconds, step)`` makes it of a query's answer."""
         metric, view = self._view(select, by)
-        ring = self._rings[metric.exact]
-        ring.advance(now)
-        times, values = ring.samples(self._place[view.rows], seconds + MARGIN)
+        times, values = self._rows.samples(view.rows, seconds, now, exact=metric.exact)
         return view.block(times, values, now, seconds, step)
 
     def rates(self, query: RateSum, lasting: float, step: float, now: float) -> Rates:
         """A summed rate at each step of the last ``lasting`` seconds."""
         metric, view = self._view(query.select, query.by)
-        ring = self._rings[metric.exact]
-        ring.advance(now)
-        times, values = ring.samples(self._place[view.rows], lasting + query.window + MARGIN)
+        times, values = self._rows.samples(view.rows, lasting + query.window, now, exact=metric.exact)
         count = round(lasting / step) + 1
         at = np.rint((now - lasting) * 1000) + np.arange(count) * round(step * 1000)
         found = summed(view.groups, len(view.labels), rate(times, values, at, query.window))
@@ -220,15 +176,12 @@ class Store:
     def latest(self, select: Select, by: tuple[str, ...], now: float) -> tuple[tuple[Labels, ...], Float64]:
         """``max by (…) (metric)`` now, series that their sender has ended left out."""
         metric, view = self._view(select, by)
-        ring = self._rings[metric.exact]
-        ring.advance(now)
-        place = self._place[view.rows]
-        times, values = ring.samples(place, LOOKBACK + MARGIN)
+        times, values = self._rows.samples(view.rows, LOOKBACK, now, exact=metric.exact)
         with np.errstate(invalid="ignore"):
             valid = (times > (now - LOOKBACK) * 1000) & (times <= now * 1000)
         column = times.shape[1] - 1 - valid[:, ::-1].argmax(axis=1)
         last = values[np.arange(len(values)), column]
-        last = np.where(ring.ended[place] | ~valid.any(axis=1), np.nan, last)
+        last = np.where(self._rows.ended(view.rows, exact=metric.exact) | ~valid.any(axis=1), np.nan, last)
         highest = np.full(len(view.labels), -np.inf)
         np.maximum.at(highest, view.groups, np.where(np.isnan(last), -np.inf, last))
         some = np.isfinite(highest)
@@ -241,25 +194,15 @@ class Store:
         for name, metric in list(self._metrics.items()):
             if now - metric.asked > FORGOTTEN_AFTER:
                 del self._metrics[name]
-                self._forget(self._rows_of(metric))
+                self._forget(self._rows.of(metric.number))
             elif now - metric.arrived > self.gap:
                 metric.complete_from = None
         self.evict(now)
 
     def evict(self, now: float, *, pressing: bool = False) -> int:
         """Forget series that have left the window; under pressure also those that are over. How many."""
-        gone: list[int] = []
-        for exact, ring in enumerate(self._rings):
-            ring.advance(now)
-            slots = ring.silent(ring.columns * ring.step)
-            if pressing:
-                quiet = ring.silent(60.0)
-                never = np.flatnonzero(ring.newest[: self._used[exact]] == NEVER)
-                slots = np.unique(np.concatenate([slots, quiet[ring.ended[quiet]], never]))
-            if slots.size:
-                here = np.isin(self._place, slots) & (self._exact == bool(exact)) & (self._born > 0)
-                gone += np.flatnonzero(here).tolist()
-        self._forget(np.array(gone, dtype=np.int64))
+        gone = self._rows.old(now, pressing=pressing)
+        self._forget(gone)
         return len(gone)
 
     @property
@@ -270,12 +213,12 @@ class Store:
     @property
     def size(self) -> int:
         """Memory of the rings' arrays."""
-        return sum(ring.bytes for ring in self._rings)
+        return self._rows.size
 
     @property
     def counts(self) -> tuple[Counts, Counts]:
         """What became of samples, gauges and exact metrics apart."""
-        return self._rings[0].counts, self._rings[1].counts
+        return self._rows.counts
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
@@ -285,7 +228,7 @@ class Store:
     def _want(self, name: str, seconds: float, now: float, *, exact: bool) -> None:
         known = self._metrics.get(name.encode())
         if known is not None:  # asked for as a gauge before: its rows move to the other ring, empty
-            self._forget(self._rows_of(known))
+            self._forget(self._rows.of(known.number))
             seconds = max(seconds, known.seconds)
         self._numbers += 1
         self._metrics[name.encode()] = Metric(name, self._numbers, exact, seconds, now)
@@ -296,39 +239,19 @@ class Store:
             metric = self._metrics.get(metric_of(self._decoder.raw(row)))
             if metric is None:
                 continue
-            self._room(row)
-            self._births += 1
-            self._metric_of[row] = metric.number
-            self._exact[row], self._born[row] = metric.exact, self._births
-            self._place[row] = self._slot(metric.exact)
-            metric.log.add(row, self._births)
+            metric.log.add(row, self._rows.add(row, metric.number, exact=metric.exact))
 
-    def _room(self, row: int) -> None:
-        if row >= len(self._place):
-            more = min(self.capacity, max(2 * len(self._place), row + 1)) - len(self._place)
-            self._place, self._exact = np.pad(self._place, (0, more)), np.pad(self._exact, (0, more))
-            self._born, self._metric_of = np.pad(self._born, (0, more)), np.pad(self._metric_of, (0, more))
-
-    def _rows_of(self, metric: Metric) -> Int64:
-        return np.flatnonzero((self._metric_of == metric.number) & (self._born > 0))
-
-    def _slot(self, exact: bool) -> int:
-        if self._free[exact]:
-            return self._free[exact].pop()
-        ring, slot = self._rings[exact], self._used[exact]
-        self._used[exact] += 1
-        if slot >= ring.capacity:
-            ring.grow(min(self.capacity, 2 * ring.capacity))
-        return slot
-
-    def _write(self, rows: Int64, millis: Int64, values: Float64, now: float) -> None:
-        exact = self._exact[rows]
-        for kind, ring in enumerate(self._rings):
-            mine = exact == bool(kind)
-            ring.write(self._place[rows[mine]], millis[mine], values[mine], now)
+    def _note_silence(self, now: float) -> None:
+        """A writer that was silent for much longer than usual may have been restarted, and have lost its queue."""
+        silence = now - self._last
+        if SILENCE * self._spacing < silence < self.gap and silence > LEAST_SILENCE:
+            for metric in self._metrics.values():
+                metric.complete_from = None
+        self._last = now
+        self._spacing += 0.1 * (min(max(silence, 0.0), self.gap) - self._spacing)
 
     def _note_arrivals(self, rows: Int64, millis: Int64, now: float) -> None:
-        numbers = self._metric_of[rows]
+        numbers = self._rows.metric[rows]
         for metric in self._metrics.values():
             mine = millis[numbers == metric.number]
             if mine.size:
@@ -343,12 +266,8 @@ class Store:
     def _forget(self, rows: Int64) -> None:
         if not rows.size:
             return
-        for kind, ring in enumerate(self._rings):
-            slots = self._place[rows[self._exact[rows] == bool(kind)]]
-            ring.clear(slots)
-            self._free[kind].extend(slots.tolist())
+        self._rows.drop(rows)
         self._decoder.forget(rows)
-        self._born[rows] = 0
 
     def _view(self, select: Select, by: tuple[str, ...]) -> tuple[Metric, View]:
         metric = self._metrics[select.metric.encode()]
@@ -359,5 +278,5 @@ class Store:
         self._views.move_to_end(key)
         while len(self._views) > MAX_VIEWS:
             self._views.popitem(last=False)
-        view.refresh(self._born, self._decoder.raw)
+        view.refresh(self._rows.born, self._decoder.raw)
         return metric, view

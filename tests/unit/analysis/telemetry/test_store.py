@@ -130,3 +130,19 @@ def test_labels_are_read_as_they_were_written(labels: dict[str, str]) -> None:
     assert {name.decode(): value.decode() for name, value in decode(raw).items()} == labels
     assert labels_of(raw) == labels
     assert metric_of(raw).decode() == labels.get(NAME, "")
+
+
+def test_a_writer_that_was_silent_for_long_may_have_lost_something() -> None:
+    store, at = Store(10, 5.0), T0
+    select = Select("m")
+    store.covers(select, 60.0, at, exact=False)
+    for _ in range(100):
+        at += 0.5
+        send(store, at, *pods(0, 1))
+    store.completed("m", at - 60)
+    at += 2.0
+    send(store, at, *pods(0, 1))
+    assert store.missing(at) == []
+    at += 7.0  # a restart of Prometheus: what waited in its queue is only in its own store
+    send(store, at, *pods(0, 1))
+    assert [one.metric for one in store.missing(at)] == ["m"]
