@@ -46,6 +46,7 @@ e2e: setup ## real cluster, real telemetry, one namespace per test
 	$(BIN)/pytest tests/e2e -q --timeout 900 -p no:cacheprovider
 
 safety: setup ## ask a real API server for all that must be refused; prints the matrix (CLUSTER=NAME uses a kept one; ADMISSION=webhook)
+	IIRP_GENERATED=full $(BIN)/pytest tests/unit/safety -q -p no:cacheprovider --timeout 900
 	$(BIN)/python -m tests.safety --cluster $(if $(filter file,$(origin CLUSTER)),safety,$(CLUSTER)) $(if $(ADMISSION),--admission $(ADMISSION))
 
 chaos: setup ## kill -9, freeze, double and cut off the executor at every write; the API server's audit log judges (REPEAT=N)
