@@ -179,6 +179,8 @@ class SourceHealth(Message):
     ok: bool
     message: str = ""
     newest_sample_age_seconds: float | None = None
+    blinds: bool = True
+    """Whether faults may go unseen while it is not ok, so that none counts as over."""
 
 
 class DetectResponse(Message):

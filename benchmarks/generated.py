@@ -18,7 +18,7 @@ from analysis.contract import PodFact
 from analysis.detect.baseline import SPIKE, alarms
 from analysis.detect.drift import drifts
 from analysis.detect.replay import Recording, replay
-from analysis.detect.rules import load_rules
+from analysis.detect.rulebook import load_rules
 from analysis.windows.block import Float64, Samples
 from analysis.windows.robust import median
 from benchmarks.report import Row, accuracy_table

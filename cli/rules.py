@@ -26,7 +26,7 @@ def test(files: tuple[Path, ...], folder: Path | None) -> None:
     """Run rule tests: FILES, or tests/*.yaml in the rules' folder. Exit 1 when one fails."""
     from analysis.config import DATA_ROOT, ConfigError
     from analysis.detect.check import check, load_cases
-    from analysis.detect.rules import load_rules
+    from analysis.detect.rulebook import load_rules
 
     folder = folder or DATA_ROOT / "rules"
     files = files or tuple(sorted((folder / "tests").glob("*.yaml")))
@@ -46,4 +46,33 @@ def test(files: tuple[Path, ...], folder: Path | None) -> None:
         raise click.ClickException(str(error)) from error
     click.echo(f"{passed} passed, {failed} failed")
     if failed:
+        raise click.exceptions.Exit(1)
+
+
+@rules.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+def check(files: tuple[Path, ...]) -> None:
+    """Say whether FILES (or whole folders) can be used as rules, and what is in them. Exit 1 when one cannot.
+
+    A running server takes a changed file within seconds, and keeps the rules before it when it cannot use it.
+    """
+    from analysis.config import ConfigError
+    from analysis.detect.rulebook import load_rules, read_file
+
+    bad = 0
+    for path in files:
+        try:
+            if path.is_dir():
+                loaded = load_rules(path)
+                click.echo(f"ok   {path}: {len(loaded.rules)} rules, version {loaded.version}")
+                continue
+            file, _ = read_file(path)
+            names = ", ".join(f"{rule.name} ({rule.type})" for rule in file.rules)
+            click.echo(
+                f"ok   {path}: {len(file.rules)} rules, {len(file.overrides)} overrides{': ' if names else ''}{names}"
+            )
+        except ConfigError as error:
+            bad += 1
+            click.echo(f"FAIL {error}")
+    if bad:
         raise click.exceptions.Exit(1)

@@ -21,7 +21,7 @@ from analysis.config import Config
 from analysis.config import Intake as IntakeConfig
 from analysis.detect.learner import Learner
 from analysis.detect.registry import Registry
-from analysis.detect.rules import load_rules
+from analysis.detect.rulebook import RuleBook
 from analysis.detect.series import load_learning
 from analysis.detect.service import Detector
 from analysis.kube import ApiServer
@@ -121,7 +121,7 @@ def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer |
         config=config,
         metrics=metrics,
         authenticator=Authenticator(config.auth, read_secrets(config.auth.static), reviewer),
-        detector=Detector(load_rules(config.rules.directory), reader, probe, utc_now, learner, book),
+        detector=Detector(RuleBook(config.rules.directory), reader, probe, utc_now, learner, book),
         explainer=Explainer(load_causes(config.causes.directory), prometheus, loki, narrator),
         verifier=Verifier(prometheus, utc_now),
         probe=probe,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from analysis.detect.fill import evaluate_fill
 from analysis.detect.finding import Evaluation, Observed
 from analysis.detect.growth import evaluate_growth
+from analysis.detect.rulebook import applies
 from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, Rule, RuleSet, SignalRule, ThrottleRule
 from analysis.detect.services import evaluate_quantile, evaluate_ratio, queries
 from analysis.detect.signals import evaluate_signals
@@ -39,4 +42,12 @@ def rate_queries(rule: RatioRule | QuantileRule | ThrottleRule, observed: Observ
 
 def evaluate_all(rules: RuleSet, observed: Observed) -> dict[str, Evaluation | None]:
     """By rule name."""
-    return {rule.name: evaluate(rule, observed) for rule in rules.rules}
+    return {rule.name: _within(rule, evaluate(rule, observed)) for rule in rules.rules}
+
+
+def _within(rule: Rule, evaluation: Evaluation | None) -> Evaluation | None:
+    """Without what an override has taken out of the rule's hands."""
+    if evaluation is None or not (rule.only_in or rule.not_in):
+        return evaluation
+    kept = tuple(one for one in evaluation.findings if applies(rule, one.target.namespace))
+    return replace(evaluation, findings=kept)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from analysis.config import ConfigError, describe
 from analysis.units import Duration, Size
 from crds.v1alpha1.base import Severity, Word
 
@@ -38,6 +34,9 @@ class _Rule(BaseModel):
     """Type of the incident that it opens."""
     severity: Severity
     enabled: bool = True
+    only_in: tuple[Pattern, ...] = ()
+    """Namespaces that it looks at, as patterns; empty means all. Overrides set it."""
+    not_in: tuple[Pattern, ...] = ()
     min_evaluations: int = Field(default=2, ge=1, le=20)
     """Consecutive evaluations that must agree before the candidate is reported."""
     hold: Duration = 15.0
@@ -236,14 +235,6 @@ Rule = Annotated[
 ]
 
 
-class RuleFile(BaseModel):
-    """One file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    rules: tuple[Rule, ...]
-
-
 class RuleSet(BaseModel):
     """All rules that are switched on, and a version that changes with their text."""
 
@@ -251,28 +242,3 @@ class RuleSet(BaseModel):
 
     rules: tuple[Rule, ...]
     version: str
-
-
-def load_rules(directory: Path) -> RuleSet:
-    """Read all ``*.yaml`` of a folder.
-
-    Raises:
-        ConfigError: a file is unreadable or invalid, a name is used twice, or there is no rule at all.
-    """
-    rules: list[Rule] = []
-    digest = hashlib.sha256()
-    for path in sorted(directory.glob("*.yaml")):
-        try:
-            text = path.read_text(encoding="utf-8")
-            rules.extend(RuleFile.model_validate(yaml.safe_load(text)).rules)
-        except ValidationError as error:
-            raise ConfigError(f"{path}: {describe(error)}") from error
-        except (OSError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
-        digest.update(text.encode())
-    names = [rule.name for rule in rules]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigError(f"{directory}: rule names used twice: {', '.join(twice)}")
-    if not rules:
-        raise ConfigError(f"{directory}: no rules (*.yaml) found")
-    return RuleSet(rules=tuple(rule for rule in rules if rule.enabled), version=digest.hexdigest()[:12])

@@ -17,6 +17,7 @@ from analysis.detect.evaluate import evaluate_all, rate_queries
 from analysis.detect.fill import concerns, gauges
 from analysis.detect.finding import ContainerKey, Level, Observed, Rates
 from analysis.detect.learner import Learner
+from analysis.detect.rulebook import RuleBook
 from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, RuleSet, StepRule, ThrottleRule
 from analysis.detect.services import in_namespaces
 from analysis.detect.topologies import MAX_CLUSTERS, Topologies
@@ -41,14 +42,15 @@ class Detector:
 
     def __init__(
         self,
-        rules: RuleSet,
+        rules: RuleSet | RuleBook,
         reader: Reader,
         probe: SourceProbe,
         now: Callable[[], datetime],
         learner: Learner | None = None,
         alerts: AlertBook | None = None,
     ) -> None:
-        self.rules = rules
+        self._book = rules if isinstance(rules, RuleBook) else None
+        self.rules = rules.current() if isinstance(rules, RuleBook) else rules
         self._reader = reader
         self._probe = probe
         self._now = now
@@ -69,6 +71,8 @@ class Detector:
         if len(self._locks) >= MAX_CLUSTERS and request.cluster not in self._locks:
             self._forget_clusters()
         async with self._locks.setdefault(request.cluster, asyncio.Lock()):
+            if self._book is not None:
+                self.rules = await asyncio.to_thread(self._book.current)
             now = self._now()
             pods = {(pod.namespace, pod.name): pod for pod in topology.pods}
             empty = Observed(
@@ -83,7 +87,7 @@ class Detector:
             tracks = advance(self._tracks.get(request.cluster, {}), self.rules, evaluations, observed)
             self._tracks[request.cluster] = tracks
         alarms: tuple[Candidate, ...] = candidates(tracks, self.rules)
-        others: list[SourceHealth] = []
+        others = [_rules_health(self._book)] if self._book is not None else []
         if self._learner is not None:
             self._learner.note(request, topology, now.timestamp())
             alarms += self._learner.alarms(request.cluster, now.timestamp())
@@ -180,6 +184,13 @@ class Detector:
             message=message,
             newest_sample_age_seconds=None if age is None else round(age, 1),
         )
+
+
+def _rules_health(book: RuleBook) -> SourceHealth:
+    """A file that cannot be used is said, and blinds nobody: the rules before it stay in force."""
+    return SourceHealth(
+        name="rules", address=str(book.directory), ok=not book.problem, message=book.problem, blinds=False
+    )
 
 
 def _alertmanager(firing: int, unmapped: int) -> SourceHealth:

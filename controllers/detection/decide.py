@@ -107,7 +107,7 @@ def decide(
 ) -> Decision:
     """``incidents``: all that exist, in whatever state; the two mappings: of the decision before."""
     placed = _place(response, incidents, now, platform_namespace, limits, settling_since, calm)
-    healthy = all(source.ok for source in response.sources)
+    healthy = all(source.ok or not source.blinds for source in response.sources)
     refresh, absent = [], {}
     for incident in incidents:
         uid = incident.metadata.uid

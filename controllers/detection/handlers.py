@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controllers.detection.reconcile import TICK, Detection
 from controllers.kube.reflector import Sink
-from controllers.kube.resources import PODS, REPLICASETS, ResourceType, resource_type
+from controllers.kube.resources import CORE_EVENTS, PODS, REPLICASETS, ResourceType, resource_type
 from controllers.runtime.controller import Context, Controller, Watch
 from controllers.runtime.errors import Terminal
 from crds.v1alpha1.incident import Incident
@@ -15,7 +15,11 @@ def build(context: Context) -> Controller:
     if context.analysis is None:
         raise Terminal("NotConfigured", "detection needs IIRP_ANALYSIS_URL")
     detection = Detection(context, context.analysis)
-    sinks: tuple[tuple[ResourceType, Sink], ...] = ((PODS, detection.pods), *detection.inventory.stores.items())
+    sinks: tuple[tuple[ResourceType, Sink], ...] = (
+        (PODS, detection.pods),
+        (CORE_EVENTS, detection.warnings),
+        *detection.inventory.stores.items(),
+    )
     detection.pods.fed = True
     for store in detection.inventory.stores.values():
         store.fed = True

@@ -16,6 +16,7 @@ from controllers.detection.silence import read_windows, silences
 from controllers.detection.states import Memory, state_signals
 from controllers.detection.topology import Owners, PodStore, topology_digest
 from controllers.detection.upload import Look, Upload
+from controllers.detection.warnings import Surroundings, Warnings
 from controllers.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound
 from controllers.kube.events import NORMAL, WARNING
 from controllers.runtime.analysis import Analysis, TopologyUnknown
@@ -53,6 +54,7 @@ class Detection:
         self._blind: str = ""
         self.pods = PodStore(context.now)
         self.inventory = Inventory(context.now)
+        self.warnings = Warnings(context.now)
         self._memory = Memory()
         self._told: set[str] = set()
         self._silenced: set[str] = set()
@@ -120,7 +122,8 @@ class Detection:
         look = Look(pods, cluster, digest, now)
         part = self._upload.part(look)
         self._memory.remember(incidents)
-        states = state_signals(cluster, self._memory, now)
+        around = Surroundings({(pod.namespace, pod.name): pod for pod in pods}, workload, self._owners.of_replica_set)
+        states = [*state_signals(cluster, self._memory, now), *self.warnings.signals(around)]
         request = DetectRequest(
             cluster=self._context.settings.cluster_name,
             topology_digest=digest,
@@ -197,7 +200,9 @@ class Detection:
         bad = []
         for source in sources:
             self._context.metrics.source_up(source.name, up=source.ok)
-            if not source.ok:
+            if not source.ok and not source.blinds:
+                log.warning("%s: %s", source.name, source.message)
+            elif not source.ok:
                 bad.append(f"{source.name} at {source.address}: {source.message}")
         self._show_blindness("; ".join(sorted(bad)))
 

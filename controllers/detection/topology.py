@@ -122,6 +122,10 @@ class Owners:
             self.remember(pod.owner.uid, known)
         return known
 
+    def of_replica_set(self, uid: str) -> TargetRef | None:
+        """The workload of a ReplicaSet that is known already."""
+        return self._of.get(uid)
+
     def _look_up(self, replica_set: TargetRef) -> TargetRef:
         try:
             body = self._kube.get_raw(REPLICASETS, replica_set.namespace, replica_set.name)

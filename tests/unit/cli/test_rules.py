@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from analysis.config import DATA_ROOT
 from cli.rules import rules
 
 CASE = "tests:\n  - name: quiet\n    pods: {{a-7c9d8f6b5d-abcde: 60Mix30}}\n    expect: {expect}\n"
@@ -26,3 +27,17 @@ def test_exit_code_and_words(tmp_path: Path, text: str, code: int, word: str) ->
     done = CliRunner().invoke(rules, ["test", str(path)])
     assert done.exit_code == code
     assert word in done.output
+
+
+@pytest.mark.parametrize(("text", "code", "word"), [("rules: []\n", 0, "0 rules"), ("rules: [{name: x}]\n", 1, "FAIL")])
+def test_a_file_is_checked_before_it_is_put_into_force(tmp_path: Path, text: str, code: int, word: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    done = CliRunner().invoke(rules, ["check", str(path)])
+    assert done.exit_code == code
+    assert word in done.output
+
+
+def test_the_rules_that_are_shipped_can_be_used() -> None:
+    done = CliRunner().invoke(rules, ["check", str(DATA_ROOT / "rules")])
+    assert done.exit_code == 0, done.output

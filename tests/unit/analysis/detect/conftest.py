@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from analysis.config import DATA_ROOT
-from analysis.detect.rules import RuleSet, load_rules
+from analysis.detect.rulebook import load_rules
+from analysis.detect.rules import RuleSet
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from analysis.config import ConfigError
-from analysis.detect.rules import RuleSet, load_rules
+from analysis.detect.rulebook import load_rules
+from analysis.detect.rules import RuleSet
 
 RULE = """
 rules:
