@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from controllers.policy.conditions import problem_of
 from controllers.runtime.windows import zone
 from crds.v1alpha1.actionpolicy import ActionPolicySpec, PolicyRule, Tier
+from crds.v1alpha1.quorum import GROUP_PREFIX
 
 SHORTEST_EXPIRY = timedelta(minutes=1)
 LONGEST_EXPIRY = timedelta(hours=24)
@@ -75,7 +76,8 @@ def _rule_problems(rule: PolicyRule) -> list[str]:
     problems = [*_duration_problems(rule), *_condition_problems(rule)]
     if rule.tier is Tier.AUTO_LOW_RISK and "*" in rule.match.namespaces:
         problems.append("AutoLowRisk must name its namespaces; '*' would automate all of them")
-    if rule.approvers and len(set(rule.approvers)) < rule.required_approvals:
+    groups = any(name.startswith(GROUP_PREFIX) for name in rule.approvers)
+    if rule.approvers and not groups and len(set(rule.approvers)) < rule.required_approvals:
         problems.append(f"{rule.required_approvals} approvals are required, and fewer approvers are named")
     if rule.autonomy is not None and rule.tier is not Tier.AUTO_LOW_RISK:
         problems.append("autonomy belongs to tier AutoLowRisk: nothing else runs by itself")

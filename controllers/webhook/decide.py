@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from crds import GROUP
 from crds.v1alpha1.approval import DECISION_ANNOTATION, REASON_ANNOTATION, DecisionVerdict
+from crds.v1alpha1.quorum import GROUP_PREFIX
 
 VERDICTS = frozenset(verdict.value for verdict in DecisionVerdict)
 
@@ -41,6 +42,7 @@ class UserInfo(_Wire):
     """Who, as the API server authenticated them."""
 
     username: str = Field(min_length=1)
+    groups: list[str] = Field(default_factory=list)
 
 
 class ResourceName(_Wire):
@@ -87,13 +89,23 @@ def patch_for(request: Request) -> list[dict[str, Any]]:
         "verdict": verdict,
         "reason": annotations.get(REASON_ANNOTATION, ""),
         "planDigest": str(request.object.spec.get("planDigest", "")),
-    }
+    } | ({"group": group} if (group := _group(request)) else {})
     first = request.object.spec.get("decisions") is None
     add = {"op": "add", "path": "/spec/decisions", "value": [entry]} if first else {
         "op": "add", "path": "/spec/decisions/-", "value": entry,
     }  # fmt: skip
     gone = [name for name in (DECISION_ANNOTATION, REASON_ANNOTATION) if name in annotations]
     return [add, *({"op": "remove", "path": f"/metadata/annotations/{_escaped(name)}"} for name in gone)]
+
+
+def _group(request: Request) -> str:
+    """The first group of theirs that the approval names, unless it names them; as the MutatingAdmissionPolicy does."""
+    named = request.object.spec.get("approvers") if request.object is not None else None
+    approvers = [str(name) for name in named] if isinstance(named, list) else []
+    if request.user_info.username in approvers:
+        return ""
+    groups = (name.removeprefix(GROUP_PREFIX) for name in approvers if name.startswith(GROUP_PREFIX))
+    return next((name for name in groups if name in request.user_info.groups), "")
 
 
 def answer(uid: str, patch: list[dict[str, Any]]) -> dict[str, Any]:

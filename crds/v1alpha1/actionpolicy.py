@@ -167,7 +167,8 @@ class PolicyRule(ApiModel):
     required_approvals: int = Field(default=1, ge=1, le=5)
     """Distinct people who must approve, where approval is needed."""
     approvers: Annotated[list[Username], Field(max_length=8)] = []
-    """Only these people's approvals count, besides the verb approve that RBAC asks of them; empty: no such list."""
+    """Only these people's approvals count (``group:NAME`` for a group), besides the verb approve that RBAC asks of
+    them; empty: no such list."""
     expires_after: Duration = "30m"
     """How long a decision may be waited for, and used."""
     limits: PolicyLimits = PolicyLimits()

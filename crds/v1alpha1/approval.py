@@ -57,6 +57,8 @@ class Decision(ApiModel):
     """Why, in their words."""
     plan_digest: Digest
     """What was decided about."""
+    group: Annotated[str, StringConstraints(max_length=253)] = ""
+    """Group of theirs that policy names among the approvers, as the API server authenticated it; empty: none."""
 
 
 class ApprovalSpec(ApiModel):
@@ -77,7 +79,8 @@ class ApprovalSpec(ApiModel):
     required_approvals: int = Field(ge=0, le=5)
     """0 for plans that policy lets run by themselves; a reject still stops those before dispatch."""
     approvers: Annotated[list[Username], Field(max_length=8)] = []
-    """Only these people's approvals count; empty: whoever RBAC lets approve. Anybody with that verb may reject."""
+    """Only these people's approvals count (``group:NAME`` for a group); empty: whoever RBAC lets approve. Anybody with
+    that verb may reject."""
     expires_at: Time
     """Decisions after this moment do not count."""
     decisions: Annotated[list[Decision], Field(max_length=20)] = []

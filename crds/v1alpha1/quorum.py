@@ -5,7 +5,10 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from crds.v1alpha1.actionpolicy import Tier
-from crds.v1alpha1.approval import ApprovalSpec, DecisionVerdict
+from crds.v1alpha1.approval import ApprovalSpec, Decision, DecisionVerdict
+
+GROUP_PREFIX = "group:"
+"""Before the name of a group among the approvers that policy names."""
 
 
 class Quorum(BaseModel):
@@ -48,7 +51,7 @@ def count(spec: ApprovalSpec, platform_namespace: str) -> Quorum:
             continue
         if decision.verdict is DecisionVerdict.REJECT:
             rejecters[decision.by] = None
-        elif _may_approve(spec, decision.by) and decision.plan_digest == spec.plan_digest:
+        elif _may_approve(spec, decision) and decision.plan_digest == spec.plan_digest:
             approvers[decision.by] = None
     return Quorum(required=required(spec), approvers=tuple(approvers), rejecters=tuple(rejecters))
 
@@ -58,5 +61,8 @@ def required(spec: ApprovalSpec) -> int:
     return spec.required_approvals if spec.tier is Tier.AUTO_LOW_RISK else max(1, spec.required_approvals)
 
 
-def _may_approve(spec: ApprovalSpec, person: str) -> bool:
-    return person not in (spec.requested_by, spec.on_behalf_of) and (not spec.approvers or person in spec.approvers)
+def _may_approve(spec: ApprovalSpec, decision: Decision) -> bool:
+    if decision.by in (spec.requested_by, spec.on_behalf_of):
+        return False
+    named = decision.by in spec.approvers and not decision.by.startswith(GROUP_PREFIX)
+    return not spec.approvers or named or (bool(decision.group) and GROUP_PREFIX + decision.group in spec.approvers)

@@ -147,6 +147,24 @@ def test_requester_never_approves_the_own_plan_and_may_withdraw(
     assert decide(cluster, pending, "alice", "iirp.io/decision=reject").returncode == 0
 
 
+@pytest.mark.parametrize(("groups", "allowed"), [(("oncall",), True), (("oncall-not",), False), ((), False)])
+def test_groups_that_policy_names_are_recorded_and_checked(
+    cluster: Cluster, pending: str, groups: tuple[str, ...], allowed: bool
+) -> None:
+    cluster.ok("delete", "approval", NAME, "-n", pending)
+    must_create(cluster, approval(pending, approvers=["bob", "group:oncall"]), as_user=account("policy"))
+    annotate = ("annotate", "approval", NAME, "-n", pending, "iirp.io/decision=approve")
+    done = cluster.kubectl(*annotate, as_user="alice", as_groups=groups)
+    assert (done.returncode == 0) is allowed, done.stderr
+    assert [d.get("group", "") for d in decisions(cluster, pending)] == (["oncall"] if allowed else [])
+    forged = [{"op": "add", "path": "/spec/decisions", "value": [entry() | {"group": "oncall"}]}]
+    if not allowed:
+        patch = ("patch", "approval", NAME, "-n", pending, "--type=json", "-p", json.dumps(forged))
+        assert "may not decide as a member of oncall" in cluster.kubectl(*patch, as_user="alice").stderr
+    assert cluster.kubectl(*annotate, as_user="bob").returncode == 0
+    assert decisions(cluster, pending)[-1].get("group", "") == ""
+
+
 def entry(by: str = "alice", verdict: str = "approve", digest: str = DIGEST, reason: str = "forged") -> dict[str, str]:
     """A decision as a forger would write it."""
     return {"by": by, "verdict": verdict, "reason": reason, "planDigest": digest}

@@ -173,6 +173,27 @@ def test_only_the_people_whom_policy_names_count() -> None:
     assert room.state[0] is ApprovalState.APPROVED
 
 
+@pytest.mark.parametrize(
+    ("group", "by", "state"),
+    [
+        ("oncall", "alice", ApprovalState.APPROVED),
+        ("other", "alice", ApprovalState.PENDING),
+        ("", "alice", ApprovalState.PENDING),
+        ("", "group:oncall", ApprovalState.PENDING),
+        ("oncall", REQUESTER, ApprovalState.PENDING),
+    ],
+)
+def test_a_group_that_policy_names_counts_where_the_api_server_recorded_it(
+    group: str, by: str, state: ApprovalState
+) -> None:
+    room = Room()
+    room.raw("approvals", PLAN)["spec"]["approvers"] = ["bob", "group:oncall"]
+    say(room.kube, by, APPROVE)
+    room.raw("approvals", PLAN)["spec"]["decisions"][-1]["group"] = group
+    room.run()
+    assert room.state[0] is state
+
+
 def test_whom_policy_does_not_name_may_still_reject() -> None:
     room = Room()
     room.raw("approvals", PLAN)["spec"]["approvers"] = ["bob"]

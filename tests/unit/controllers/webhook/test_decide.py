@@ -118,3 +118,20 @@ def test_answer_carries_the_patch_as_the_api_server_wants_it() -> None:
     assert (response["uid"], response["allowed"], response["patchType"]) == ("u1", True, "JSONPatch")
     assert json.loads(base64.b64decode(response["patch"])) == patch
     assert answer("u1", [])["response"] == {"uid": "u1", "allowed": True}
+
+
+@pytest.mark.parametrize(
+    ("approvers", "groups", "group"),
+    [
+        (["bob", "group:oncall"], ["devs", "oncall"], "oncall"),
+        (["alice", "group:oncall"], ["oncall"], None),
+        (["group:oncall"], ["devs"], None),
+        (["oncall"], ["oncall"], None),
+        ("group:oncall", ["oncall"], None),
+        (None, ["oncall"], None),
+    ],
+)
+def test_the_group_that_they_decide_for(approvers: Any, groups: list[str], group: str | None) -> None:
+    body = review({"iirp.io/decision": "approve"}, userInfo={"username": "alice", "groups": groups})
+    body["request"]["object"]["spec"]["approvers"] = approvers
+    assert patched(body)["spec"]["decisions"][0].get("group") == group
