@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from controllers.audit.chain import Head
 
 RETENTION = timedelta(days=365)
+_UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "NotSupported"})
+"""How stores without versions answer when they are asked for them."""
 
 
 class AnchorError(Exception):
@@ -73,21 +75,39 @@ class S3Anchor:
         return locked
 
     def heads(self, log: str) -> list[Head]:
-        """All heads of a log, oldest first.
+        """All heads of a log, oldest first. A delete marker hides an object from ordinary listings, even one that is
+        locked; so where the bucket keeps versions, all of them are read.
 
         Raises:
             AnchorError: they could not be read, or one is no head.
         """
         prefix = self._place.key(log, 0).rsplit("/", 1)[0] + "/"
         try:
+            versions = self._versions(prefix)
+            known = {key for key, _ in versions}
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._place.bucket, Prefix=prefix)
-            keys = sorted(item["Key"] for page in pages for item in page.get("Contents", ()))
-            return [self._read(key) for key in keys]
+            keys = {item["Key"] for page in pages for item in page.get("Contents", ())}
+            listed = {(key, "") for key in keys - known}
+            return [self._read(key, version) for key, version in sorted(versions | listed)]
         except _s3_errors() as error:
             raise AnchorError(f"s3://{self._place.bucket}/{prefix}: {error}") from error
 
-    def _read(self, key: str) -> Head:
-        body = self._client.get_object(Bucket=self._place.bucket, Key=key)["Body"].read()
+    def _versions(self, prefix: str) -> set[tuple[str, str]]:
+        """(key, version) of everything that was ever put there; empty where the store keeps no versions."""
+        from botocore.exceptions import ClientError
+
+        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._place.bucket, Prefix=prefix)
+        try:
+            found = [item for page in pages for item in page.get("Versions", ())]
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _UNSUPPORTED:
+                return set()
+            raise
+        return {(item["Key"], item.get("VersionId") or "") for item in found}
+
+    def _read(self, key: str, version: str) -> Head:
+        options = {"VersionId": version} if version and version != "null" else {}
+        body = self._client.get_object(Bucket=self._place.bucket, Key=key, **options)["Body"].read()
         try:
             found = json.loads(body)
             return Head(int(found["seq"]), str(found["hash"]))

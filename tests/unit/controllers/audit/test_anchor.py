@@ -65,14 +65,36 @@ def test_heads_come_back_oldest_first() -> None:
     made, stub = anchor()
     keys = ["prod/policy/000000000009.json", "prod/policy/000000000002.json"]
     listing = {"Contents": [{"Key": key} for key in keys], "IsTruncated": False}
+    stub.add_client_error("list_object_versions", "NotImplemented")
     stub.add_response("list_objects_v2", listing, {"Bucket": "heads", "Prefix": "prod/policy/"})
     for seq in (2, 9):
         stub.add_response("get_object", stored(Head(seq, DIGEST)), {"Bucket": "heads", "Key": ANY})
     assert made.heads("policy") == [Head(2, DIGEST), Head(9, DIGEST)]
 
 
+def test_a_delete_marker_hides_no_head_and_a_second_version_shows() -> None:
+    made, stub = anchor()
+    key = "prod/policy/000000000002.json"
+    versions = [{"Key": key, "VersionId": version, "IsLatest": False} for version in ("v1", "v2")]
+    markers = [{"Key": key, "VersionId": "v3", "IsLatest": True}]
+    stub.add_response("list_object_versions", {"Versions": versions, "DeleteMarkers": markers, "IsTruncated": False})
+    stub.add_response("list_objects_v2", {"Contents": [], "IsTruncated": False})
+    for version, digest in (("v1", DIGEST), ("v2", "b" * 64)):
+        wanted = {"Bucket": "heads", "Key": key, "VersionId": version}
+        stub.add_response("get_object", stored(Head(2, digest)), wanted)
+    assert made.heads("policy") == [Head(2, DIGEST), Head(2, "b" * 64)]
+
+
+def test_versions_that_may_not_be_listed_are_no_empty_answer() -> None:
+    made, stub = anchor()
+    stub.add_client_error("list_object_versions", "AccessDenied", "no")
+    with pytest.raises(AnchorError, match="AccessDenied"):
+        made.heads("policy")
+
+
 def test_what_is_no_head_is_said() -> None:
     made, stub = anchor()
+    stub.add_response("list_object_versions", {})
     stub.add_response("list_objects_v2", {"Contents": [{"Key": "prod/policy/1.json"}]})
     stub.add_response("get_object", {"Body": StreamingBody(io.BytesIO(b"{}"), 2)})
     with pytest.raises(AnchorError, match="is no head"):
