@@ -34,7 +34,7 @@ from analysis.telemetry.prometheus import Prometheus
 from analysis.telemetry.reader import Reader
 from analysis.telemetry.seed import Seeder
 from analysis.telemetry.store import Store
-from analysis.telemetry.warm import warm
+from analysis.telemetry.warm import loaded, warm_up
 from analysis.verify.service import Verifier
 from analysis.web import pages
 
@@ -76,9 +76,10 @@ def create_app(config: Config) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        if services.store:
-            await asyncio.to_thread(warm)
         beside = [asyncio.create_task(one.run()) for one in (services.seeder, services.learner) if one]
+        if services.store and not loaded():
+            services.store.ready = False
+            beside.append(asyncio.create_task(warm_up(services.store)))
         yield
         for task in beside:
             task.cancel()

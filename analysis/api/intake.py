@@ -29,6 +29,8 @@ async def write(request: Request, username: Caller) -> Response:
     if services.store is None:
         raise ProblemError(404, "This server takes no samples", "set intake.mode to receive")
     _check_kind(request)
+    if not services.store.ready:
+        raise ProblemError(503, "The server has just been started", "send it again")
     if services.in_flight.locked():
         raise ProblemError(503, "Too many requests at once", "send it again")
     async with services.in_flight:

@@ -67,6 +67,8 @@ class Store:
         self._last, self._spacing = float("-inf"), interval
         self._views: OrderedDict[tuple[str, object], View] = OrderedDict()
         self.refused_at = float("-inf")
+        self.ready = True
+        """False until compiled loops are loaded: nothing is taken in, everything is read by query."""
 
     # --- in ---------------------------------------------------------------------------------------------------------
 
@@ -144,6 +146,8 @@ class Store:
 
     def covers(self, select: Select, seconds: float, now: float, *, exact: bool) -> bool:
         """Whether ``select[seconds]`` can be answered from here, up to now. Asking makes a metric wanted."""
+        if not self.ready:
+            return False
         metric = self._metrics.get(select.metric.encode())
         if seconds > (self.exact_window if exact or (metric and metric.exact) else self.window):
             return False

@@ -1,14 +1,25 @@
-"""Loads the compiled loops before the first request needs them: it takes a second, with the event loop still."""
+"""Loads the compiled loops beside a server that answers already.
+
+Compiling takes seconds, on a busy machine a minute, and holds the interpreter; so another process compiles into the
+cache on disk, and this one loads from there, in about a second. Until then detection reads by query.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import struct
+import sys
 
 import cramjam
 
+from analysis.compiled import COMPILED
 from analysis.telemetry.labels import encode
 from analysis.telemetry.query import Select
 from analysis.telemetry.store import Store
+from analysis.windows import ring
+
+logger = logging.getLogger(__name__)
 
 _MILLIS = 0x80  # a varint of two bytes: any time does
 
@@ -23,3 +34,26 @@ def warm() -> None:
         message = b"\x0a" + bytes([len(series)]) + series
         store.accept(bytes(cramjam.snappy.compress_raw(message)), 1.0)
     store.evict(1.0)
+
+
+def loaded() -> bool:
+    """Whether this process has them already, or runs uncompiled."""
+    return not COMPILED or bool(ring.write_cells.signatures)  # type: ignore[attr-defined]
+
+
+async def warm_up(store: Store) -> None:
+    """Compile elsewhere, load here, then let the store take part."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "analysis.telemetry.warm")
+    try:
+        code = await process.wait()
+    except asyncio.CancelledError:
+        process.kill()
+        raise
+    if code != 0:
+        logger.warning("compiling ahead failed (%d): it is done here instead", code)
+    await asyncio.to_thread(warm)
+    store.ready = True
+
+
+if __name__ == "__main__":
+    warm()

@@ -83,7 +83,7 @@ class Ring:
         if inside.size:
             self._advance(int(inside.max()) // step)
         tally = np.zeros(6, dtype=np.int64)
-        _write(
+        write_cells(
             rows,
             millis,
             values.view(np.uint64),
@@ -168,7 +168,7 @@ class Ring:
 
 
 @kernel
-def _write(
+def write_cells(
     rows: Int64,
     millis: Int64,
     bits: NDArray[np.uint64],
@@ -180,6 +180,7 @@ def _write(
     ended: Bool,
     tally: Int64,
 ) -> None:
+    """The inner loop of :meth:`Ring.write`."""
     step, limit, head, in_step = bounds[0], bounds[1], bounds[2], bounds[3]
     columns = values.shape[0]
     for index in range(len(rows)):

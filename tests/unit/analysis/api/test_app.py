@@ -19,6 +19,7 @@ from analysis.api.app import MAX_UNPACKED_BYTES, create_app
 from analysis.api.limits import BodyLimit
 from analysis.config import Auth, Config, Endpoint, StaticCaller
 from analysis.telemetry.query import Select
+from analysis.telemetry.warm import warm, warm_up
 from tests.unit.analysis.telemetry.remote import request
 
 ACCOUNTS = ("iirp-alertmanager", "iirp-detection", "iirp-rca", "iirp-feedback", "prometheus-agent")
@@ -34,6 +35,7 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
         callers.append(StaticCaller(username=f"system:serviceaccount:iirp-system:{account}", secret_file=file))
     nowhere = Endpoint(url="http://127.0.0.1:9", timeout_seconds=1)
     config = Config(prometheus=nowhere, loki=nowhere, auth=Auth(static=tuple(callers)))
+    warm()  # else each client's server would start a process that compiles
     with TestClient(create_app(config), raise_server_exceptions=False) as found:
         yield found
 
@@ -217,3 +219,12 @@ def test_an_alert_comes_in_shows_up_and_goes(client: TestClient) -> None:
     assert types("resolved") == []
     refused = client.post("/v1/alerts", content=b"{}", headers=as_("iirp-alertmanager"))
     assert refused.status_code == 400
+
+
+def test_a_server_that_is_still_loading_asks_writers_to_come_again(client: TestClient) -> None:
+    store = client.app.state.services.store
+    store.ready = False
+    assert client.post("/v1/write", content=b"", headers=as_("prometheus-agent")).status_code == 503
+    assert not store.covers(Select("m"), 60.0, time.time(), exact=False)
+    asyncio.run(warm_up(store))
+    assert store.ready
