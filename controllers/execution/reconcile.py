@@ -59,18 +59,26 @@ class ExecutionReconciler:
             if not isinstance(step, Nothing | Wait):
                 # Before anything is written, so that no write is without its reasons (S8).
                 self._context.audit.record("execution.decide", plan, {"observed": observed}, step, now)
-            match step:
-                case Nothing():
-                    return Done()
-                case Wait():
-                    return self._wait(plan, step)
-                case Record(status=status):
-                    self._record(plan, status)
-                case Begin(status=status):
-                    self._begin(plan, status, now)
-                case Write():
-                    self._write(plan, step, now)
+            if isinstance(step, Nothing):
+                return Done()
+            if isinstance(step, Wait):
+                return self._wait(plan, step)
+            try:
+                self._take(plan, step, now)
+            except Conflict:
+                # The plan is not what this step was decided on: somebody wrote to it, another executor perhaps, whose
+                # later word must not be replaced by our earlier one. Look again.
+                continue
         return Requeue(1.0)
+
+    def _take(self, plan: ActionPlan, step: Record | Begin | Write, now: datetime) -> None:
+        match step:
+            case Record(status=status):
+                self._record(plan, status)
+            case Begin(status=status):
+                self._begin(plan, status, now)
+            case Write():
+                self._write(plan, step, now)
 
     def _wait(self, plan: ActionPlan, step: Wait) -> Outcome:
         if step.reason == "RollingOut":
@@ -83,7 +91,7 @@ class ExecutionReconciler:
             self._context.events.emit(plan, "Warning", f"Execution{reason}", message)
 
     def _record(self, plan: ActionPlan, status: ExecutionStatus) -> None:
-        self._kube.apply_status(plan, {"execution": status.to_wire()}, manager=MANAGER)
+        self._kube.apply_status(plan, {"execution": status.to_wire()}, manager=MANAGER, exact=True)
         before = plan.status.execution
         if before is None or before.phase is not status.phase:
             bad = status.phase in (ActionPhase.FAILED, ActionPhase.REFUSED)

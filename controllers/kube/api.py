@@ -41,10 +41,11 @@ class Kube(Protocol):
     ) -> R:
         """Create; ``owner`` becomes an ownerReference that does not block deletion. Raises AlreadyExists."""
 
-    def apply_status(self, obj: R, status: Raw, *, manager: str) -> R:
+    def apply_status(self, obj: R, status: Raw, *, manager: str, exact: bool = False) -> R:
         """Server-side apply of ``status`` (camelCase) with force, for exactly this object (its UID is a precondition).
 
-        ``status`` must hold all that ``manager`` owns: what it owned and is not named any more is removed.
+        ``status`` must hold all that ``manager`` owns: what it owned and is not named any more is removed. ``exact``:
+        for exactly this version of it. Raises Conflict when the object is another one, or another version, by now.
         """
 
     # Anything else, as plain dicts.

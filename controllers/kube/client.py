@@ -121,12 +121,14 @@ class KubeClient:
         body = {"metadata": metadata, "spec": spec.to_wire()}
         return _parse(kind, self.create_raw(resource_type(kind), namespace, body, manager=manager, dry_run=dry_run))
 
-    def apply_status(self, obj: R, status: Raw, *, manager: str) -> R:
+    def apply_status(self, obj: R, status: Raw, *, manager: str, exact: bool = False) -> R:
         """See the port."""
         kind = type(obj)
         metadata = {"name": obj.metadata.name, "uid": obj.metadata.uid}
         if obj.metadata.namespace:
             metadata["namespace"] = obj.metadata.namespace
+        if exact:
+            metadata["resourceVersion"] = obj.metadata.resource_version
         body = {"apiVersion": API_VERSION, "kind": kind.definition.kind, "metadata": metadata, "status": status}
         path = resource_type(kind).path(obj.metadata.namespace, obj.metadata.name, "status")
         query = {"fieldManager": manager, "force": "true"}

@@ -84,13 +84,15 @@ class FakeKube:
         body = {"metadata": metadata, "spec": spec.to_wire()}
         return kind.from_wire(self.create_raw(resource_type(kind), namespace, body, manager=manager, dry_run=dry_run))
 
-    def apply_status(self, obj: R, status: Raw, *, manager: str) -> R:
+    def apply_status(self, obj: R, status: Raw, *, manager: str, exact: bool = False) -> R:
         resource = resource_type(type(obj))
         meta = obj.metadata
         self._check("apply_status", resource, meta.namespace, meta.name)
         stored = self._find(resource, meta.namespace, meta.name)
         if stored["metadata"]["uid"] != meta.uid:
             raise Conflict("Conflict", "Precondition failed: UID in precondition")
+        if exact and stored["metadata"]["resourceVersion"] != meta.resource_version:
+            raise Conflict("Conflict", "the object has been modified; please apply your changes to the latest version")
         owner = (resource.plural, meta.namespace, meta.name, manager)
         before = copy.deepcopy(stored.get("status", {}))
         current = stored.setdefault("status", {})

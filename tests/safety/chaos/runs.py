@@ -11,13 +11,13 @@ from pathlib import Path
 
 from tests.safety import world
 from tests.safety.api import Api
-from tests.safety.chaos.audit import AuditTail
+from tests.safety.chaos.audit import AuditTail, Recorded
 from tests.safety.chaos.executor import Executor
 from tests.safety.chaos.kinds import Kind
 from tests.safety.chaos.plans import Plan
 from tests.safety.chaos.proxy import Fault, Proxy, Write
 
-DEADLINE = 150.0
+DEADLINE = 240.0
 POLL = 0.2
 MAX_STARTS = 6
 SETTLE = 1.5
@@ -187,6 +187,15 @@ def _judge(bench: Bench, plan: Plan, outcome: Outcome) -> None:
         outcome.problems.append(f"phase {execution.get('phase')}: {execution.get('reason')} {execution.get('message')}")
     if wrong := plan.wrong():
         outcome.problems.append(wrong)
-    done = [recorded for recorded in bench.audit.of(plan.namespace) if recorded.done]
+    done = happened(bench.audit.of(plan.namespace))
     if len(done) != 1:
-        outcome.problems.append(f"the audit log has {len(done)} writes of the executor that were carried out: {done}")
+        outcome.problems.append(f"the audit log has {len(done)} writes of the executor that took effect: {done}")
+
+
+def happened(recorded: list[Recorded]) -> list[Recorded]:
+    """Writes that took effect. A patch carries the version it is for, so each that was carried out did.
+
+    A deletion carries the pod's UID: sent again while that pod ends, it is answered with 200 and changes nothing.
+    """
+    done = [one for one in recorded if one.done]
+    return [one for number, one in enumerate(done) if one.verb != "delete" or one not in done[:number]]

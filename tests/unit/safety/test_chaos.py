@@ -15,10 +15,10 @@ import pytest
 
 from devcluster.pki import Authority, Identity
 from tests.safety.chaos.__main__ import Effort, schedule, summary
-from tests.safety.chaos.audit import EXECUTOR, AuditTail
+from tests.safety.chaos.audit import EXECUTOR, AuditTail, Recorded
 from tests.safety.chaos.kinds import KINDS
 from tests.safety.chaos.proxy import Fault, Proxy, Write
-from tests.safety.chaos.runs import Disturbance, Outcome
+from tests.safety.chaos.runs import Disturbance, Outcome, happened
 
 URI = "/apis/apps/v1/namespaces/shop/deployments/web?fieldManager=iirp-execution"
 
@@ -58,6 +58,22 @@ def test_only_the_executors_own_writes_to_workloads_are_counted(tmp_path: Path, 
     found = tail.of("shop")
     assert [recorded.code for recorded in found] == codes
     assert [recorded.done for recorded in found] == [code < 300 for code in codes]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "times"),
+    [
+        ([("patch", "web", 200)], 1),
+        ([("patch", "web", 200), ("patch", "web", 409)], 1),
+        ([("patch", "web", 200), ("patch", "web", 200)], 2),
+        ([("delete", "web-a", 200), ("delete", "web-a", 200)], 1),
+        ([("delete", "web-a", 200), ("delete", "web-b", 200)], 2),
+        ([("patch", "web", 403)], 0),
+    ],
+)
+def test_a_pod_that_is_going_already_goes_once(recorded: list[tuple[str, str, int]], times: int) -> None:
+    found = [Recorded(verb, "pods" if verb == "delete" else "deployments", name, code) for verb, name, code in recorded]
+    assert len(happened(found)) == times
 
 
 def test_audit_log_is_followed_over_its_rotation_and_half_written_lines(tmp_path: Path) -> None:

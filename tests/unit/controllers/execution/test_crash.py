@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from controllers.kube.resources import REPLICASETS
@@ -120,6 +122,37 @@ def test_rolled_back_by_a_person_before_we_looked_is_not_done_again() -> None:
     assert world.effects == [identity]
     assert world.execution is not None
     assert (world.execution.phase, world.execution.reason) == (ActionPhase.FAILED, "Overwritten")
+
+
+@pytest.mark.parametrize("moment", range(1, 4))
+def test_a_late_word_never_replaces_a_later_one(moment: int) -> None:
+    """One executor hangs before it records; the other finishes meanwhile: what is recorded never goes back."""
+    clock = Clock()
+    world = World(clock)
+    ready_plan(world)
+    original, recorded = world.apply_status, []
+
+    def hang(obj: Any, status: Any, **options: Any) -> Any:
+        recorded.append(status)
+        if len(recorded) == moment:
+            finish(world, clock)
+        return original(obj, status, **options)
+
+    world.apply_status = hang  # type: ignore[method-assign]
+    phases: list[str] = []
+    touch = world._touch
+
+    def note(stored: Any) -> None:
+        phases.append(stored.get("status", {}).get("execution", {}).get("phase", ""))
+        touch(stored)
+
+    world._touch = note  # type: ignore[method-assign]
+    finish(world, clock)
+    order = ["", "Intent", "Written", "Succeeded"]
+    seen = [phase for phase in phases if phase]
+    assert seen == sorted(seen, key=order.index)
+    assert seen[-1] == "Succeeded"
+    assert len(world.effects) == 1
 
 
 def test_two_executors_at_once_write_once() -> None:

@@ -78,8 +78,8 @@ class World(FakeKube):
         answer: bool = self._counted(call)
         return answer
 
-    def apply_status(self, obj: Any, status: Any, *, manager: str) -> Any:
-        return self._counted(lambda: super(World, self).apply_status(obj, status, manager=manager))
+    def apply_status(self, obj: Any, status: Any, *, manager: str, exact: bool = False) -> Any:
+        return self._counted(lambda: super(World, self).apply_status(obj, status, manager=manager, exact=exact))
 
     def _counted(self, call: Any) -> Any:
         self.calls += 1
