@@ -134,6 +134,15 @@ class Alerts(Section):
     """An alert that nobody has repeated for so long is over. Longer than Alertmanager's ``repeat_interval``."""
 
 
+class HistoryConfig(Section):
+    """Where incidents, reports, plans and changes are kept beyond their objects' life."""
+
+    enabled: bool = True
+    url: Annotated[str, StringConstraints(pattern=r"^(sqlite:///|postgresql(\+psycopg)?://).+$")] | None = None
+    """``postgresql+psycopg://user@host/db`` (password by ``~/.pgpass``); without it SQLite in ``stateDir``, if set."""
+    retention_days: int = Field(default=180, ge=1, le=3660)
+
+
 class Model(Section):
     """An OpenAI-compatible endpoint. Without this section root causes are deterministic only."""
 
@@ -175,6 +184,8 @@ class Config(Section):
     """What is kept across restarts: versions of what was learned, alerts. Without it, training starts anew."""
     alerts: Alerts = Alerts()
     model: Model | None = None
+    history: HistoryConfig = HistoryConfig()
+    """Where it has no place, nothing is kept, and reports name no earlier incidents."""
     web: Web = Web()
     log_level: Annotated[str, StringConstraints(pattern=r"^(debug|info|warning|error)$")] = "info"
 

@@ -12,10 +12,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actions import Action
+from crds.v1alpha1.approval import Approval
 from crds.v1alpha1.base import Scope, Severity, TargetRef, Window
-from crds.v1alpha1.incident import MetricEvidence, Prediction, Verdict
-from crds.v1alpha1.rcareport import RecommendedAction, RootCause
+from crds.v1alpha1.incident import Incident, MetricEvidence, Prediction, Verdict
+from crds.v1alpha1.rcareport import RCAReport, RecommendedAction, RootCause, SimilarIncident
 
 AUDIENCE = "iirp-external"
 """Audience of the ServiceAccount tokens that the external side accepts."""
@@ -314,12 +316,15 @@ class IncidentFacts(Message):
     started_at: datetime
     detected_at: datetime
     prediction: Prediction | None = None
+    fingerprint: Annotated[str, StringConstraints(max_length=16)] = ""
     signals: tuple[str, ...] = ()
     """Types of all signals that were merged into it; ``type`` is the leading one."""
 
 
 class RcaRequest(Message):
     """Explain this incident. The API-side context comes along; metrics and logs are read by the server itself."""
+
+    cluster: str = ""
 
     incident: IncidentFacts
     window: Window
@@ -345,10 +350,28 @@ class RcaResponse(Message):
     model: str = ""
     degraded_reason: str = ""
     """Set when a model is configured and could not be used."""
+    similar: tuple[SimilarIncident, ...] = ()
+    """Of the same namespace, from the history, most alike first."""
     missing_data: tuple[str, ...] = ()
     window: Window | None = None
     """Over which the queries of the causes were run."""
     evidence_digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class HistoryRecord(Message):
+    """An incident's chain as it is now, for the history. Sending it again changes nothing."""
+
+    cluster: str
+    incident: Incident
+    reports: tuple[RCAReport, ...] = ()
+    plans: tuple[ActionPlan, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+
+
+class HistoryAnswer(Message):
+    """Whether the history keeps it; False where none is configured, and then nobody need send more."""
+
+    kept: bool
 
 
 class VerifyRequest(Message):

@@ -29,6 +29,8 @@ WEBHOOK = "webhook"
 MCP = ("mcp-read", "mcp-execute")
 """Answer agents instead of reconciling."""
 NEED_ANALYSIS = frozenset({"detection", "rca", "feedback"})
+KNOWS_ANALYSIS = frozenset({"incident"})
+"""Those that do without it where it is not configured: they tell the history."""
 AUDITED = frozenset({"policy", "approval", "execution", "feedback"})
 
 log = logging.getLogger("controllers")
@@ -43,12 +45,16 @@ def compose(name: str, settings: Settings) -> tuple[Controller, Context]:
         kube=kube,
         events=KubeRecorder(kube, name),
         metrics=metrics,
-        analysis=AnalysisClient.from_settings(settings, metrics) if name in NEED_ANALYSIS else None,
+        analysis=AnalysisClient.from_settings(settings, metrics) if _calls(name, settings) else None,
         audit=_audit(name, settings),
     )
     handlers = importlib.import_module(f"controllers.{name}.handlers")
     controller: Controller = handlers.build(context)
     return controller, context
+
+
+def _calls(name: str, settings: Settings) -> bool:
+    return name in NEED_ANALYSIS or (name in KNOWS_ANALYSIS and settings.analysis_url is not None)
 
 
 def _audit(name: str, settings: Settings) -> Audit:

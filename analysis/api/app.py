@@ -13,17 +13,19 @@ import httpx
 from fastapi import FastAPI, Request, Response
 
 from analysis.alerts.book import AlertBook
-from analysis.api import alerts, gate, health, intake, problems, v1
+from analysis.api import alerts, gate, health, history, intake, problems, v1
 from analysis.api.limits import BodyLimit, Unpack
 from analysis.api.metrics import Metrics
 from analysis.auth.identity import Authenticator, NoReviewer, TokenReviewer, read_secrets
-from analysis.config import Config
+from analysis.config import Config, ConfigError
 from analysis.config import Intake as IntakeConfig
 from analysis.detect.learner import Learner
 from analysis.detect.registry import Registry
 from analysis.detect.rulebook import RuleBook
 from analysis.detect.series import load_learning
 from analysis.detect.service import Detector
+from analysis.history.service import Historian
+from analysis.history.store import History, HistoryError
 from analysis.kube import ApiServer
 from analysis.llm.service import Narrator, narrator_from
 from analysis.rca.catalogue import load_causes
@@ -60,6 +62,8 @@ class Services:
     """Samples in memory; None when the intake is off."""
     seeder: Seeder | None
     learner: Learner | None
+    historian: Historian | None
+    now: Callable[[], datetime]
     in_flight: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(intake.MAX_IN_FLIGHT))
     """Of remote_write requests."""
 
@@ -80,9 +84,13 @@ def create_app(config: Config) -> FastAPI:
         if services.store and not loaded():
             services.store.ready = False
             beside.append(asyncio.create_task(warm_up(services.store)))
+        if services.historian:
+            beside.append(asyncio.create_task(services.historian.sweep_forever()))
         yield
         for task in beside:
             task.cancel()
+        if services.historian:
+            services.historian.history.close()
         await client.aclose()
         if services.narrator:
             await services.narrator.aclose()
@@ -98,6 +106,7 @@ def create_app(config: Config) -> FastAPI:
     app.include_router(v1.router)
     app.include_router(intake.router)
     app.include_router(alerts.router)
+    app.include_router(history.router)
     if config.web.enabled and api_server:
         readable = Prometheus(config.prometheus.url, config.prometheus.timeout_seconds, client)
         pages.install(app, config.web, api_server, readable)
@@ -117,13 +126,14 @@ def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer |
     book = AlertBook(config.alerts.max_alerts, config.alerts.expire_after_seconds, kept)
     store, seeder = _memory(config.intake, prometheus, metrics)
     learner = _learner(config, client, metrics) if config.baselines.enabled else None
+    historian = _historian(config)
     reader = Reader(prometheus, store, lambda source: metrics.reads.labels(source).inc())
     return Services(
         config=config,
         metrics=metrics,
         authenticator=Authenticator(config.auth, read_secrets(config.auth.static), reviewer),
         detector=Detector(RuleBook(config.rules.directory), reader, probe, utc_now, learner, book),
-        explainer=Explainer(load_causes(config.causes.directory), prometheus, loki, narrator),
+        explainer=Explainer(load_causes(config.causes.directory), prometheus, loki, narrator, historian),
         verifier=Verifier(prometheus, utc_now),
         probe=probe,
         narrator=narrator,
@@ -131,6 +141,8 @@ def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer |
         store=store,
         seeder=seeder,
         learner=learner,
+        historian=historian,
+        now=utc_now,
     )
 
 
@@ -139,6 +151,19 @@ def _learner(config: Config, client: httpx.AsyncClient, metrics: Metrics) -> Lea
     patient = Prometheus(config.prometheus.url, config.baselines.timeout_seconds, client)
     registry = Registry(config.state_dir, learning.version) if config.state_dir else None
     return Learner(learning, patient, registry, time.time, told=lambda outcome: metrics.learned.labels(outcome).inc())
+
+
+def _historian(config: Config) -> Historian | None:
+    """Raises ConfigError when the database cannot be used: a history that silently keeps nothing is worse than none."""
+    url = config.history.url or (f"sqlite:///{config.state_dir / 'history.db'}" if config.state_dir else None)
+    if url is None or not config.history.enabled:
+        return None
+    try:
+        if config.state_dir and not config.history.url:
+            config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Historian(History(url), config.history, utc_now)
+    except (HistoryError, OSError) as error:
+        raise ConfigError(f"history.url: {error}") from error
 
 
 def _memory(config: IntakeConfig, prometheus: Prometheus, metrics: Metrics) -> tuple[Store | None, Seeder | None]:

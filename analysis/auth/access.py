@@ -42,6 +42,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     _route("intake", "POST", r"/v1/write", "prometheus-agent", "external-prometheus"),
     _route("rca", "POST", r"/v1/rca", "iirp-rca"),
     _route("verify", "POST", r"/v1/verify", "iirp-feedback"),
+    _route("history-record", "POST", r"/v1/history", "iirp-incident"),
+    _route("history", "GET", r"/v1/history/(incidents(/[^/]+/[^/]+)?|changes)", "iirp-reader"),
     _route("page", "GET HEAD", r"/|/login|/incidents/[^/]+/[^/]+|/static/[^/]+"),
     _route("decision-form", "GET HEAD", r"/incidents/[^/]+/[^/]+/decide/[^/]+"),
     _route("sign-in", "POST", r"/login|/logout"),

@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from analysis.contract import RcaRequest, RcaResponse
+from analysis.history.service import Historian
 from analysis.llm.service import Narrator
 from analysis.rca.actions import recommend
 from analysis.rca.catalogue import Catalogue, Cause
@@ -25,7 +26,15 @@ MAX_MISSING = 8
 class Explainer:
     """Answers why an incident happened."""
 
-    def __init__(self, catalogue: Catalogue, prometheus: Prometheus, loki: Loki, narrator: Narrator | None) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        prometheus: Prometheus,
+        loki: Loki,
+        narrator: Narrator | None,
+        historian: Historian | None = None,
+    ) -> None:
+        self._historian = historian
         self._catalogue = catalogue
         self._gatherer = Gatherer(prometheus, loki)
         self._narrator = narrator
@@ -42,7 +51,11 @@ class Explainer:
         if self._narrator is not None:
             report = await self._narrator.enrich(report, request, seen)
         causes = await self._runner.run(report.root_causes, facts.window)
-        return report.model_copy(update={"root_causes": causes, "window": facts.window})
+        report = report.model_copy(update={"root_causes": causes, "window": facts.window})
+        if self._historian is None:
+            return report
+        templates = tuple(one.text for one in facts.logs.new) if facts.logs is not None else ()
+        return await self._historian.enrich(request, report, templates)
 
 
 def applicable(catalogue: Catalogue, request: RcaRequest) -> tuple[Cause, ...]:

@@ -6,6 +6,7 @@ import logging
 
 from controllers.incident.chain import Chain, chain_of
 from controllers.incident.decide import Decision, NewReport, decide
+from controllers.incident.keep import Keeper
 from controllers.kube.errors import AlreadyExists
 from controllers.kube.events import NORMAL, WARNING
 from controllers.runtime.budget import Budget
@@ -30,6 +31,7 @@ class IncidentReconciler:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._budget = Budget(context.settings.incident_writes_per_minute)
+        self._keeper = Keeper(context.analysis, context.settings.cluster_name, context.now)
         self._requested_by = service_account(context.settings.namespace, "incident")
 
     def reconcile(self, key: Key) -> Outcome:
@@ -38,7 +40,9 @@ class IncidentReconciler:
         if incident is None or incident.metadata.deletion_timestamp is not None:
             return Done()
         current_incident.set(incident.metadata.name)
-        decision = decide(self._gather(incident), self._context.now(), self._requested_by)
+        chain = self._gather(incident)
+        decision = decide(chain, self._context.now(), self._requested_by)
+        self._keeper.keep(chain)
         if decision.create is not None:
             self._budget.spend(self._context.now())  # the chain goes on, however much is told
             self._create(incident, decision)

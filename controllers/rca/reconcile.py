@@ -57,10 +57,12 @@ class RcaReconciler:
         facts = gather(self._context.kube, incident.spec.target, report.spec.window)
         detection = incident.status.detection
         request = RcaRequest(
+            cluster=self._context.settings.cluster_name,
             incident=IncidentFacts(
                 name=incident.metadata.name,
                 namespace=incident.metadata.namespace,
                 uid=incident.metadata.uid,
+                fingerprint=incident.spec.fingerprint,
                 type=incident.spec.type,
                 scope=incident.spec.scope,
                 target=incident.spec.target,

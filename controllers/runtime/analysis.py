@@ -14,6 +14,8 @@ from pydantic import ValidationError
 from analysis.contract import (
     DetectRequest,
     DetectResponse,
+    HistoryAnswer,
+    HistoryRecord,
     Message,
     Problem,
     RcaRequest,
@@ -59,6 +61,9 @@ class Analysis(Protocol):
     def verify(self, request: VerifyRequest) -> VerifyResponse:
         """Whether actions helped."""
 
+    def history(self, record: HistoryRecord) -> HistoryAnswer:
+        """Keep an incident's chain beyond the life of its objects."""
+
 
 class AnalysisClient:
     """Implements :class:`Analysis`. One session per thread, so connections are reused without a lock."""
@@ -97,6 +102,10 @@ class AnalysisClient:
     def verify(self, request: VerifyRequest) -> VerifyResponse:
         """See the port."""
         return self._post("/v1/verify", request, VerifyResponse)
+
+    def history(self, record: HistoryRecord) -> HistoryAnswer:
+        """See the port."""
+        return self._post("/v1/history", record, HistoryAnswer)
 
     def _post(self, path: str, request: Message, answer: type[M]) -> M:
         url = f"{self._base}{path}"

@@ -19,6 +19,7 @@ from crds.v1alpha1.base import (
     Line,
     LocalRef,
     Measure,
+    Name,
     Percent,
     Query,
     Resource,
@@ -140,6 +141,21 @@ class RecommendedAction(ApiModel):
     """0..100, computed by code."""
 
 
+class SimilarIncident(ApiModel):
+    """An earlier incident that was alike, and what became of it."""
+
+    name: Name
+    """Name of the Incident, which may be gone; the history still has it."""
+    started_at: Time
+    """Its onset."""
+    why: Line
+    """In what they are alike."""
+    cause: Line = ""
+    """What its cause was said to be."""
+    outcome: Line = ""
+    """What was done, and the verdict."""
+
+
 class RCAReportSpec(ApiModel):
     """What is asked: explain this incident over this window. Immutable."""
 
@@ -170,6 +186,8 @@ class RCAReportStatus(ApiModel):
     """Hypotheses, best first, refuted ones last."""
     recommended_actions: Annotated[list[RecommendedAction], Field(max_length=4)] = []
     """What would help, best first."""
+    similar: Annotated[list[SimilarIncident], Field(max_length=3)] = []
+    """Earlier incidents of this namespace that were alike, from the history."""
     method: Annotated[str, StringConstraints(max_length=64)] = ""
     """``deterministic`` or ``deterministic+model``."""
     model: Annotated[str, StringConstraints(max_length=128)] = ""

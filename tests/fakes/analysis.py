@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from analysis.contract import DetectRequest, DetectResponse, RcaRequest, RcaResponse, VerifyRequest, VerifyResponse
+from analysis.contract import (
+    DetectRequest,
+    DetectResponse,
+    HistoryAnswer,
+    HistoryRecord,
+    RcaRequest,
+    RcaResponse,
+    VerifyRequest,
+    VerifyResponse,
+)
 
 
 class FakeAnalysis:
@@ -14,6 +23,8 @@ class FakeAnalysis:
         self.requests: list[DetectRequest | RcaRequest | VerifyRequest] = []
         self.on_detect: Callable[[DetectRequest], DetectResponse] | None = None
         self.on_rca: Callable[[RcaRequest], RcaResponse] | None = None
+        self.on_history: Callable[[HistoryRecord], HistoryAnswer] = lambda _: HistoryAnswer(kept=True)
+        self.kept: list[HistoryRecord] = []
         self.on_verify: Callable[[VerifyRequest], VerifyResponse] | None = None
 
     def detect(self, request: DetectRequest) -> DetectResponse:
@@ -30,3 +41,8 @@ class FakeAnalysis:
         self.requests.append(request)
         assert self.on_verify is not None
         return self.on_verify(request)
+
+    def history(self, record: HistoryRecord) -> HistoryAnswer:
+        answer = self.on_history(record)
+        self.kept.append(record)
+        return answer

@@ -18,7 +18,7 @@ from devcluster.toolchain import Toolchain
 
 CHART = Path(__file__).resolve().parents[3] / "charts/iirp"
 CONTROLLERS = ("approval", "detection", "execution", "feedback", "incident", "policy", "rca")
-CALLERS = ("detection", "feedback", "rca")
+CALLERS = ("detection", "feedback", "incident", "rca")
 EXTERNAL = {"url": "https://iirp.example.com:8443", "caBundle": "-----BEGIN CERTIFICATE-----\nMIIB\n"}
 NAMESPACE = "platform"
 

@@ -1,0 +1,1 @@
+"""Steps of the schema, in order; each is applied once, under a lock."""
