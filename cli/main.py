@@ -77,4 +77,4 @@ def main(args: list[str] | None = None) -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())  # click hands an exit code back as the result

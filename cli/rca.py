@@ -59,7 +59,7 @@ def verify(
         click.echo(json.dumps([one.wire() for one in checked], indent=2))
     else:
         _print(checked)
-    raise click.exceptions.Exit(exit_code(checked))
+    raise SystemExit(exit_code(checked))
 
 
 def _print(checked: list[Checked]) -> None:

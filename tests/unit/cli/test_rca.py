@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import cli.rca
 from analysis.rca.results import log_result, metric_result
+from cli.main import main
 from cli.rca import rca
 from cli.rerun import Rerun, exit_code
 from controllers.kube.resources import DEPLOYMENTS
@@ -115,6 +116,13 @@ def test_a_person_sees_cause_claim_query_and_verdict(run) -> None:
     assert "PromQL: sum(up)" in result.output
     assert "\x1b" not in result.output
     assert "Other" not in result.output
+
+
+def test_the_exit_code_reaches_the_shell(run, tmp_path: Path) -> None:
+    run(body=wire(("sum(up)", None)))
+    with pytest.raises(SystemExit) as ended:
+        main(["rca", "verify", "-f", str(tmp_path / "report.yaml")])
+    assert ended.value.code == 3
 
 
 def test_a_program_gets_json(run, tmp_path: Path) -> None:
