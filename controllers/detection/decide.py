@@ -10,7 +10,8 @@ Rules, in order, per candidate (the analysis server has put together what belong
 5. One of a silenced target opens nothing and reopens nothing; an Incident that is on goes on.
 6. Otherwise a new Incident.
 
-Per Incident without a candidate: it stays active until the absence has been *observed* for the hold time. A round in
+Per Incident without a candidate: it stays active until the absence has been *observed* for the hold time, which is
+longer for one that has come back before. A round in
 which a source did not answer observes nothing, so it starts the hold time anew.
 """
 
@@ -35,6 +36,8 @@ SYMPTOMS = frozenset({"OOMKilled", "CrashLoop", "Restarted"})
 NOTHING: Mapping[str, datetime] = {}
 OF_ROLLOUTS = frozenset({"HighErrorRate", "HighLatency", "LogBurst", "Anomaly"})
 """What a rollout may show for a moment without being a fault."""
+MAX_DOUBLINGS = 3
+"""Of the hold time: with the default it stays below the time in which a good verdict waits for the signals to clear."""
 MAX_NAME = 56
 """Names become label values (63) after ``-<n>`` is added."""
 SEVERITIES = tuple(Severity)
@@ -118,7 +121,7 @@ def decide(
             since = absent_since.get(uid, now) if healthy else None
             if since is not None:
                 absent[uid] = since
-                if now - since >= limits.hold:
+                if now - since >= _hold(incident, limits):
                     refresh.append(_over(incident))
     missing = [Refresh(*item, urgent=_urgent(*item)) for item in refresh if _differs(*item, limits.heartbeat)]
     missing.sort(key=lambda item: (not item.urgent, -SEVERITIES.index(item.detection.severity)))
@@ -235,6 +238,11 @@ def _new(candidate: Candidate, at: datetime, platform_namespace: str) -> NewInci
     )
     name = incident_name(candidate.target, candidate.type, candidate.fingerprint, candidate.onset)
     return NewIncident(namespace, name, spec, refreshed(None, [candidate]))
+
+
+def _hold(incident: Incident, limits: Limits) -> timedelta:
+    """Doubled with each return: what flaps is one Incident that stays on, not one that ends and reopens."""
+    return limits.hold * 2 ** min(incident.status.reopened, MAX_DOUBLINGS)
 
 
 def _over(incident: Incident) -> tuple[Incident, DetectionStatus]:

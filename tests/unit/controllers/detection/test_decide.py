@@ -166,6 +166,14 @@ def test_an_absent_fault_ends_after_the_hold_time_only() -> None:
     assert write.urgent
 
 
+@pytest.mark.parametrize(("reopened", "seconds"), [(0, 30), (1, 60), (2, 120), (3, 240), (9, 240)])
+def test_what_flaps_is_held_longer_each_time(reopened: int, seconds: float) -> None:
+    known = incident(status=IncidentStatus(detection=detection(), reopened=reopened))
+    absent = {known.metadata.uid: at(0)}
+    assert not run([], [known], now=at(seconds - 1), absent=absent).refresh
+    assert run([], [known], now=at(seconds), absent=absent).refresh
+
+
 def test_a_source_that_does_not_answer_never_ends_an_incident_and_restarts_the_hold_time() -> None:
     known = incident()
     uid = known.metadata.uid
