@@ -242,7 +242,8 @@ def _new(candidate: Candidate, at: datetime, platform_namespace: str) -> NewInci
 
 def _hold(incident: Incident, limits: Limits) -> timedelta:
     """Doubled with each return: what flaps is one Incident that stays on, not one that ends and reopens."""
-    return limits.hold * 2 ** min(incident.status.reopened, MAX_DOUBLINGS)
+    held: timedelta = limits.hold * 2 ** min(incident.status.reopened, MAX_DOUBLINGS)
+    return held
 
 
 def _over(incident: Incident) -> tuple[Incident, DetectionStatus]:
