@@ -28,7 +28,7 @@ class Track:
     """Consecutive evaluations that met the rule."""
     reported: bool
     confirmed_at: float
-    """When an evaluation last found it."""
+    """When an evaluation last found it, or could not look."""
 
 
 KILLED_HOLD_SECONDS = 300.0
@@ -40,13 +40,13 @@ Tracks = Mapping[Key, Track]
 
 
 def advance(tracks: Tracks, rules: RuleSet, evaluations: Mapping[str, Evaluation | None], observed: Observed) -> Tracks:
-    """The tracks after one evaluation. A rule that could not be evaluated (None) changes nothing."""
+    """The tracks after one evaluation. Those of a rule that could not be evaluated (None) stay, held anew."""
     after: dict[Key, Track] = {}
     for rule in rules.rules:
         before = {key: track for key, track in tracks.items() if key[0] == rule.name}
         evaluation = evaluations.get(rule.name)
         if evaluation is None:
-            after.update(before)
+            after.update({key: replace(track, confirmed_at=observed.now) for key, track in before.items()})
             continue
         found = {(rule.name, finding.fingerprint): finding for finding in evaluation.findings}
         for key in sorted(before.keys() | found.keys()):
@@ -69,7 +69,8 @@ def _step(
     pods = [(track.finding.target.namespace, pod) for pod in track.finding.pods]
     remaining = [pod for pod in pods if pod in observed.pods]
     if _unseen(track.finding.target, remaining, evaluation, observed):
-        return replace(track, streak=0)  # its data are missing: no data is not recovery
+        # Its data are missing, which is no recovery; the hold time begins when there is something to see again.
+        return replace(track, streak=0, confirmed_at=observed.now)
     if track.finding.predicted and _came_true(track, observed):
         return replace(track, streak=0)  # the harm has happened: a new process's low level is not recovery either
     held = observed.now - track.confirmed_at < rule.hold

@@ -71,6 +71,15 @@ def test_missing_data_never_end_it(leak_only: RuleSet) -> None:
     assert play(leak_only, (0, ON), (5, ON), (100, BLIND), (1000, BLIND), (2000, None)) == [0, 1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("gap", [BLIND, None])
+def test_after_a_gap_it_is_held_anew_for_the_first_samples_say_little(
+    leak_only: RuleSet, gap: Evaluation | None
+) -> None:
+    steps = ((0, ON), (5, ON), (600, gap), (605, OFF), (610, ON), (620, OFF))
+    assert play(leak_only, *steps) == [0, 1, 1, 1, 1, 1]
+    assert play(leak_only, (0, ON), (5, ON), (600, gap), (605, OFF), (616, OFF)) == [0, 1, 1, 1, 0], "not for ever"
+
+
 def test_it_is_over_when_its_pods_are_gone(leak_only: RuleSet) -> None:
     assert play(leak_only, (0, ON), (5, ON), (10, BLIND), gone_at=10.0) == [0, 1, 0]
 
