@@ -14,7 +14,7 @@ from demo.driver import people
 from demo.driver.errors import DemoFailed
 from demo.driver.kubectl import Kubectl
 from demo.driver.watch import Watch
-from demo.scenario.judge import judge, pending
+from demo.scenario.judge import judge, match, pending
 from demo.scenario.model import Scenario, Step
 from demo.scenario.place import Place
 from demo.scenario.seen import Seen, merged, seen_of
@@ -48,11 +48,11 @@ class Result:
 
     @property
     def delay(self) -> float | None:
-        """Seconds from the injection to the last of the expected incidents; None when there is none."""
-        if self.injected_at is None or not self.incidents or not self.scenario.expect.incidents:
+        """Seconds from the injection to the last of the expected incidents that came; None when none did."""
+        if self.injected_at is None:
             return None
-        count = len(self.scenario.expect.incidents)
-        return (self.incidents[:count][-1].seen_at - self.injected_at).total_seconds()
+        came = [seen.seen_at for _, seen in match(self.scenario.expect, self.incidents).pairs]
+        return (max(came) - self.injected_at).total_seconds() if came else None
 
 
 @dataclass

@@ -130,6 +130,14 @@ def test_the_report_has_it_all_and_one_failure_fails(monkeypatch: pytest.MonkeyP
     assert "external loki" in shown
 
 
+def test_a_delay_is_that_of_what_was_expected_not_of_what_came_instead() -> None:
+    wanted = {"incidents": [{"type": "MemoryLeak", "target": "Deployment/payments"}]}
+    of = scenario("leak", expect=wanted, steps=[{"wait": "1s"}])
+    other = seen(10, "u2", type="HighLatency")
+    assert result(of, incidents=(other, seen(40))).delay == 40
+    assert result(of, incidents=(other,)).delay is None
+
+
 def test_all_as_expected_passes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     good, report, _ = performed(monkeypatch, tmp_path, result(scenario("quiet")))
     assert good
