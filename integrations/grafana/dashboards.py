@@ -58,7 +58,15 @@ PLATFORM = Dashboard(
             "Age of the newest container sample that the analysis server sees.",
             120,
         ),
-        Panel("Faults that are on", {"candidates": "sum(iirp_analysis_candidates) or vector(0)"}, "stat", width=4),
+        Panel(
+            "Faults that are on",
+            {
+                "candidates": "sum(iirp_analysis_candidates) or vector(0)",
+                "silenced": "sum(iirp_faults_silenced) or vector(0)",
+            },
+            "stat",
+            width=4,
+        ),  # fmt: skip
         Panel(
             "Incident writes put off",
             {"deferred": "sum(increase(iirp_incident_writes_deferred_total[1h]))"},

@@ -137,7 +137,7 @@ def test_the_two_writers_of_a_status_do_not_disturb_each_other(cluster: Cluster,
     stored = cluster.get("incident", "web-leak-aaaaa", namespace)
     assert stored is not None
     assert stored["status"]["state"] == "Detected"
-    assert stored["status"]["detection"] == {"active": False, "lastSeenAt": LATER, "severity": "high"}
+    assert stored["status"]["detection"] == {"active": False, "lastSeenAt": LATER, "merged": 1, "severity": "high"}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_the_two_writers_of_a_status_do_not_disturb_each_other(cluster: Cluster,
         ("incident.spec.override", "What a person may change after the fact"),
         ("incident.status.timeline", "What happened, oldest first"),
         ("incident.status.timeline.reference", "Object, revision, metric or query that shows it"),
-        ("rcareport.status.rootCauses.evidence.resultDigest", "SHA-256 of the canonical result"),
+        ("rcareport.status.rootCauses.evidence.resultDigest", "SHA-256 of what the platform concluded from"),
         ("actionplan.status.execution.actions.phase", "How far an action has come"),
         ("approval.spec.decisions", "The API server appends, nobody edits"),
         ("actionpolicy.spec.rules.minConfidencePercent", "Below this confidence AutoLowRisk becomes HumanApproval"),
@@ -183,12 +183,12 @@ INVALID: list[tuple[str, dict[str, Any], str]] = [
     (
         "actionplan",
         {"actions": [{"scale": {"replicas": 3}}]},
-        "scale is required for ScaleDeployment and forbidden otherwise",
+        "scale is required for ScaleDeployment and ScaleStatefulSet and forbidden otherwise",
     ),
     (
         "actionplan",
         {"actions": [{"type": "ScaleDeployment"}]},
-        "scale is required for ScaleDeployment and forbidden otherwise",
+        "scale is required for ScaleDeployment and ScaleStatefulSet and forbidden otherwise",
     ),
     (
         "actionplan",
