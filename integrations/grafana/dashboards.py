@@ -66,7 +66,7 @@ PLATFORM = Dashboard(
             },
             "stat",
             width=4,
-        ),  # fmt: skip
+        ),
         Panel(
             "Incident writes put off",
             {"deferred": "sum(increase(iirp_incident_writes_deferred_total[1h]))"},
