@@ -265,6 +265,15 @@ FAULTS: dict[str, tuple[Facts, str, str]] = {
         "CrashOnStart",
         "payments",
     ),
+    "allocation between two samples, and requests that are repeated after the kill": (
+        told(
+            "OOMKilled",
+            traffic=BeforeAfter(8.0, 14.0, "q"),
+            pods=(pod(restarts=1, last_termination_reason="OOMKilled", last_termination_at=at(ONSET)),),
+        ),
+        "SuddenAllocation",
+        "payments",
+    ),
     "load": (
         told(
             "HighLatency",
