@@ -8,6 +8,7 @@ import pytest
 
 from demo.platform import Platform
 from tests.e2e.conftest import SYSTEM
+from tests.e2e.objects import account
 from tests.e2e.story import Story
 from tests.e2e.support import Cluster, eventually, kill_container
 
@@ -135,11 +136,19 @@ def test_no_policy_for_the_namespace_means_nothing_runs(story: Story) -> None:
 
 def test_low_risk_scale_runs_by_itself_within_bounds(story: Story, policy: Policy) -> None:
     policy(tier="AutoLowRisk", match={"namespaces": [story.namespace], "actionTypes": ["ScaleDeployment"]})
-    plan = story.plan(action={"type": "ScaleDeployment", "scale": {"replicas": 2}})
+    plan = story.plan(action={"type": "ScaleDeployment", "scale": {"replicas": 2}}, requester=account("incident"))
     done = story.state("actionplan", plan, "Executed", "Verified", "Inconclusive", "Ineffective", within=120)
     assert done["status"]["tier"] == "AutoLowRisk"
     assert story.live()["spec"]["replicas"] == 2
     story.no_grants_left()
+
+
+def test_what_a_person_proposes_never_runs_by_itself(story: Story, policy: Policy) -> None:
+    policy(tier="AutoLowRisk", match={"namespaces": [story.namespace], "actionTypes": ["ScaleDeployment"]})
+    plan = story.plan(action={"type": "ScaleDeployment", "scale": {"replicas": 2}})
+    assert story.state("approval", plan, "Pending")["spec"]["requiredApprovals"] == 1
+    assert (story.cluster.get("actionplan", plan, story.namespace) or {})["status"]["tier"] == "HumanApproval"
+    assert story.live()["spec"]["replicas"] == 1
 
 
 @pytest.mark.parametrize("controller", ["policy", "approval", "execution"])
