@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from crds.v1alpha1.incident import Incident, Verdict
+from crds.v1alpha1.incident import Incident, IncidentState, Verdict
 
 __all__ = ["HARM", "Outcome", "Told", "told"]
 
 HARM = frozenset({"OOMKilled", "Evicted", "DiskFull"})
 """Signals that say that what was predicted has happened."""
+_ACTING = frozenset({IncidentState.REMEDIATING, IncidentState.VERIFYING})
 
 
 class Outcome(StrEnum):
@@ -60,8 +61,8 @@ def told(incident: Incident, now: datetime) -> Told | None:
         outcome = Outcome.CAME_TRUE
     elif incident.status.verdict == Verdict.EFFECTIVE:
         outcome = Outcome.PREVENTED
-    elif detection.active and now <= prediction.latest_at:
-        outcome = Outcome.OPEN
+    elif incident.status.state in _ACTING or (detection.active and now <= prediction.latest_at):
+        outcome = Outcome.OPEN  # with an action under way, its verdict tells
     else:
         outcome = Outcome.NOT_TRUE
     return Told(prediction.expected_at, prediction.earliest_at, prediction.latest_at, outcome, came)

@@ -9,6 +9,7 @@ from controllers.incident.timeline import forecast, humane, timeline
 from crds.v1alpha1.actionplan import ActionPhase, PlanState
 from crds.v1alpha1.conditions import Wanted, merge
 from crds.v1alpha1.incident import (
+    IncidentState,
     IncidentStatus,
     MetricEvidence,
     Prediction,
@@ -153,6 +154,14 @@ def test_what_became_of_a_prediction_is_told_once_it_is_known(
     assert (line.message if line else "") == said
     story = timeline(chain_of(found, [], [], []), [], judged=line)
     assert sum(item.message.startswith("prediction ") for item in story) == bool(said)
+
+
+@pytest.mark.parametrize("state", [IncidentState.REMEDIATING, IncidentState.VERIFYING])
+def test_while_an_action_is_judged_its_prediction_is_open(state: IncidentState) -> None:
+    seen = detection(False, prediction=predicted(5))
+    found = incident(predicted=True, status=IncidentStatus(detection=seen, state=state))
+    assert forecast(found, at(60)) == ("Open", None)
+    assert forecast(found, at(6000)) == ("Open", None)
 
 
 def test_an_incident_without_prediction_has_no_forecast() -> None:
