@@ -169,6 +169,21 @@ def test_a_lost_connection_is_told_and_mended(
     expect(alice.page.locator("#connection")).to_be_hidden(timeout=SOON)
 
 
+def test_a_refresh_that_fails_is_tried_again(
+    started: Browser, platform: Platform, story: Story, people: People, policy: Policy
+) -> None:
+    policy()
+    alice = site(started, platform, people.token("alice", "iirp-approver"))
+    alice.open(incident(story))
+    expect(alice.page.get_by_text("updates by itself")).to_be_visible()
+    alice.page.route(f"**{incident(story)}", lambda route: route.abort())
+    story.state("approval", story.plan(), "Pending")
+    expect(alice.page.locator("#connection")).to_contain_text("trying again", timeout=SOON)
+    alice.page.unroute_all()
+    expect(alice.page.get_by_role("link", name="Approve or reject")).to_be_visible(timeout=SOON)
+    expect(alice.page.locator("#connection")).to_be_hidden(timeout=SOON)
+
+
 def test_hostile_text_is_shown_and_inert(
     started: Browser, platform: Platform, story: Story, people: People, cluster: Cluster
 ) -> None:

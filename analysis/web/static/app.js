@@ -17,6 +17,24 @@
     box.hidden = troubles.size === 0;
   }
 
+  // Ask for the page's content again, as if the server had told of a change.
+  const refresh = () => document.getElementById("main")?.dispatchEvent(new CustomEvent("changed"));
+
+  // A refresh that failed was about a change that nobody will tell again: it is tried until it succeeds. Where the stream
+  // itself cannot be opened, the page asks every ten seconds instead.
+  let retry = 0;
+  let polling = 0;
+
+  function failed(event) {
+    if (event.target?.id === "content") {
+      trouble("refresh", "What you see may be old; trying again.");
+      window.clearTimeout(retry);
+      retry = window.setTimeout(refresh, 2000);
+    } else if (event.target?.id === "main" && !polling) {
+      polling = window.setInterval(refresh, 10000);
+    }
+  }
+
   function local() {
     return localStorage.getItem(ZONE) === "local";
   }
@@ -54,9 +72,18 @@
   document.addEventListener("stale", () => trouble("source", "The API server does not answer. What you see may be old."));
   document.addEventListener("fresh", () => trouble("source"));
   document.addEventListener("signin", () => window.location.assign("/login"));
-  document.addEventListener("htmx:after:swap", () => { tellTimes(); countDown(); });
+  document.addEventListener("htmx:error", failed);
+  document.addEventListener("htmx:response:error", failed);
+  document.addEventListener("htmx:after:swap", (event) => {
+    if (event.detail?.ctx?.response?.status < 400) trouble("refresh");
+    tellTimes();
+    countDown();
+  });
   window.addEventListener("offline", () => trouble("network", "You are offline. What you see may be old."));
-  window.addEventListener("online", () => trouble("network"));
+  window.addEventListener("online", () => {
+    trouble("network");
+    refresh();
+  });
   document.addEventListener("click", (event) => {
     if (event.target?.id !== "zone") return;
     localStorage.setItem(ZONE, local() ? "utc" : "local");
