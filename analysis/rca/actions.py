@@ -34,7 +34,13 @@ MIN_CONFIDENCE = 40
 def recommend(
     causes: tuple[Cause, ...], found: tuple[RootCause, ...], facts: Facts, seen: Observations
 ) -> tuple[RecommendedAction, ...]:
-    """Actions for the causes that stand, best first. Nothing for targets that no action type fits."""
+    """Actions for the causes that stand, best first. Nothing for targets that no action type fits.
+
+    A cause that is well behind the first earns none: where nothing here helps against the likely cause, a person is
+    better served by no plan than by one against something else.
+    """
+    best = max((cause.confidence_percent for cause in found if not cause.refuted), default=0)
+    least = max(MIN_CONFIDENCE, CLOSE_SHARE * best)
     specs = {cause.kind: cause.actions for cause in causes}
     actions = [
         RecommendedAction(
@@ -44,7 +50,7 @@ def recommend(
             confidence_percent=round(cause.confidence_percent * spec.confidence_factor),
         )
         for cause in found
-        if not cause.refuted and cause.confidence_percent >= MIN_CONFIDENCE
+        if not cause.refuted and cause.confidence_percent >= least
         for spec in specs.get(cause.kind, ())
         if not spec.needs or seen[spec.needs].answer
         if (action := _action(spec, cause.target, facts)) is not None
@@ -119,3 +125,7 @@ def wanted_replicas(facts: Facts, target: TargetRef) -> int | None:
         return None
     wanted = min(math.ceil(replicas * (1 + traffic.change)), 2 * replicas, MAX_REPLICAS)
     return wanted if wanted > replicas else None
+
+
+CLOSE_SHARE = 0.8
+"""Of the first cause's confidence, that another needs for an action of its own."""

@@ -409,3 +409,9 @@ def test_one_sick_pod_of_several_is_restarted_alone(pods: tuple[Any, ...], resta
     assert (found.target.name if found is not None else "") == restarted
     if found is not None and found.owner is not None:
         assert (found.target.uid, found.owner.name) == ("b", "payments-7c9d")
+
+
+def test_where_nothing_helps_against_the_likely_cause_no_plan_is_made_against_another() -> None:
+    found = explained(FAULTS["allocation between two samples, and requests that are repeated after the kill"][0])
+    assert "TrafficGrowth" in {one.kind for one in found.root_causes if not one.refuted}
+    assert found.recommended_actions == ()
