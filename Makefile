@@ -11,7 +11,7 @@ STAMP  := $(VENV)/.installed
 CLUSTER ?= demo
 APPROVE ?= auto
 
-.PHONY: help setup generate verify unit e2e safety chaos test demo down accuracy bench integrations plugin docs docs-pictures lock clean
+.PHONY: help setup generate verify unit e2e safety chaos test demo down accuracy bench integrations plugin docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -83,9 +83,6 @@ $(VENV)/.docs: $(STAMP) requirements/docs.txt
 
 docs: $(VENV)/.docs ## the docs site in build/site; a broken link fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
-
-docs-pictures: setup ## pictures of the page in docs/pictures, taken by the browser tests on the real cluster
-	IIRP_PICTURES=docs/pictures $(BIN)/pytest tests/e2e/test_browser.py -q --timeout 900 -p no:cacheprovider
 
 lock: setup ## resolve the lock files anew
 	tools/lock
