@@ -24,7 +24,7 @@ from analysis.web.facets import Choice, listing
 from analysis.web.live import live_routes
 from analysis.web.plots import Plotter
 from analysis.web.postmortem import postmortem
-from analysis.web.reader import Reader, valid_name
+from analysis.web.reader import Chain, Reader, valid_name
 from analysis.web.sessions import LOGIN_COOKIE, SESSION_COOKIE, Session, Sessions
 from analysis.web.signin import drop_cookie, set_cookie, sign_in_routes
 from analysis.web.view import FILTERS, is_open
@@ -96,6 +96,12 @@ class Pages:
         """Of whoever asks."""
         return self.sessions.find(request.cookies.get(SESSION_COOKIE))
 
+    async def chain(self, session: Session, namespace: str, name: str) -> Chain:
+        """One incident and what belongs to it, as the person sees it. Raises ApiServerError, also for a bad name."""
+        if not (valid_name(namespace) and valid_name(name)):
+            raise ApiServerError("This is not an incident's name.", 404)
+        return await self.reader.chain(session.token, namespace, name)
+
     def sign_in_form(self, status: int = 200, message: str = "") -> HTMLResponse:
         """The form, tied to this browser by a cookie of its own (no session exists yet that could carry the secret)."""
         nonce = secrets.token_urlsafe(24)
@@ -142,10 +148,8 @@ def _incident_routes(pages: Pages) -> APIRouter:
         session = pages.session(request)
         if session is None:
             return to_login()
-        if not (valid_name(namespace) and valid_name(name)):
-            return pages.problem(session, ApiServerError("This is not an incident's name.", 404))
         try:
-            chain = await pages.reader.chain(session.token, namespace, name)
+            chain = await pages.chain(session, namespace, name)
         except ApiServerError as error:
             return pages.problem(session, error)
         plot = await pages.plotter.plot(chain, datetime.now(tz=UTC)) if pages.plotter else None
@@ -176,10 +180,8 @@ def _document_routes(pages: Pages) -> APIRouter:
         session = pages.session(request)
         if session is None:
             return to_login()
-        if not (valid_name(namespace) and valid_name(name)):
-            return pages.problem(session, ApiServerError("This is not an incident's name.", 404))
         try:
-            chain = await pages.reader.chain(session.token, namespace, name)
+            chain = await pages.chain(session, namespace, name)
         except ApiServerError as error:
             return pages.problem(session, error)
         headers = {**HEADERS, "Content-Disposition": f'attachment; filename="postmortem-{name}.md"'}
