@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from analysis.alerts.payload import Alert
 from analysis.contract import Candidate
-from analysis.detect.finding import Finding, Observed
+from analysis.detect.finding import Finding, Observed, candidate
 from analysis.detect.signals import SCOPES
-from analysis.words import line, moment
+from analysis.words import line
 from crds.v1alpha1.base import Scope, Severity, TargetRef
 
 CONFIDENCE = 70
@@ -122,9 +122,7 @@ def _candidate(kind: str, alerts: list[tuple[Alert, TargetRef]], observed: Obser
         firing=True,
         severity=max(severities, key=list(Severity).index),
         confidence_percent=CONFIDENCE,
-        summary=line(
-            f"alert {name} fires{f' {len(alerts)} times' if len(alerts) > 1 else ''}{f': {said}' if said else ''}"
-        ),
+        summary=f"alert {name} fires{f' {len(alerts)} times' if len(alerts) > 1 else ''}{f': {said}' if said else ''}",
         onset=min(min(alert.starts_at.timestamp() for alert, _ in alerts), observed.now),
         seen_at=observed.now,
         pods=tuple(sorted(pod for pod in pods if (target.namespace, pod) in observed.pods)),
@@ -132,21 +130,7 @@ def _candidate(kind: str, alerts: list[tuple[Alert, TargetRef]], observed: Obser
         count=len(alerts),
         scope=SCOPES.get(target.kind, Scope.WORKLOAD),
     )
-    return Candidate(
-        type=finding.type,
-        scope=finding.scope,
-        target=finding.target,
-        fingerprint=finding.fingerprint,
-        severity=finding.severity,
-        confidence_percent=finding.confidence_percent,
-        rule=line(f"alertmanager/{name}", 128),
-        summary=finding.summary,
-        onset=moment(finding.onset),
-        last_seen=moment(finding.seen_at),
-        events=finding.events,
-        pods=finding.pods,
-        count=finding.count,
-    )
+    return candidate(finding, f"alertmanager/{name}")
 
 
 def _event(alert: Alert) -> str:

@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from analysis.contract import ApiSignal, NodeFact, PodFact, ServiceFact
+from analysis.contract import ApiSignal, Candidate, NodeFact, PodFact, ServiceFact
 from analysis.telemetry.query import RateSum, Select
 from analysis.windows.block import Block
 from analysis.windows.rates import Rates as Rates
+from analysis.words import line, moment
 from crds.v1alpha1.base import Scope, Severity, TargetRef
 from crds.v1alpha1.incident import MetricEvidence, Prediction
 
@@ -47,6 +48,29 @@ class Finding:
     def fingerprint(self) -> str:
         """Identity of the fault, see :func:`fingerprint`."""
         return fingerprint(self.type, self.scope, self.target)
+
+
+def candidate(finding: Finding, rule: str, version: str = "") -> Candidate:
+    """A finding as detection reports it. ``rule`` may carry foreign text (an alert's name)."""
+    return Candidate(
+        type=finding.type,
+        scope=finding.scope,
+        target=finding.target,
+        fingerprint=finding.fingerprint,
+        severity=finding.severity,
+        confidence_percent=finding.confidence_percent,
+        rule=line(rule, 128),
+        rule_version=version,
+        summary=line(finding.summary),
+        onset=moment(finding.onset),
+        last_seen=moment(finding.seen_at),
+        predicted=finding.predicted,
+        prediction=finding.prediction,
+        metrics=finding.metrics,
+        events=finding.events,
+        pods=finding.pods,
+        count=finding.count,
+    )
 
 
 def fingerprint(kind: str, scope: Scope, target: TargetRef) -> str:

@@ -1,55 +1,39 @@
-"""A learned deviation as a candidate: what is off, by how much, and the query that shows it."""
+"""A learned deviation in words: what is off, by how much, and the query that shows it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analysis.contract import Candidate
 from analysis.detect.finding import Finding
 from analysis.detect.learned import CAP, LASTING, Deviation
 from analysis.detect.series import LearnedSeries, Learning
 from analysis.telemetry.query import equal
-from analysis.words import line, measure, mib, moment, percent, span
+from analysis.words import line, measure, mib, percent, span
 from analysis.workloads import pod_matcher
 from crds.v1alpha1.base import Severity, TargetRef
 from crds.v1alpha1.incident import MetricEvidence
 
 MAX_METRICS = 2
 TOGETHER = "Anomaly"
-RULE = "learned-baseline"
 
 
-def candidate(learning: Learning, one: Deviation, target: TargetRef, version: str, pods: Iterable[str]) -> Candidate:
+def finding(learning: Learning, one: Deviation, target: TargetRef, pods: Iterable[str]) -> Finding:
     """Low severity: something is unusual, nothing says yet that it harms anybody."""
     by_name = {series.name: series for series in learning.series}
     leading = [by_name[name] for name in one.series if _alone(by_name[name], one)]
     kind = leading[0].alone.type if leading and leading[0].alone else TOGETHER
     shown = [*leading, *(by_name[name] for name in one.series if by_name[name] not in leading)]
     said = [_said(series, one) for series in shown]
-    finding = Finding(
+    return Finding(
         type=kind,
         target=target,
         firing=True,
         severity=Severity.LOW,
         confidence_percent=min(CAP, int(100 * one.rarity)),
-        summary=line(f"{' and '.join(said[:3])} for {span(LASTING * learning.step)}"),
+        summary=f"{' and '.join(said[:3])} for {span(LASTING * learning.step)}",
         onset=one.since,
         seen_at=one.since + LASTING * learning.step,
         pods=tuple(sorted(pods)),
-    )
-    return Candidate(
-        type=finding.type,
-        scope=finding.scope,
-        target=target,
-        fingerprint=finding.fingerprint,
-        severity=finding.severity,
-        confidence_percent=finding.confidence_percent,
-        rule=RULE,
-        rule_version=version,
-        summary=finding.summary,
-        onset=moment(finding.onset),
-        last_seen=moment(finding.seen_at),
-        pods=finding.pods,
         metrics=tuple(_evidence(series, one, target) for series in shown[:MAX_METRICS]),
     )
 

@@ -15,8 +15,9 @@ import numpy as np
 from analysis.contract import Candidate, DetectRequest, SourceHealth, Topology
 from analysis.detect import learned
 from analysis.detect.baseline import LEARNING
+from analysis.detect.finding import candidate
 from analysis.detect.learned import Deviation, Judgement, Key, Model
-from analysis.detect.learned_words import candidate
+from analysis.detect.learned_words import finding
 from analysis.detect.registry import Registry
 from analysis.detect.series import Learning
 from analysis.detect.watched import GRACE, Watched, excluded, extend, kept, take_in
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 Train = Callable[[Float64, Mapping[str, Float64], tuple[Key, ...], Bool], Awaitable[Model]]
 
+RULE = "learned-baseline"
 TICK = 5.0
 SETTLE = 30.0
 """Seconds after a step's end until its samples are read: late ones are there then."""
@@ -93,7 +95,7 @@ class Learner:
         if watched is None:
             return ()
         return tuple(
-            candidate(self.learning, one, watched.targets[key], watched.version, watched.pods[key])
+            candidate(finding(self.learning, one, watched.targets[key], watched.pods[key]), RULE, watched.version)
             for key, (one, _) in sorted(watched.on.items())
             if key in watched.targets and now - watched.changed.get(key, float("-inf")) > GRACE
         )

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from analysis.contract import Candidate
-from analysis.detect.finding import Evaluation, Finding, Observed, PodKey
+from analysis.detect.finding import Evaluation, Finding, Observed, PodKey, candidate
 from analysis.detect.rules import Rule, RuleSet
-from analysis.words import line, moment
 from crds.v1alpha1.base import TargetRef
 
 
@@ -96,27 +95,8 @@ def _came_true(track: Track, observed: Observed) -> bool:
 
 def candidates(tracks: Tracks, rules: RuleSet) -> tuple[Candidate, ...]:
     """Reported faults in a stable order."""
-    return tuple(_candidate(track, rules.version) for _, track in sorted(tracks.items()) if track.reported)
-
-
-def _candidate(track: Track, version: str) -> Candidate:
-    finding = track.finding
-    return Candidate(
-        type=finding.type,
-        scope=finding.scope,
-        target=finding.target,
-        fingerprint=finding.fingerprint,
-        severity=finding.severity,
-        confidence_percent=finding.confidence_percent,
-        rule=track.rule,
-        rule_version=version,
-        summary=line(finding.summary),
-        onset=moment(track.onset),
-        last_seen=moment(finding.seen_at),
-        predicted=finding.predicted,
-        prediction=finding.prediction,
-        metrics=finding.metrics,
-        events=finding.events,
-        pods=finding.pods,
-        count=finding.count,
+    return tuple(
+        candidate(replace(track.finding, onset=track.onset), track.rule, rules.version)
+        for _, track in sorted(tracks.items())
+        if track.reported
     )
