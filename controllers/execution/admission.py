@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from controllers.execution.writes import MANAGER, restart_patch
+from controllers.execution.writes import MANAGER
 from controllers.kube.api import Kube
 from controllers.kube.errors import Forbidden, NotFound
 from controllers.kube.resources import (
@@ -26,6 +26,7 @@ from controllers.kube.targets import target_resource
 from controllers.runtime.errors import Terminal, Waiting
 from crds import GROUP
 from crds.v1alpha1.actions import Action, Effect
+from crds.v1alpha1.patches import restart_patch
 
 log = logging.getLogger(__name__)
 

@@ -6,20 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
 
 from controllers.kube.api import Kube
 from controllers.kube.resources import REPLICASETS
 from controllers.kube.targets import target_resource
 from controllers.runtime.names import field_manager
 from crds.v1alpha1.actions import Action, Effect
-from crds.v1alpha1.base import format_time
-from crds.v1alpha1.digest import ACTION_ID_ANNOTATION, RESTARTED_AT_ANNOTATION, rollback_template
-from crds.v1alpha1.grants import ROLLBACK_ANNOTATION
+from crds.v1alpha1.patches import Body, pause_patch, restart_patch, rollback_patch, scale_patch
 
 MANAGER = field_manager("execution")
-
-Body = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -56,31 +51,20 @@ def send(kube: Kube, order: Order, *, uid: str = "", resource_version: str = "",
     )
 
 
-def restart_patch(action_id: str, started_at: datetime) -> Body:
-    """What ``kubectl rollout restart`` sends, and the action's id beside it."""
-    annotations = {ACTION_ID_ANNOTATION: action_id, RESTARTED_AT_ANNOTATION: format_time(started_at)}
-    return {"spec": {"template": {"metadata": {"annotations": annotations}}}}
-
-
 def _restart(_: Kube, order: Order) -> Body:
     return restart_patch(order.action_id, order.started_at)
 
 
 def _scale(_: Kube, order: Order) -> Body:
-    if order.action.scale is None:
-        raise ValueError(f"action {order.action.id}: {order.action.type.value} without scale")
-    return {"metadata": _mark(order), "spec": {"replicas": order.action.scale.replicas}}
+    return scale_patch(order.action, order.action_id)
 
 
 def _pause(_: Kube, order: Order) -> Body:
-    return {"metadata": _mark(order), "spec": {"paused": True}}
+    return pause_patch(order.action_id)
 
 
 def _rollback(kube: Kube, order: Order) -> list[Body]:
-    """A JSON patch: a merge patch would leave behind what only the present template has.
-
-    The Deployment has annotations: its controller notes the revision there before there is one to go back to. The
-    template is read here and nowhere kept, least of all in the record of decisions: it may hold what is nobody's
+    """The template is read here and nowhere kept, least of all in the record of decisions: it may hold what is nobody's
     business. If it is not the approved one any more, the API server refuses it.
 
     Raises:
@@ -89,19 +73,7 @@ def _rollback(kube: Kube, order: Order) -> list[Body]:
     if order.action.rollback is None:
         raise ValueError(f"action {order.action.id}: Rollback without rollback")
     kept = kube.get_raw(REPLICASETS, order.namespace, order.action.rollback.replica_set)
-    return [
-        {"op": "replace", "path": "/spec/template", "value": rollback_template(kept)},
-        {"op": "add", "path": _pointer(ACTION_ID_ANNOTATION), "value": order.action_id},
-        {"op": "add", "path": _pointer(ROLLBACK_ANNOTATION), "value": order.action.rollback.replica_set},
-    ]
-
-
-def _pointer(annotation: str) -> str:
-    return "/metadata/annotations/" + annotation.replace("~", "~0").replace("/", "~1")
-
-
-def _mark(order: Order) -> Body:
-    return {"annotations": {ACTION_ID_ANNOTATION: order.action_id}}
+    return rollback_patch(order.action_id, kept)
 
 
 _PATCHES: Mapping[Effect, Callable[[Kube, Order], Body | list[Body]]] = MappingProxyType(
