@@ -24,6 +24,7 @@ from analysis.config import Kubernetes
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
 """Rows of printer columns instead of objects: a twentieth of the size."""
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"

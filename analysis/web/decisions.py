@@ -8,8 +8,10 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from analysis.kube import ApiServerError
+from analysis.web.changes import Change
 from analysis.web.reader import INCIDENT_LABEL, valid_name
 from analysis.web.sessions import Session, same
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.approval import Approval, ApprovalState, DecisionVerdict
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def decision_routes(pages: Pages) -> APIRouter:
             approval = await _approval(pages, session, namespace, incident, name)
         except ApiServerError as error:
             return pages.problem(session, error)
-        return _show(pages, session, approval)
+        return await _show(pages, session, approval)
 
     @router.post("/incidents/{namespace}/{incident}/decide/{name}")
     async def decide(
@@ -57,11 +59,11 @@ def decision_routes(pages: Pages) -> APIRouter:
             approval = await _approval(pages, session, namespace, incident, name)
             message = _refusal(approval, digest, verdict, reason)
             if message:
-                return _show(pages, session, approval, message, reason, 409 if digest else 400)
+                return await _show(pages, session, approval, message, reason, 409 if digest else 400)
             await pages.reader.decide(session.token, namespace, name, DecisionVerdict(verdict), reason.strip())
         except ApiServerError as error:
             if error.status in {403, 422}:  # the admission policies' own words
-                return _show(pages, session, approval, str(error), reason, 403)
+                return await _show(pages, session, approval, str(error), reason, 403)
             return pages.problem(session, error)
         return RedirectResponse(f"/incidents/{namespace}/{incident}", 303, headers=pages.headers)
 
@@ -93,13 +95,24 @@ def _refusal(approval: Approval, digest: str, verdict: str, reason: str) -> str:
     return ""
 
 
-def _show(
+async def _show(
     pages: Pages, session: Session, approval: Approval, message: str = "", reason: str = "", status: int = 200
 ) -> Response:
     open_ = approval.status.state in {None, ApprovalState.PENDING}
     incident = approval.metadata.labels.get(INCIDENT_LABEL, "")
+    plan, changes = await _plan_of(pages, session, approval) if open_ else (None, ())
     live = f"/incidents/{approval.metadata.namespace}/{incident}/live" if open_ and not message else ""
     return pages.render(
         "decide.html", session, status,
         approval=approval, incident=incident, message=message, reason=reason, open=open_, live=live,
+        plan=plan, changes=changes,
     )  # fmt: skip
+
+
+async def _plan_of(pages: Pages, session: Session, approval: Approval) -> tuple[ActionPlan | None, tuple[Change, ...]]:
+    """The plan that is asked about and its changes; a person who may decide but not read plans decides without."""
+    try:
+        plan = await pages.reader.plan(session.token, approval.metadata.namespace, approval.spec.plan_ref.name)
+    except ApiServerError:
+        return None, ()
+    return plan, await pages.previewer.changes(session.token, plan)

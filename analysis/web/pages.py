@@ -1,7 +1,7 @@
 """Routes of the page. Server-rendered and autoescaped; every object is read with the person's own token.
 
-Decisions are in :mod:`analysis.web.decisions`, live updates in :mod:`analysis.web.live`. Scripts come from this origin
-only and are never needed: without them the page reloads itself.
+Decisions are in :mod:`analysis.web.decisions` and :mod:`analysis.web.modifying`, live updates in
+:mod:`analysis.web.live`. Scripts come from this origin only and are never needed: without them the page reloads itself.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from analysis.config import Web
 from analysis.kube import ApiServer, ApiServerError
 from analysis.telemetry.prometheus import Prometheus
 from analysis.web.asking import asking_routes
+from analysis.web.changes import Previewer
 from analysis.web.decisions import decision_routes
 from analysis.web.facets import Choice, listing
 from analysis.web.live import live_routes
+from analysis.web.modifying import modify_routes
 from analysis.web.plots import Plotter
 from analysis.web.postmortem import postmortem
 from analysis.web.reader import Chain, Reader, valid_name
@@ -56,6 +58,7 @@ class Pages:
     def __init__(self, settings: Web, api: ApiServer, plotter: Plotter | None = None) -> None:
         self.settings = settings
         self.reader = Reader(api)
+        self.previewer = Previewer(api)
         self.plotter = plotter
         self.sessions = Sessions(settings.session_minutes, settings.max_sessions)
         self._templates = jinja2.Environment(
@@ -120,6 +123,7 @@ def install(app: FastAPI, settings: Web, api: ApiServer, prometheus: Prometheus 
     app.include_router(_document_routes(pages))
     app.include_router(asking_routes(pages))
     app.include_router(decision_routes(pages))
+    app.include_router(modify_routes(pages))
     return pages
 
 

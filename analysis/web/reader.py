@@ -42,7 +42,7 @@ def valid_name(text: str) -> bool:
 
 
 class Reader:
-    """Lists and gets, and the one write there is: a person's decision, with that person's token."""
+    """Lists and gets, and the two writes there are, a decision and a plan, always with the person's token."""
 
     def __init__(self, api: ApiServer) -> None:
         self._api = api
@@ -113,6 +113,36 @@ class Reader:
         body = {"metadata": {"annotations": annotations}}
         await self._api.request("PATCH", _approval(namespace, name), token=token, body=body, content=MERGE_PATCH)
 
+    async def create_plan(self, token: str, namespace: str, body: dict[str, Any], *, dry_run: bool) -> ActionPlan:
+        """Create an ActionPlan as the person, or have the API server only judge it.
+
+        Raises:
+            ApiServerError: it was refused (403, 422), there is one of that name (409), or there was no answer.
+        """
+        path = f"{_plans(namespace)}?dryRun=All" if dry_run else _plans(namespace)
+        try:
+            return ActionPlan.from_wire(await self._api.request("POST", path, token=token, body=body))
+        except ValidationError as error:
+            raise ApiServerError("the API server's answer is not a readable ActionPlan") from error
+
+    async def plan(self, token: str, namespace: str, name: str) -> ActionPlan:
+        """One ActionPlan."""
+        body = await self._api.request("GET", f"{_plans(namespace)}/{quote(name, safe='')}", token=token)
+        try:
+            return ActionPlan.from_wire(body)
+        except ValidationError as error:
+            raise ApiServerError("this object is not a readable ActionPlan") from error
+
+    async def replica_sets(self, token: str, namespace: str) -> list[dict[str, Any]]:
+        """ReplicaSets of a namespace, as served; none where the person may not list them."""
+        path = f"/apis/apps/v1/namespaces/{quote(namespace, safe='')}/replicasets?limit={LIMIT}"
+        try:
+            return list((await self._api.request("GET", path, token=token)).get("items") or ())
+        except ApiServerError as error:
+            if error.status in {403, 404}:
+                return []
+            raise
+
     async def _children(self, kind: type[R], path: str, token: str) -> tuple[R, ...]:
         try:
             found = await self._list(kind, path, token)
@@ -131,6 +161,10 @@ class Reader:
             except ValidationError:
                 continue  # an object of another version does not hide the others
         return found
+
+
+def _plans(namespace: str) -> str:
+    return f"/apis/{API_VERSION}/namespaces/{quote(namespace, safe='')}/actionplans"
 
 
 def _approval(namespace: str, name: str) -> str:

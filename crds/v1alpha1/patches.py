@@ -1,4 +1,4 @@
-"""The one patch of each action that changes a workload: what the executor sends, and what people see before it. Pure."""
+"""The one patch of each action that changes a workload: what the executor sends, and what people see first. Pure."""
 
 from __future__ import annotations
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import re
-from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,181 +12,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from analysis.config import Web
-from analysis.kube import TABLE, ApiServerError
 from analysis.web.pages import install
 from analysis.web.sessions import LOGIN_COOKIE, SESSION_COOKIE, Sessions
 from analysis.windows.block import Samples
-
-EVIL = "<script>alert('x')</script>"
-INCIDENT: dict[str, Any] = {
-    "metadata": {
-        "name": "payments-leak-1",
-        "namespace": "shop",
-        "creationTimestamp": "2026-01-02T03:04:05Z",
-        "uid": "u",
-    },
-    "spec": {
-        "fingerprint": "0123456789abcdef",
-        "type": "MemoryLeak",
-        "scope": "Workload",
-        "target": {"kind": "Deployment", "namespace": "shop", "name": "payments", "uid": "d"},
-        "startedAt": "2026-01-02T03:04:05Z",
-        "detectedAt": "2026-01-02T03:04:45Z",
-        "detectedBy": {"rule": "memory-leak", "confidencePercent": 83},
-        "severity": "high",
-        "summary": f"working set grows {EVIL}",
-    },
-    "status": {
-        "state": "AwaitingApproval",
-        "severity": "high",
-        "cause": "memory leak",
-        "timeline": [{"at": "2026-01-02T03:04:06Z", "source": "log", "message": f'new template "{EVIL}"'}],
-    },
-}
-DIGEST = "sha256:" + "a" * 64
-CHILDREN: dict[str, list[dict[str, Any]]] = {
-    "rcareports": [
-        {
-            "metadata": {"name": "payments-leak-1", "namespace": "shop"},
-            "spec": {
-                "incidentRef": {"name": "payments-leak-1", "uid": "u"},
-                "window": {"start": "2026-01-02T03:00:00Z", "end": "2026-01-02T03:05:00Z"},
-            },
-            "status": {
-                "state": "Complete",
-                "rootCauses": [
-                    {
-                        "id": "cause-memoryleak",
-                        "kind": "MemoryLeak",
-                        "summary": "memory leak: 48 MiB/min",
-                        "target": {"kind": "Deployment", "namespace": "shop", "name": "payments", "uid": "d"},
-                        "confidencePercent": 86,
-                        "evidence": [
-                            {"id": "memory-grows", "kind": "Metric", "summary": EVIL, "query": 'deriv(m{a="b"})'}
-                        ],
-                        "refuters": [{"summary": "traffic", "refuted": False, "result": "flat"}],
-                    }
-                ],
-            },
-        }
-    ],
-    "actionplans": [
-        {
-            "metadata": {"name": "payments-leak-1-1", "namespace": "shop", "uid": "p"},
-            "spec": {
-                "incidentRef": {"name": "payments-leak-1", "uid": "u"},
-                "requestedBy": "system:serviceaccount:iirp-system:iirp-incident",
-                "causeKind": "MemoryLeak",
-                "confidencePercent": 80,
-                "summary": "Restart deploy/payments",
-                "actions": [
-                    {
-                        "id": "restart-1",
-                        "type": "RestartDeployment",
-                        "target": {"kind": "Deployment", "namespace": "shop", "name": "payments", "uid": "d"},
-                    }
-                ],
-            },
-            "status": {"state": "AwaitingApproval", "tier": "HumanApproval"},
-        }
-    ],
-    "approvals": [
-        {
-            "metadata": {
-                "name": "payments-leak-1-1",
-                "namespace": "shop",
-                "labels": {"iirp.io/incident": "payments-leak-1"},
-            },
-            "spec": {
-                "planRef": {"name": "payments-leak-1-1", "uid": "p"},
-                "planDigest": DIGEST,
-                "tier": "HumanApproval",
-                "summary": "Restart deploy/payments",
-                "requestedBy": "x",
-                "requiredApprovals": 1,
-                "expiresAt": "2026-01-02T04:04:05Z",
-            },
-            "status": {"state": "Pending", "approvals": "0/1"},
-        }
-    ],
-}
-
-
-COLUMNS = ("Name", "State", "Sev", "Type", "Target", "Verdict", "Cause", "Action", "Started", "Where", "Age")
-
-
-def table(incident: dict[str, Any]) -> dict[str, Any]:
-    """The API server's Table of one incident."""
-    spec, status, metadata = incident["spec"], incident["status"], incident["metadata"]
-    cells = [
-        metadata["name"], status["state"], status["severity"], spec["type"], spec["target"]["name"], None,
-        status["cause"], None, spec["startedAt"], metadata["namespace"], "2d",
-    ]  # fmt: skip
-    return {"columnDefinitions": [{"name": name} for name in COLUMNS], "rows": [{"cells": cells}]}
-
-
-class Cluster:
-    """An API server that knows two tokens, and what each may read."""
-
-    address = "https://10.0.0.1:6443"
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str, str | None]] = []
-        self.expired = False
-        self.refuses = ""
-        self.incident = copy.deepcopy(INCIDENT)
-        self.patches: list[Any] = []
-        self.approval = copy.deepcopy(CHILDREN["approvals"][0])
-
-    async def request(
-        self, method: str, path: str, *, token: str | None = None, body: Any = None, content: str = "", accept: str = ""
-    ) -> Any:
-        self.asked.append((method, path, token))
-        if token not in {"alice-token", "eve-token"} or self.expired:
-            raise ApiServerError("Unauthorized", 401)
-        if path.endswith("/selfsubjectreviews"):
-            return {"status": {"userInfo": {"username": (token or "").removesuffix("-token")}}}
-        if token == "eve-token":
-            raise ApiServerError('incidents.iirp.io is forbidden: User "eve" cannot list resource', 403)
-        for plural, items in CHILDREN.items():
-            if f"/{plural}?" in path:
-                return {"items": items}
-        if path.endswith("/approvals/payments-leak-1-1"):
-            return self._approval(method, body, content)
-        if "/incidents?" in path and accept == TABLE:
-            return table(self.incident)
-        if "/incidents?" in path:
-            return {"items": [INCIDENT, {"metadata": {"name": "odd"}, "spec": {}}]}
-        if path.endswith("/incidents/payments-leak-1"):
-            return self.incident
-        raise ApiServerError("not found", 404)
-
-    def _approval(self, method: str, body: Any, content: str) -> Any:
-        if method == "PATCH":
-            assert content == "application/merge-patch+json"
-            if self.refuses:
-                raise ApiServerError(self.refuses, 403)
-            self.patches.append(body)
-        return self.approval
-
-
-@pytest.fixture
-def cluster() -> Cluster:
-    return Cluster()
-
-
-@pytest.fixture
-def client(cluster: Cluster) -> Iterator[TestClient]:
-    app = FastAPI()
-    install(app, Web(cluster_name="dev"), cluster)  # type: ignore[arg-type]
-    with TestClient(app, base_url="https://page", follow_redirects=False) as found:
-        yield found
-
-
-def sign_in(client: TestClient, token: str = "alice-token"):
-    nonce = re.search(r'name="nonce" value="([^"]+)"', client.get("/login").text)
-    assert nonce
-    return client.post("/login", data={"token": token, "nonce": nonce[1]})
+from tests.unit.analysis.web.support import DIGEST, EVIL, INCIDENT, Cluster, sign_in
 
 
 @pytest.mark.parametrize("path", ["/", "/incidents/shop/payments-leak-1", "/?namespace=shop"])
