@@ -17,7 +17,7 @@ from crds.v1alpha1.actions import Action
 from crds.v1alpha1.approval import Approval
 from crds.v1alpha1.base import Scope, Severity, TargetRef, Window
 from crds.v1alpha1.incident import Incident, MetricEvidence, Prediction, Verdict
-from crds.v1alpha1.rcareport import RCAReport, RecommendedAction, RootCause, SimilarIncident
+from crds.v1alpha1.rcareport import LogExcerpt, RCAReport, RecommendedAction, RootCause, SimilarIncident
 
 AUDIENCE = "iirp-external"
 """Audience of the ServiceAccount tokens that the external side accepts."""
@@ -350,6 +350,8 @@ class RcaResponse(Message):
     model: str = ""
     degraded_reason: str = ""
     """Set when a model is configured and could not be used."""
+    logs: tuple[LogExcerpt, ...] = ()
+    """What the logs say since the onset, most telling first."""
     similar: tuple[SimilarIncident, ...] = ()
     """Of the same namespace, from the history, most alike first."""
     missing_data: tuple[str, ...] = ()

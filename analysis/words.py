@@ -53,3 +53,12 @@ def line(text: str, length: int = 300) -> str:
     clean = "".join(char if char.isprintable() else " " for char in text)
     clean = " ".join(clean.split())
     return clean if len(clean) <= length else clean[: length - 1] + "…"
+
+
+CHARS_PER_TOKEN = 3
+"""Fewer than any common tokenizer has for English or code: an estimate before a call errs on the dear side."""
+
+
+def estimate_tokens(text: str) -> int:
+    """Upper estimate of a text's tokens."""
+    return len(text.encode("utf-8", "replace")) // CHARS_PER_TOKEN + 16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from cli.telemetry import connection_options, gateway_from, kubeconfig_of
 
 if TYPE_CHECKING:
     from cli.rerun import Checked
+    from crds.v1alpha1.rcareport import LogExcerpt
 
 __all__ = ["rca"]
 
@@ -60,6 +62,57 @@ def verify(
     else:
         _print(checked)
     raise SystemExit(exit_code(checked))
+
+
+@rca.command()
+@click.argument("report_name", metavar="NAME")
+@click.argument("line", metavar="[ID]", default="")
+@click.option("--namespace", "-n", default="default", show_default=True, help="Namespace of the report.")
+@click.option("--around", type=click.IntRange(0, 500), default=10, show_default=True, help="Lines before and after it.")
+@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@connection_options
+def logs(report_name: str, namespace: str, line: str, around: int, output: str, **connection: Any) -> None:
+    """What the logs say by report NAME; with the ID of an excerpt, its line in Loki and the lines around it.
+
+    The line itself is marked with `>`. Unlike the report, Loki shows lines as they were written, secrets included.
+    """
+    from cli.rerun import Rerun, id_of, load_report
+    from controllers.kube.client import connect
+    from controllers.runtime.errors import ReconcileError
+    from devcluster.errors import ClusterError
+    from external.errors import ExternalError
+
+    try:
+        kube = connect(kubeconfig_of(connection["name"], connection["kubeconfig"]))
+        found = load_report(kube, namespace, report_name, None).status.logs
+        if not line:
+            _print_excerpts(found, output)
+            return
+        excerpt = next((one for one in found if one.id == line), None)
+        if excerpt is None:
+            known = ", ".join(one.id for one in found) or "none"
+            raise click.ClickException(f"report {namespace}/{report_name} quotes no line {line}; it has {known}")
+        lines = Rerun(gateway_from(**connection), kube).record(excerpt, around)
+    except (ReconcileError, ClusterError, ExternalError) as error:
+        raise click.ClickException(str(error)) from error
+    marked = [(one, id_of(one) == line) for one in lines]
+    if not any(here for _, here in marked):
+        raise click.ClickException(f"Loki has no line {line} (any more): its retention may be over")
+    if output == "json":
+        click.echo(json.dumps([{"at": one.at, "line": one.text, "quoted": here} for one, here in marked], indent=2))
+        return
+    for one, here in marked:
+        click.echo(f"{'>' if here else ' '} {_printable(one.text)}")
+
+
+def _print_excerpts(found: Sequence[LogExcerpt], output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps([one.to_wire() for one in found], indent=2))
+        return
+    if not found:
+        click.echo("nothing that was not there before the onset")
+    for one in found:
+        click.echo(f"{one.mark.value:<9} x{one.count:<7} ({one.before} before)  {one.id}  {_printable(one.template)}")
 
 
 def _print(checked: list[Checked]) -> None:

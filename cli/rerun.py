@@ -5,28 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 from pydantic import ValidationError
 
+from analysis.logs.records import line_id, time_of
 from analysis.rca.results import Language, Same, compare, language, log_result, metric_result, span
+from analysis.telemetry.loki import log_line
 from cli.objects import documents
 from controllers.kube.api import Kube
 from controllers.kube.errors import Forbidden, NotFound
 from controllers.kube.resources import ResourceType
 from crds.v1alpha1.base import Window
-from crds.v1alpha1.rcareport import QueryResult, RCAReport, RootCause
+from crds.v1alpha1.rcareport import LogExcerpt, QueryResult, RCAReport, RootCause
 from external.errors import ExternalError
-from external.query import Gateway
+from external.query import Gateway, LogLine
 
-__all__ = ["Checked", "Rerun", "exit_code", "load_report"]
+__all__ = ["Checked", "Rerun", "exit_code", "id_of", "load_report"]
 
 _PATH = re.compile(
     r"/(?:api|apis/(?P<group>[a-z0-9.-]+))/(?P<version>v[a-z0-9]+)"
     r"(?:/namespaces/(?P<namespace>[a-z0-9-]+))?/(?P<plural>[a-z]+)/(?P<name>[a-z0-9.:-]+)"
 )
+AROUND = timedelta(minutes=5)
+MAX_SAME_TIME = 100
 AGREES = frozenset({Same.SAME.value, Same.CLOSE.value, "there"})
 
 
@@ -36,7 +41,7 @@ class Checked:
 
     cause: str
     role: str
-    """``evidence`` or ``refuter``."""
+    """``evidence``, ``refuter`` or ``log line``."""
     claim: str
     language: str
     query: str
@@ -94,6 +99,32 @@ class Rerun:
             for refuter in cause.refuters:
                 if refuter.query:
                     yield self._checked(cause, "refuter", refuter.result, refuter.query, refuter.ran, window)
+        for excerpt in report.status.logs:
+            if excerpt.query:
+                yield self._quoted(excerpt)
+
+    def record(self, excerpt: LogExcerpt, around: int) -> list[LogLine]:
+        """The line that an excerpt quotes, with ``around`` lines of its streams before and after.
+
+        Raises:
+            ExternalError: the gateway does not answer.
+        """
+        at = moment_of(excerpt)
+        streams = excerpt.query.partition(" |= ")[0]
+        tick = timedelta(microseconds=2)
+        before = self._gateway.lines(streams, at - AROUND, at, around, newest=True) if around else []
+        here = self._gateway.lines(streams, at, at + tick, MAX_SAME_TIME, newest=False)
+        after = self._gateway.lines(streams, at + tick, at + AROUND, around, newest=False) if around else []
+        return [*before, *here, *after]
+
+    def _quoted(self, excerpt: LogExcerpt) -> Checked:
+        try:
+            there = any(id_of(one) == excerpt.id for one in self.record(excerpt, 0))
+            verdict, detail = ("there", "") if there else ("gone", "Loki has no such line (any more)")
+        except ExternalError as error:
+            verdict, detail = "unreadable", str(error)
+        claim = f"{excerpt.mark.value} x{excerpt.count}: {excerpt.template}"
+        return Checked("What the logs say", "log line", claim, Language.LOGQL.value, excerpt.query, verdict, detail)
 
     def _checked(
         self, cause: RootCause, role: str, claim: str, query: str, ran: QueryResult | None, window: Window
@@ -133,6 +164,19 @@ class Rerun:
         except Forbidden as error:
             return "unreadable", error.message
         return "there", _described(body)
+
+
+def moment_of(excerpt: LogExcerpt) -> datetime:
+    """When the quoted line was written, to the microsecond below."""
+    at = time_of(excerpt.id)
+    if at is None:
+        raise click.ClickException(f"{excerpt.id} is not the id of a log line")
+    return datetime.fromtimestamp(at // 10**9, tz=UTC) + timedelta(microseconds=at % 10**9 // 1000)
+
+
+def id_of(line: LogLine) -> str:
+    """As the analysis server gives it to the same line."""
+    return line_id(log_line(line.labels, line.at, line.text))
 
 
 def _described(body: dict[str, Any]) -> str:

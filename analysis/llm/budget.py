@@ -13,11 +13,9 @@ from pathlib import Path
 
 from analysis.config import ModelBudget
 
-__all__ = ["Budget", "OverBudget", "Reservation", "estimate_tokens"]
+__all__ = ["Budget", "OverBudget", "Reservation"]
 
 MAX_INCIDENTS = 4096
-CHARS_PER_TOKEN = 3
-"""Fewer than any common tokenizer has for English or code: an estimate before the call errs on the dear side."""
 
 
 class OverBudget(Exception):
@@ -32,11 +30,6 @@ class Reservation:
     day: str
     prompt: int
     output: int
-
-
-def estimate_tokens(text: str) -> int:
-    """Upper estimate of a prompt's tokens."""
-    return len(text.encode("utf-8", "replace")) // CHARS_PER_TOKEN + 16
 
 
 class Budget:

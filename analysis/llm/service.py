@@ -19,11 +19,12 @@ from analysis.api.metrics import Metrics
 from analysis.config import ConfigError, Model
 from analysis.contract import RcaRequest, RcaResponse
 from analysis.llm.answer import Answer
-from analysis.llm.budget import Budget, OverBudget, estimate_tokens
+from analysis.llm.budget import Budget, OverBudget
 from analysis.llm.endpoint import AnswerTooLarge, Endpoint, NotAnAnswer
 from analysis.llm.ground import ground
 from analysis.llm.redact import Redactor
 from analysis.rca.observation import Observation
+from analysis.words import estimate_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +143,13 @@ class Narrator:
             ],
             "events": [neutral(f"{event.reason} x{event.count} {event.message}") for event in request.events[:10]],
         }
-        return self._template.render(values)[: self._settings.max_prompt_chars]
+        return _fitting(self._template.render(values), self._settings.max_prompt_chars)
+
+
+def _fitting(prompt: str, length: int) -> str:
+    """A prompt that is too long loses the end of its data, never the line that ends them."""
+    *_, closing = prompt.rstrip().rpartition("\n")
+    return prompt if len(prompt) <= length else f"{prompt[: length - len(closing) - 1]}\n{closing}"
 
 
 def parse(text: str) -> Answer:

@@ -12,7 +12,7 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError
 
 from analysis.config import ConfigError, describe
-from analysis.rca import context, memory, serving
+from analysis.rca import context, loglines, memory, serving
 from analysis.rca.facts import Facts
 from analysis.rca.measured import answer
 from analysis.rca.observation import Observation
@@ -38,7 +38,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "upstream-slow": context.upstream_slow,
         "upstream-fails": context.upstream_fails,
         "origin-in-callee": context.origin_in_callee,
-        "new-log-lines": context.new_log_lines,
+        "new-log-lines": loglines.new_log_lines,
         "warning-events": context.warning_events,
         "replicas-zero": serving.replicas_zero,
         "scaled-before-onset": serving.scaled_before_onset,

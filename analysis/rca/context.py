@@ -1,4 +1,4 @@
-"""Probes that read changes, traffic, nodes, callees and logs."""
+"""Probes that read changes, traffic, nodes, callees and events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 from analysis.contract import Change, ChangeKind
-from analysis.logs.context import template_query
 from analysis.rca.around import resolve, subjects
 from analysis.rca.facts import BeforeAfter, Facts
 from analysis.rca.memory import since_start, worst
@@ -219,29 +218,6 @@ def origin_in_callee(facts: Facts) -> Observation:
         at=moment(lead.onset),
         result=result,
         blames=resolve(facts, first.entity),
-    )
-
-
-def new_log_lines(facts: Facts) -> Observation:
-    """Do the logs say something since the onset that they did not say before?"""
-    logs = facts.logs
-    if logs is None:
-        return unknown("no logs", EvidenceKind.LOG)
-    if not logs.lines_before:
-        return unknown("no log lines before the onset to compare with", EvidenceKind.LOG)
-    if not logs.new:
-        text = f"no new kind of line among {logs.lines_after} since the onset"
-        return Observation(False, text, kind=EvidenceKind.LOG, query=logs.selector, result=[])
-    top = logs.new[0]
-    first = moment(top.first_at / 1e9)
-    more = f" (first {logs.lines_after} lines read)" if logs.sampled else ""
-    return Observation(
-        True,
-        f'new template "{top.text}" ×{top.count} since {clock(first)}{more}',
-        kind=EvidenceKind.LOG,
-        query=template_query(logs.selector, top.text),
-        at=first,
-        result=[[one.text, one.count, one.first_at] for one in logs.new],
     )
 
 

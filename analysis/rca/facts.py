@@ -130,6 +130,8 @@ class Facts:
     upstream_errors: Mapping[str, BeforeAfter] | None = None
     """Share of failing calls to each upstream, 0..1."""
     logs: LogContext | None = None
+    neighbour_logs: tuple[LogContext, ...] = ()
+    """Of what it calls and what calls it, directly."""
     neighbours: Neighbourhood | None = None
     """The other workloads of the namespace, and who calls whom."""
     missing: tuple[str, ...] = ()

@@ -29,6 +29,8 @@ STEP = 5.0
 RANGE_STEP = 15.0
 LOOK_BACK = timedelta(minutes=10)
 MAX_WINDOW = timedelta(hours=1)
+MAX_LOG_NEIGHBOURS = 4
+NEIGHBOUR_LINES = 400
 
 
 def full_window(request: RcaRequest) -> Window:
@@ -61,7 +63,7 @@ class Gatherer:
             upstream = group.create_task(attempt(self._upstream(request, window), missing))
             upstream_errors = group.create_task(attempt(self._upstream_errors(request, window), missing))
             logs = group.create_task(attempt(self._logs(request, window), missing))
-            neighbours = group.create_task(attempt(self._neighbours(request, window), missing))
+            around = group.create_task(self._around(request, window, missing))
             asking = group.create_task(self._asker.ask(probes, request, window, missing))
         memory, asked = reading.result(), asking.result()
         if memory is not None and not bool(memory.mine.any()):
@@ -77,7 +79,8 @@ class Gatherer:
             upstream=upstream.result(),
             upstream_errors=upstream_errors.result(),
             logs=logs.result(),
-            neighbours=neighbours.result(),
+            neighbours=around.result()[0],
+            neighbour_logs=around.result()[1],
             queries=asked.queries,
             measured=asked.measured,
             counted=asked.counted,
@@ -135,6 +138,24 @@ class Gatherer:
             for row, labels in enumerate(samples.labels)
             if labels.get("upstream")
         }
+
+    async def _around(
+        self, request: RcaRequest, window: Window, missing: dict[str, None]
+    ) -> tuple[Neighbourhood | None, tuple[LogContext, ...]]:
+        """The neighbours' metrics, and the logs of those that it calls or is called by."""
+        found = await attempt(self._neighbours(request, window), missing)
+        if found is None:
+            return None, ()
+        own = {one.name for one in subjects_of(request)}
+        callees = {name for one in own for name in found.calls.get(one, ())}
+        callers = {name for name, called in found.calls.items() if own & set(called)}
+        states = {one.target.name: one.target for one in request.workloads}
+        names = [*sorted(callees - own), *sorted(callers - callees - own)]
+        targets = [states[name] for name in names if name in states][:MAX_LOG_NEIGHBOURS]
+        onset = request.incident.started_at
+        reading = (read_context(self._loki, one, onset, window.end, NEIGHBOUR_LINES) for one in targets)
+        contexts = await asyncio.gather(*(attempt(one, missing) for one in reading))
+        return found, tuple(one for one in contexts if one is not None)
 
     async def _neighbours(self, request: RcaRequest, window: Window) -> Neighbourhood:
         scope = equal("namespace", request.incident.target.namespace)

@@ -11,9 +11,7 @@ from typing import Any
 
 from analysis.words import line
 from crds.v1alpha1.base import TargetRef, Window
-from crds.v1alpha1.rcareport import Evidence, EvidenceKind
-
-MAX_QUERY_CHARS = 768
+from crds.v1alpha1.rcareport import MAX_QUERY_CHARS, Evidence, EvidenceKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from analysis.rca.catalogue import Catalogue, Cause, RefuterSpec
 from analysis.rca.context import latest_rollout, started_with_rollout
 from analysis.rca.facts import Facts
 from analysis.rca.memory import worst
-from analysis.rca.observation import MAX_QUERY_CHARS, Observation
+from analysis.rca.observation import Observation
 from analysis.words import clock, line, mib_per_minute, moment, percent
 from crds.v1alpha1.base import TargetRef
-from crds.v1alpha1.rcareport import Evidence, Refuter, RootCause
+from crds.v1alpha1.rcareport import MAX_QUERY_CHARS, Evidence, Refuter, RootCause
 
 MAX_CAUSES = 5
 MAX_EVIDENCE = 4

@@ -8,6 +8,8 @@ import logging
 from analysis.contract import RcaRequest, RcaResponse
 from analysis.history.service import Historian
 from analysis.llm.service import Narrator
+from analysis.logs.excerpts import excerpts
+from analysis.rca import loglines
 from analysis.rca.actions import recommend
 from analysis.rca.catalogue import Catalogue, Cause
 from analysis.rca.facts import Facts
@@ -49,7 +51,7 @@ class Explainer:
             )
         report, seen = await asyncio.to_thread(explain, self._catalogue, facts)
         if self._narrator is not None:
-            report = await self._narrator.enrich(report, request, seen)
+            report = await self._narrator.enrich(report, request, {**seen, **loglines.observations(report.logs)})
         causes = await self._runner.run(report.root_causes, facts.window)
         report = report.model_copy(update={"root_causes": causes, "window": facts.window})
         if self._historian is None:
@@ -68,10 +70,12 @@ def explain(catalogue: Catalogue, facts: Facts) -> tuple[RcaResponse, Observatio
     causes = applicable(catalogue, facts.request)
     seen = observe(catalogue, causes, facts)
     found = rank(causes, facts, seen)
+    contexts = (*((facts.logs,) if facts.logs is not None else ()), *facts.neighbour_logs)
     evidence = {name: [one.answer, one.summary, one.query, digest(one.result)] for name, one in sorted(seen.items())}
     report = RcaResponse(
         root_causes=found,
         recommended_actions=recommend(causes, found, facts, seen),
+        logs=excerpts(contexts),
         method="deterministic",
         missing_data=facts.missing[:MAX_MISSING],
         evidence_digest=digest(evidence),

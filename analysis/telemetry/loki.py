@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,13 +16,15 @@ MAX_LINE_CHARS = 2048
 """Longer lines are cut: a stack trace's head tells its template."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line. ``at`` is Unix time in nanoseconds."""
+    """One line. ``at`` is Unix time in nanoseconds; ``stream`` is ``stdout`` or ``stderr``, where that is known."""
 
     at: int
     text: str
     pod: str = ""
+    container: str = ""
+    stream: str = ""
 
 
 class Loki:
@@ -41,11 +44,12 @@ class Loki:
         if not isinstance(data, dict) or data.get("resultType") != "streams":
             raise QueryRefused("Loki", self.address, "expected streams")
         found = [
-            LogLine(int(stamp), text[:MAX_LINE_CHARS], stream["stream"].get("k8s_pod_name", ""))
+            log_line(stream["stream"], int(stamp), text)
             for stream in data.get("result") or ()
-            for stamp, text, *_ in stream["values"]
+            for stamp, text, *_ in (reversed(stream["values"]) if newest else stream["values"])
         ]
-        return sorted(found)
+        # lines of one stream with the same time stay in the order in which they were written
+        return sorted(found, key=lambda one: (one.at, one.pod, one.container, one.stream))
 
     async def count(self, query: str, seconds: float, at: datetime) -> int:
         """Lines that a log query finds in the ``seconds`` before ``at``, counted by Loki.
@@ -67,6 +71,12 @@ class Loki:
             SourceError: the service does not answer.
         """
         await self._source.ask("/loki/api/v1/query", {"query": "vector(1)", "limit": "1"})
+
+
+def log_line(labels: Mapping[str, str], at: int, text: str) -> LogLine:
+    """A line from the labels of its stream."""
+    pod, container = labels.get("k8s_pod_name", ""), labels.get("k8s_container_name", "")
+    return LogLine(at, text[:MAX_LINE_CHARS], pod, container, labels.get("log_iostream", ""))
 
 
 def _params(query: str, start: datetime, end: datetime, limit: int, *, newest: bool) -> dict[str, str]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from analysis.web.reader import Chain
 from crds.v1alpha1.actionplan import ActionPlan
-from crds.v1alpha1.rcareport import RCAReport, RootCause
+from crds.v1alpha1.rcareport import LogExcerpt, RCAReport, RootCause, SimilarIncident
 
 __all__ = ["postmortem"]
 
@@ -83,6 +83,25 @@ def _report(report: RCAReport) -> Iterator[str]:
     for missing in report.status.missing_data:
         yield f"- Missing data: {_safe(missing)}"
     yield ""
+    if report.status.logs:
+        yield from ("### What the logs say", "")
+        yield from (line for one in report.status.logs for line in _excerpt(one))
+    if report.status.similar:
+        yield from ("### Earlier incidents like this one", "")
+        yield from (_earlier(one) for one in report.status.similar)
+        yield ""
+
+
+def _excerpt(one: LogExcerpt) -> Iterator[str]:
+    times = f"{_stamp(one.first_at)} to {_stamp(one.last_at)}"
+    yield f"- {one.mark.value}: {_safe(one.template)} ({one.count}, {one.before} in the hours before; {times})"
+    if one.query:
+        yield from ("", *_block(one.query), "")
+
+
+def _earlier(one: SimilarIncident) -> str:
+    cause = f" Cause: {_safe(one.cause)}." if one.cause else ""
+    return f"- {_safe(one.name)}, {_stamp(one.started_at)}: {_safe(one.why)}.{cause} Outcome: {_safe(one.outcome)}."
 
 
 def _cause(cause: RootCause) -> Iterator[str]:

@@ -20,7 +20,7 @@ _TONES: Mapping[str, str] = MappingProxyType(
         "Rejected": "bad", "Denied": "bad", "Expired": "quiet", "Superseded": "quiet", "Failed": "bad",
         "Ineffective": "bad", "Void": "bad", "Used": "good", "Pending": "ask", "Complete": "good", "Degraded": "ask",
         "Unresolved": "ask", "Succeeded": "good", "Refused": "bad", "critical": "bad", "high": "bad", "medium": "ask",
-        "low": "quiet",
+        "low": "quiet", "New": "bad", "Bursting": "bad", "Vanished": "ask",
     }
 )  # fmt: skip
 

@@ -64,6 +64,7 @@ def answered(report: RCAReport, response: RcaResponse, missing: Sequence[str], n
         degraded_reason=fit(RCAReportStatus, "degraded_reason", degraded),
         missing_data=first(RCAReportStatus, "missing_data", [fit(RCAReportStatus, "cause", item) for item in lacking]),
         window=response.window,
+        logs=first(RCAReportStatus, "logs", response.logs),
         similar=first(RCAReportStatus, "similar", response.similar),
         evidence_digest=response.evidence_digest,
         completed_at=now,

@@ -21,7 +21,6 @@ from crds.v1alpha1.base import (
     Measure,
     Name,
     Percent,
-    Query,
     Resource,
     TargetRef,
     Text,
@@ -30,6 +29,10 @@ from crds.v1alpha1.base import (
     Word,
 )
 
+MAX_QUERY_CHARS = 640
+"""Of a query in a report; a longer one is left out, so that the object stays small."""
+ReportQuery = Annotated[str, StringConstraints(max_length=MAX_QUERY_CHARS)]
+"""PromQL, LogQL or an API path, complete enough to be run again."""
 ShortId = Annotated[str, StringConstraints(max_length=32, pattern=r"^[a-z0-9-]+$")]
 
 
@@ -80,7 +83,7 @@ class Evidence(ApiModel):
     """What was observed, in one line."""
     at: Time | None = None
     """When it happened, where that is one moment; it then stands in the incident's timeline."""
-    query: Query = ""
+    query: ReportQuery = ""
     """PromQL, LogQL or API path that shows it."""
     window: Window | None = None
     """Over which the query was run."""
@@ -95,7 +98,7 @@ class Refuter(ApiModel):
 
     summary: Line
     """What would have refuted it, in words."""
-    query: Query = ""
+    query: ReportQuery = ""
     """PromQL, LogQL or API path to run again."""
     refuted: bool
     """True if it did."""
@@ -156,6 +159,42 @@ class SimilarIncident(ApiModel):
     """What was done, and the verdict."""
 
 
+class LogMark(StrEnum):
+    """How often a kind of log record comes since the onset, against the hours before it."""
+
+    NEW = "New"
+    BURSTING = "Bursting"
+    VANISHED = "Vanished"
+    USUAL = "Usual"
+
+
+class LogExcerpt(ApiModel):
+    """A kind of log record that tells something, with one example."""
+
+    id: ShortId
+    """Of the example's line: ``iirp rca line`` finds it again in Loki."""
+    mark: LogMark
+    """Against the hours before the onset."""
+    template: Annotated[str, StringConstraints(max_length=160)]
+    """The kind: what varies is ``<*>``."""
+    count: int = Field(ge=0)
+    """Records since the onset; an estimate where not all were read."""
+    before: int = Field(ge=0)
+    """Records in the hours before it."""
+    first_at: Time
+    """First one since the onset; of what vanished, before it."""
+    last_at: Time
+    """Last one."""
+    example: Annotated[str, StringConstraints(max_length=700)]
+    """The record, stack traces with it; secrets are removed, and of a long one the middle."""
+    pod: Annotated[str, StringConstraints(max_length=253)] = ""
+    """Pod that wrote the example."""
+    pods: int = Field(default=0, ge=0)
+    """Pods that wrote such records."""
+    query: ReportQuery = ""
+    """LogQL that finds them all."""
+
+
 class RCAReportSpec(ApiModel):
     """What is asked: explain this incident over this window. Immutable."""
 
@@ -176,7 +215,7 @@ class RCAReportStatus(ApiModel):
     """Where the diagnosis stands."""
     observed_generation: int | None = None
     """Generation of the spec that this status speaks of."""
-    conditions: Annotated[list[Condition], Field(max_length=6)] = []
+    conditions: Annotated[list[Condition], Field(max_length=4)] = []
     """Complete, Degraded, and what is being waited for."""
     cause: Line = ""
     """Summary of the first cause that is not refuted."""
@@ -186,6 +225,8 @@ class RCAReportStatus(ApiModel):
     """Hypotheses, best first, refuted ones last."""
     recommended_actions: Annotated[list[RecommendedAction], Field(max_length=4)] = []
     """What would help, best first."""
+    logs: Annotated[list[LogExcerpt], Field(max_length=4)] = []
+    """What the logs say since the onset, most telling first."""
     similar: Annotated[list[SimilarIncident], Field(max_length=3)] = []
     """Earlier incidents of this namespace that were alike, from the history."""
     method: Annotated[str, StringConstraints(max_length=64)] = ""

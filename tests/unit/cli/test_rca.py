@@ -13,12 +13,12 @@ import cli.rca
 from analysis.rca.results import log_result, metric_result
 from cli.main import main
 from cli.rca import rca
-from cli.rerun import Rerun, exit_code
+from cli.rerun import Rerun, exit_code, id_of
 from controllers.kube.resources import DEPLOYMENTS
 from crds.v1alpha1.base import Window
 from crds.v1alpha1.rcareport import RCAReport
 from external.errors import ExternalError
-from external.query import Series
+from external.query import LogLine, Series
 from tests.fakes.kube import FakeKube
 
 WINDOW = Window(start=datetime(2026, 1, 2, 3, 0, tzinfo=UTC), end=datetime(2026, 1, 2, 3, 15, tzinfo=UTC))
@@ -32,7 +32,14 @@ class FakeGateway:
     """What the external side says now."""
 
     def __init__(self, points: tuple = POINTS, lines: int = 3, broken: bool = False) -> None:
-        self.points, self.lines, self.broken = points, lines, broken
+        self.points, self.matching, self.broken = points, lines, broken
+        self.written: list[LogLine] = []
+
+    def lines(self, query: str, start: datetime, end: datetime, limit: int, *, newest: bool) -> list[LogLine]:
+        assert query == STREAMS
+        span = range(*(int(one.timestamp() * 1e6) * 1000 for one in (start, end)))
+        found = [one for one in self.written if one.at in span]
+        return found[-limit:] if newest else found[:limit]
 
     def values(self, *_: Any) -> list[Series]:
         if self.broken:
@@ -40,7 +47,23 @@ class FakeGateway:
         return [Series({"upstream": "payments"}, self.points)] if self.points else []
 
     def count(self, *_: Any) -> int:
-        return self.lines
+        return self.matching
+
+
+STREAMS = '{k8s_namespace_name="shop",k8s_pod_name="p"}'
+QUOTED_AT = 1_767_323_000_123_456_789
+
+
+def written(at: int, text: str) -> LogLine:
+    return LogLine(at, text, {"k8s_pod_name": "p", "k8s_container_name": "app"})
+
+
+QUOTED = written(QUOTED_AT, "bank refused order 7")
+EXCERPT = {
+    "id": id_of(QUOTED), "mark": "New", "template": "bank refused order <*>", "count": 3, "before": 0,
+    "firstAt": "2026-01-02T03:03:20Z", "lastAt": "2026-01-02T03:05:00Z", "example": "bank refused order 7",
+    "query": f'{STREAMS} |= "bank refused order"',
+}  # fmt: skip
 
 
 def wire(*queries: tuple[str, dict | None], refuted: bool = False) -> dict[str, Any]:
@@ -143,3 +166,40 @@ def test_what_is_no_report_is_said(run, arguments: tuple[str, ...], body: dict |
     result = run(*arguments, body=body)
     assert result.exit_code != 0
     assert words in result.output
+
+
+@pytest.mark.parametrize(
+    ("lines", "verdict"),
+    [
+        ((QUOTED,), "there"),
+        ((written(QUOTED_AT + 100, "other"), QUOTED), "there"),
+        ((), "gone"),
+        ((written(QUOTED_AT, "bank refused order 8"),), "gone"),
+    ],
+)
+def test_a_quoted_line_is_found_again_in_loki(lines: tuple[LogLine, ...], verdict: str) -> None:
+    body = wire()
+    body["status"]["logs"] = [EXCERPT]
+    gateway = FakeGateway()
+    gateway.written = list(lines)
+    checked = list(Rerun(gateway, FakeKube()).check(RCAReport.from_wire(body)))  # type: ignore[arg-type]
+    assert [(one.role, one.verdict) for one in checked] == [("log line", verdict)]
+
+
+def test_a_quoted_line_is_shown_with_the_lines_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = wire()
+    body["status"]["logs"] = [EXCERPT]
+    gateway = FakeGateway()
+    gateway.written = [written(QUOTED_AT + at * 10**9, f"GET {at}") for at in range(-20, 0)]
+    gateway.written += [QUOTED, *(written(QUOTED_AT + at * 10**9, f"GET \x1b[2J{at}") for at in range(1, 20))]
+    monkeypatch.setattr(cli.rca, "gateway_from", lambda **_: gateway)
+    monkeypatch.setattr(cli.rca, "kubeconfig_of", lambda *_: None)
+    monkeypatch.setattr("controllers.kube.client.connect", lambda *_: FakeKube())
+    monkeypatch.setattr("cli.rerun.load_report", lambda *_: RCAReport.from_wire(body))
+    shown = CliRunner().invoke(rca, ["logs", "x", EXCERPT["id"], "-n", "shop", "--around", "2"])
+    assert shown.output.splitlines() == ["  GET -2", "  GET -1", "> bank refused order 7", "  GET  [2J1", "  GET  [2J2"]
+    listed = CliRunner().invoke(rca, ["logs", "x", "-n", "shop"])
+    assert "New       x3       (0 before)" in listed.output
+    unknown = CliRunner().invoke(rca, ["logs", "x", "log-1-00000000", "-n", "shop"])
+    assert unknown.exit_code == 1
+    assert f"it has {EXCERPT['id']}" in unknown.output

@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from analysis.config import ModelBudget
-from analysis.llm.budget import Budget, OverBudget, estimate_tokens
+from analysis.llm.budget import Budget, OverBudget
+from analysis.words import estimate_tokens
 
 
 class Clock:

@@ -10,13 +10,16 @@ import numpy as np
 
 from analysis.contract import Change, ChangeKind, IncidentFacts, PodState, RcaRequest
 from analysis.logs.context import LogContext
-from analysis.logs.templates import NewTemplate
+from analysis.logs.records import Record
+from analysis.logs.templates import Chunk
 from analysis.rca.deviation import Kind
 from analysis.rca.facts import BeforeAfter, Facts, Memory, memory_facts
 from analysis.rca.neighbours import Neighbourhood, Span, neighbourhood, queries
+from analysis.telemetry.loki import LogLine
 from analysis.telemetry.query import equal
 from analysis.windows.block import Samples
 from crds.v1alpha1.base import Scope, Severity, TargetRef, Window
+from crds.v1alpha1.rcareport import LogMark
 from tests.unit.analysis.shapes import END, MIB, START, block, flat, leak, sampled
 
 ONSET = 780.0
@@ -71,8 +74,15 @@ def memory(series: Mapping[str, tuple], *, limit: float = 256.0, ended: bool = F
 
 
 def logs(*new: tuple[str, int]) -> LogContext:
-    templates = tuple(NewTemplate(text, count, int((START + ONSET + 2) * 1e9), text) for text, count in new)
-    return LogContext('{k8s_namespace_name="shop"}', templates, lines_before=100, lines_after=200, sampled=False)
+    first = int((START + ONSET + 2) * 1e9)
+    found = tuple(
+        Chunk(
+            mark=LogMark.NEW, text=text, count=count, before=0, first_at=first, last_at=first,
+            example=Record((LogLine(first, text, POD, "app"),)), pods=(POD,), information=float(len(new) - number),
+        )
+        for number, (text, count) in enumerate(new)
+    )  # fmt: skip
+    return LogContext('{k8s_namespace_name="shop"}', found, lines_before=100, lines_after=200, sampled=False)
 
 
 def neighbours(**latency_since_onset: float) -> Neighbourhood:

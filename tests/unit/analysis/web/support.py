@@ -60,6 +60,28 @@ CHILDREN: dict[str, list[dict[str, Any]]] = {
                         "refuters": [{"summary": "traffic", "refuted": False, "result": "flat"}],
                     }
                 ],
+                "logs": [
+                    {
+                        "id": "log-1886e8331bfc6400-4a4d29b4",
+                        "mark": "Bursting",
+                        "template": "cache miss <*>",
+                        "count": 412,
+                        "before": 3,
+                        "firstAt": "2026-01-02T03:02:57Z",
+                        "lastAt": "2026-01-02T03:05:00Z",
+                        "example": f"cache miss 7\n  at load {EVIL}",
+                        "query": '{pod="p"} |= "cache miss"',
+                    }
+                ],
+                "similar": [
+                    {
+                        "name": "payments-leak-0",
+                        "startedAt": "2026-01-01T03:00:00Z",
+                        "why": "the same fault",
+                        "cause": EVIL,
+                        "outcome": "RestartDeployment: Effective",
+                    }
+                ],
             },
         }
     ],

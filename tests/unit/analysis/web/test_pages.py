@@ -68,6 +68,20 @@ def test_the_incident_page_tells_the_story_and_nothing_in_it_is_markup(client: T
     assert DIGEST in text
 
 
+def test_the_incident_page_quotes_the_logs_and_names_earlier_incidents(client: TestClient) -> None:
+    sign_in(client)
+    text = client.get("/incidents/shop/payments-leak-1").text
+    for words in (
+        "Bursting",
+        "cache miss &lt;*&gt;",
+        "412 since the onset, 3 in the hours before",
+        "log-1886e8331bfc6400",
+    ):
+        assert words in text
+    assert "payments-leak-0" in text
+    assert "RestartDeployment: Effective" in text
+
+
 def test_every_page_has_a_policy_that_lets_no_foreign_or_inline_script_run(client: TestClient) -> None:
     sign_in(client)
     for path in ("/login", "/", "/incidents/shop/payments-leak-1", "/incidents/shop/none", "/static/style.css"):
@@ -258,6 +272,9 @@ def test_a_postmortem_is_markdown_in_which_nothing_foreign_is_markup(client: Tes
     assert "<b>" not in text
     assert EVIL not in text
     assert "deriv(m{a=" in text
+    assert "### What the logs say" in text
+    assert '      {pod="p"} |= "cache miss"' in text
+    assert "payments-leak-0, 2026-01-01 03:00:00: the same fault" in text
 
 
 def test_questions_are_answered_from_what_the_person_may_see(client: TestClient) -> None:

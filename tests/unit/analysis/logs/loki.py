@@ -1,0 +1,61 @@
+"""A log store for tests: keeps lines, answers the few forms of LogQL that the extractor writes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from urllib.parse import parse_qs
+
+import httpx
+
+from analysis.telemetry.loki import Loki
+
+_QUERY = re.compile(r'(?P<streams>\{.*?"\})(?: (?P<op>\|=|\|~|!~) "(?P<text>(?:[^"\\]|\\.)*)")?')
+_COUNT = re.compile(r"sum\(count_over_time\((?P<inner>.*) \[(?P<seconds>\d+)s\]\)\)")
+
+
+class Store:
+    """``lines`` are ``(Unix seconds, text)``; ``asked`` are the queries that came."""
+
+    def __init__(self, lines: Iterable[tuple[float, str]]) -> None:
+        self.lines = sorted((int(at * 1e9), text) for at, text in lines)
+        self.asked: list[str] = []
+        self.refuses = ""
+        """Queries with this operator get a 500."""
+
+    def loki(self) -> Loki:
+        """A reader of this store."""
+        return Loki("http://loki:3100", 2.0, httpx.AsyncClient(transport=httpx.MockTransport(self._answer)))
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        form = {name: values[0] for name, values in parse_qs(request.content.decode()).items()}
+        self.asked.append(form["query"])
+        if self.refuses and self.refuses in form["query"]:
+            return httpx.Response(500, text="too busy")
+        counted = _COUNT.fullmatch(form["query"])
+        if counted:
+            end = int(form["time"])
+            found = self._find(counted["inner"], end - int(counted["seconds"]) * 10**9, end)
+            data = {"resultType": "vector", "result": [{"metric": {}, "value": [0, str(len(found))]}]}
+            return httpx.Response(200, json={"status": "success", "data": data})
+        found = self._find(form["query"], int(form["start"]), int(form["end"]))
+        if form["direction"] == "backward":
+            found.reverse()
+        values = [[str(at), text] for at, text in found[: int(form["limit"])]]
+        streams = [{"stream": {"k8s_pod_name": "p", "k8s_container_name": "app"}, "values": values}]
+        return httpx.Response(
+            200, json={"status": "success", "data": {"resultType": "streams", "result": streams if values else []}}
+        )
+
+    def _find(self, query: str, start: int, end: int) -> list[tuple[int, str]]:
+        parts = _QUERY.fullmatch(query)
+        assert parts is not None, query
+        op, text = parts["op"], json.loads(f'"{parts["text"] or ""}"')
+        tests = {
+            None: lambda _: True,
+            "|=": lambda line: text in line,
+            "|~": lambda line: re.search(text, line) is not None,
+            "!~": lambda line: re.search(text, line) is None,
+        }
+        return [one for one in self.lines if start <= one[0] < end and tests[op](one[1])]
