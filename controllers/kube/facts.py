@@ -34,6 +34,10 @@ _SUFFIXES: dict[str, Decimal | int] = {
 }
 
 
+_ORDINARY = frozenset({"", "ContainerCreating", "PodInitializing"})
+"""Reasons to wait that every pod has at its start."""
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerState:
     """One container of a pod, as its status has it."""
@@ -46,6 +50,8 @@ class ContainerState:
     """Of the last termination: the current one if it is not running, else the previous one."""
     ended_at: datetime | None = None
     exit_code: int | None = None
+    running_since: datetime | None = None
+    """None while it does not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,8 @@ class PodRecord:
     unscheduled_since: datetime | None = None
     """Since when the scheduler finds no node for it; None when it has one."""
     deleting: bool = False
+    ready_since: datetime | None = None
+    """None while it is not ready."""
 
     @property
     def terminal(self) -> bool:
@@ -90,7 +98,7 @@ def pod_record(body: Body) -> PodRecord:
     metadata, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
     containers = spec.get("containers") or []
     conditions = {item.get("type"): item for item in status.get("conditions") or ()}
-    scheduled = conditions.get("PodScheduled") or {}
+    scheduled, ready = conditions.get("PodScheduled") or {}, conditions.get("Ready") or {}
     return PodRecord(
         namespace=sys.intern(metadata.get("namespace", "")),
         name=metadata["name"],
@@ -103,9 +111,9 @@ def pod_record(body: Body) -> PodRecord:
         message=(status.get("message") or "")[:1024],
         started_at=parse_time(status.get("startTime")),
         created_at=parse_time(metadata.get("creationTimestamp")),
-        ready=(conditions.get("Ready") or {}).get("status") == "True",
+        ready=ready.get("status") == "True",
         containers=_shared(tuple(item["name"] for item in containers)),
-        states=tuple(_container_state(item) for item in status.get("containerStatuses") or ()),
+        states=_states(status),
         memory_limit_bytes=_total_limit(containers, "memory"),
         cpu_limit_cores=_cpu(_total_limit_decimal(containers, "cpu")),
         images=_shared(tuple(str(item.get("image") or "") for item in containers)),
@@ -113,7 +121,17 @@ def pod_record(body: Body) -> PodRecord:
         claims=_claims(metadata["name"], spec.get("volumes") or ()),
         unscheduled_since=parse_time(scheduled.get("lastTransitionTime")) if _unscheduled(scheduled) else None,
         deleting=metadata.get("deletionTimestamp") is not None,
+        ready_since=parse_time(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None,
     )
+
+
+def _states(status: Body) -> tuple[ContainerState, ...]:
+    """The containers, and of the init containers those in trouble: one that ended well says nothing about the pod."""
+    initial = [_container_state(item) for item in status.get("initContainerStatuses") or ()]
+    troubled = [
+        state for state in initial if state.restarts or state.exit_code or state.waiting_reason not in _ORDINARY
+    ]
+    return (*troubled, *(_container_state(item) for item in status.get("containerStatuses") or ()))
 
 
 def _unscheduled(condition: Body) -> bool:
@@ -148,10 +166,6 @@ def _owner(api_version: str, kind: str, namespace: str, name: str, uid: str) -> 
 def _shared(texts: tuple[str, ...]) -> tuple[str, ...]:
     """The same tuple for equal ones: pods of one template have the same containers and images."""
     return texts
-
-
-_ORDINARY = frozenset({"", "ContainerCreating", "PodInitializing"})
-"""Reasons to wait that every pod has at its start."""
 
 
 def _ended_at(state: ContainerState) -> datetime:
@@ -224,6 +238,7 @@ def _container_state(item: Mapping[str, Any]) -> ContainerState:
         ended_reason=ended.get("reason") or "",
         ended_at=parse_time(ended.get("finishedAt")),
         exit_code=ended.get("exitCode"),
+        running_since=parse_time((state.get("running") or {}).get("startedAt")),
     )
 
 

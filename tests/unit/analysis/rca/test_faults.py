@@ -260,6 +260,30 @@ FAULTS: dict[str, tuple[Facts, str, str]] = {
         "NameLookupFails",
         "payments",
     ),
+    "command that is not in the image": (
+        told(
+            "CrashLoop",
+            changes=(rollout(ONSET - 20),),
+            pods=(
+                pod(
+                    ready=False,
+                    waiting_reason="CrashLoopBackOff",
+                    waiting_message="back-off",
+                    last_termination_reason="StartError",
+                    last_termination_at=at(ONSET),
+                ),
+            ),
+            events=(
+                event(
+                    "Failed",
+                    'failed to create containerd task: exec: "/no/such": stat /no/such: no such file or directory',
+                ),
+                event("BackOff", "Back-off restarting failed container"),
+            ),
+        ),
+        "BadCommand",
+        "payments",
+    ),
     "process that gives up": (
         told("CrashLoop", pods=(pod(ready=False, waiting_reason="CrashLoopBackOff", waiting_message="back-off"),)),
         "CrashOnStart",

@@ -46,6 +46,82 @@ def test_what_the_status_shows(
     assert sorted(item.type for item in api_signals([record], workload, at(0))) == sorted(expected)
 
 
+def initial(**fields: Any) -> dict[str, Any]:
+    return {"name": "migrate", "restartCount": 0, **fields}
+
+
+@pytest.mark.parametrize(
+    ("init", "expected"),
+    [
+        (initial(state=terminated("Completed", code=0)), set()),
+        (initial(state={"waiting": {"reason": "PodInitializing"}}), set()),
+        (initial(state={"running": {}}), set()),
+        (initial(state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=terminated("Error"), restartCount=3),
+         {"CrashLoop", "Restarted", "PendingPods"}),
+        (initial(state={"waiting": {"reason": "ErrImagePull"}}), {"ImagePull"}),
+    ],
+)  # fmt: skip
+def test_an_init_container_in_trouble_is_seen_and_one_that_ended_well_is_not(
+    init: dict[str, Any], expected: set[str]
+) -> None:
+    waiting = [container(state={"waiting": {"reason": "PodInitializing"}})]
+    status = {"initContainerStatuses": [init], "startTime": at(-30).isoformat()}
+    record = pod_record(pod(phase="Pending", containers=waiting, status=status))
+    found = api_signals([record], workload, at(0))
+    assert {item.type for item in found} - {"PendingPods"} == expected - {"PendingPods"}
+    assert {item.container for item in found if item.type != "PendingPods"} <= {"migrate"}
+
+
+@pytest.mark.parametrize("reason", ["CreateContainerConfigError", "CreateContainerError"])
+def test_a_container_that_cannot_be_created_is_told_apart_from_one_that_takes_its_time(reason: str) -> None:
+    waiting = {"waiting": {"reason": reason, "message": 'configmap "nope" not found'}}
+    status = {"startTime": at(-45).isoformat()}
+    record = pod_record(pod(phase="Pending", containers=[container(state=waiting)], status=status))
+    (signal,) = api_signals([record], workload, at(0))
+    assert (signal.type, signal.reason, signal.since, signal.container) == ("PendingPods", "NotCreated", at(-45), "app")
+    assert "nope" in signal.message
+
+
+def running(name: str, started: float, ready: float | None, **fields: Any) -> PodRecord:
+    """Containers that run since `started` seconds ago; ready since `ready`, or not."""
+    condition = {"type": "Ready", "status": "False" if ready is None else "True"}
+    if ready is not None:
+        condition["lastTransitionTime"] = at(-ready).isoformat()
+    state = {"running": {"startedAt": at(-started).isoformat()}}
+    return pod_record(
+        pod(name, containers=[container(state=state)], status={"conditions": [condition]}, **fields)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "waited", "late"),
+    [
+        pytest.param([(3600, 3590)], 39, False, id="within four times what the sibling took"),
+        pytest.param([(3600, 3590)], 41, True, id="longer"),
+        pytest.param([(3600, 3590), (3600, 3480)], 300, False, id="the slowest sibling counts"),
+        pytest.param([], 900, False, id="nobody to compare with"),
+        pytest.param([(3600, None)], 900, False, id="the siblings are not ready either"),
+    ],
+)
+def test_a_pod_is_late_when_it_takes_much_longer_than_its_ready_siblings_took(
+    old: list[tuple[float, float | None]], waited: float, late: bool
+) -> None:
+    siblings = [running(f"old-{n}", *one) for n, one in enumerate(old)]
+    found = api_signals([*siblings, running("new", waited, None)], workload, at(0))
+    assert [(item.type, item.pod, item.since) for item in found if item.pod == "new"] == (
+        [("NotReady", "new", at(-waited))] if late else []
+    )
+
+
+def test_siblings_are_those_of_the_same_workload() -> None:
+    fast, slow = running("fast", 3600, 3599), running("slow", 300, None)
+
+    def own(record: PodRecord) -> TargetRef:
+        return TARGET.model_copy(update={"name": record.name})
+
+    assert api_signals([fast, slow], own, at(0)) == ()
+
+
 def test_a_signal_says_which_container_how_often_and_when() -> None:
     record = pod_record(pod(containers=[container(lastState=terminated("OOMKilled"), restartCount=3)]))
     signal = next(item for item in api_signals([record], workload, at(0)) if item.type == "OOMKilled")
