@@ -56,6 +56,7 @@ def answered(report: RCAReport, response: RcaResponse, missing: Sequence[str], n
         state,
         conditions,
         cause=fit(RCAReportStatus, "cause", standing.summary) if standing is not None else "",
+        cause_kind=standing.kind if standing is not None else None,
         confidence_percent=standing.confidence_percent if standing is not None else None,
         root_causes=first(RCAReportStatus, "root_causes", response.root_causes),
         recommended_actions=first(RCAReportStatus, "recommended_actions", response.recommended_actions),

@@ -219,6 +219,8 @@ class RCAReportStatus(ApiModel):
     """Complete, Degraded, and what is being waited for."""
     cause: Line = ""
     """Summary of the first cause that is not refuted."""
+    cause_kind: Word | None = None
+    """Kind of that cause; absent when the report is ``Unresolved``."""
     confidence_percent: Percent | None = None
     """Confidence of that cause, 0..100."""
     root_causes: Annotated[list[RootCause], Field(max_length=5)] = []
@@ -244,6 +246,12 @@ class RCAReportStatus(ApiModel):
     completed_at: Time | None = None
     """When the diagnosis was done."""
 
+    def first_cause(self) -> RootCause | None:
+        """The cause that the report stands for; None while there is none and when it is ``Unresolved``."""
+        if self.state == ReportState.UNRESOLVED:
+            return None
+        return next((one for one in self.root_causes if not one.refuted), None)
+
 
 class RCAReport(Resource):
     """Why an incident happened: ranked hypotheses with evidence, refuters and recommended actions."""
@@ -254,7 +262,7 @@ class RCAReport(Resource):
         short="rcar",
         columns=(
             Column(name="State", path=".status.state"),
-            Column(name="Cause", path=".status.rootCauses[0].kind"),
+            Column(name="Cause", path=".status.causeKind"),
             Column(name="Conf", path=".status.confidencePercent", type="integer"),
             Column(name="Summary", path=".status.cause", wide=True),
             Column(name="Method", path=".status.method", wide=True),

@@ -97,8 +97,8 @@ def _facts(chain: Chain) -> list[Change]:
         about = f"{about}: {incident.spec.summary}"
     state("incident", incident.metadata.name, incident.status.state, about)
     if chain.report:
-        causes = chain.report.status.root_causes
-        detail = f"{causes[0].summary} ({causes[0].confidence_percent} %)" if causes else ""
+        cause = chain.report.status.first_cause()
+        detail = f"{cause.summary} ({cause.confidence_percent} %)" if cause else ""
         state("rcareport", chain.report.metadata.name, chain.report.status.state, detail)
     if chain.plan:
         state("actionplan", chain.plan.metadata.name, chain.plan.status.state, chain.plan.spec.summary)

@@ -10,6 +10,7 @@ from typing import Any
 from crds.v1alpha1 import Incident
 from crds.v1alpha1.approval import ApprovalState
 from crds.v1alpha1.predictions import told
+from crds.v1alpha1.rcareport import RCAReportStatus, ReportState
 from demo.driver.chain import Chain, chain_of, printable
 
 __all__ = ["Seen", "merged", "seen_of"]
@@ -58,7 +59,11 @@ class Seen:
         if before is None:
             told.append(f"incident {self.type} {self.target} ({self.severity}): {self.summary}")
         if self.cause and self.cause != (before.cause if before else ""):
-            told.append(f"{self.name}: cause {self.cause} ({self.confidence} %)")
+            told.append(
+                f"{self.name}: cause {self.cause} ({self.confidence} %)"
+                if self.confidence
+                else f"{self.name}: {self.cause}"
+            )
         if self.action != (before.action if before else NO_ACTION):
             told.append(f"{self.name}: {self.action} proposed")
         if self.verdict and self.verdict != (before.verdict if before else ""):
@@ -86,7 +91,8 @@ def merged(before: Mapping[str, Seen], now: Sequence[Seen]) -> dict[str, Seen]:
 def _seen(chain: Chain, now: datetime) -> Seen:
     incident = chain.incident
     spec, status = incident.spec, incident.status
-    causes = chain.report.status.root_causes if chain.report else []
+    report = chain.report.status if chain.report else RCAReportStatus()
+    cause, unresolved = report.first_cause(), report.state == ReportState.UNRESOLVED
     detection = status.detection
     created = incident.metadata.creation_timestamp
     approval = chain.approval
@@ -108,9 +114,9 @@ def _seen(chain: Chain, now: datetime) -> Seen:
         expected_at=prediction.expected_at if prediction else None,
         outcome=prediction.outcome.value if prediction else "",
         harmed_at=prediction.at if prediction else None,
-        cause=causes[0].kind if causes else "",
-        cause_target=f"{causes[0].target.kind}/{causes[0].target.name}" if causes else "",
-        confidence=causes[0].confidence_percent if causes else 0,
+        cause=cause.kind if cause else ReportState.UNRESOLVED if unresolved else "",
+        cause_target=f"{cause.target.kind}/{cause.target.name}" if cause else "",
+        confidence=cause.confidence_percent if cause else 0,
         action=str(chain.plan.spec.actions[0].type) if chain.plan and chain.plan.spec.actions else NO_ACTION,
         verdict=str(status.verdict or ""),
         pending=approval.metadata.name if approval and approval.status.state == ApprovalState.PENDING else "",

@@ -63,7 +63,13 @@ def chain(cluster: Cluster, namespace: str) -> str:
             report(namespace, name),
             "incident",
             "rca",
-            {"state": "Complete", "cause": CAUSE, "confidencePercent": 84, "rootCauses": [ROOT]},
+            {
+                "state": "Complete",
+                "cause": CAUSE,
+                "causeKind": ROOT["kind"],
+                "confidencePercent": 84,
+                "rootCauses": [ROOT],
+            },
         ),
         (
             plan(namespace, account("incident"), f"{name}-1", summary="Restart deploy/payments"),

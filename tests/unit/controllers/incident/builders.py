@@ -125,6 +125,7 @@ def report(
             state=state,
             conditions=conditions,
             cause="memory grows since revision 7" if done else "",
+            cause_kind=cause.kind if done else None,
             confidence_percent=84 if done else None,
             root_causes=[cause] if done else [],
             recommended_actions=[recommended] if done and recommends else [],

@@ -94,6 +94,9 @@ def test_an_answer_becomes_a_report(world: World, answer: RcaResponse, state: Re
     assert status.completed_at == START
     assert len(status.root_causes) == 5, "as many as the type holds"
     assert status.cause == ("" if state is ReportState.UNRESOLVED else "memory grows since revision 7")
+    standing = None if state is ReportState.UNRESOLVED else status.root_causes[0]
+    assert status.cause_kind == (standing.kind if standing else None), "no column names a cause that was ruled out"
+    assert status.first_cause() == standing
     assert world.events.reasons == [state.value]
 
 
