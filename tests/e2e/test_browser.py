@@ -13,6 +13,7 @@ from tests.e2e.story import Story
 from tests.e2e.support import Cluster, eventually
 
 Policy = Callable[..., str]
+Visit = Callable[..., Site]
 expect.set_options(timeout=TIMEOUT_MS)
 SOON = 60_000
 """Milliseconds: what controllers and a rollout may take."""
@@ -37,6 +38,18 @@ def people(cluster: Cluster, namespace: str) -> People:
     return People(cluster, namespace)
 
 
+@pytest.fixture
+def visit(started: Browser, platform: Platform, people: People) -> Visit:
+    """Signs somebody in, with these ClusterRoles in the test's namespace, in a browser of their own."""
+    return lambda name, *roles: site(started, platform, people.token(name, *roles))
+
+
+@pytest.fixture
+def alice(visit: Visit) -> Site:
+    """Who may approve."""
+    return visit("alice", "iirp-approver")
+
+
 def incident(story: Story) -> str:
     """Address of the incident's page."""
     return f"/incidents/{story.namespace}/{story.name}"
@@ -49,11 +62,8 @@ def see_plan(someone: Site, story: Story) -> None:
     someone.page.get_by_role("link", name="Approve or reject").click(timeout=SOON)
 
 
-def test_from_the_list_to_approved_to_done(
-    started: Browser, platform: Platform, story: Story, people: People, policy: Policy
-) -> None:
+def test_from_the_list_to_approved_to_done(alice: Site, story: Story, people: People, policy: Policy) -> None:
     policy()
-    alice = site(started, platform, people.token("alice", "iirp-approver"))
     plan = story.plan()
     see_plan(alice, story)
     alice.accessible()
@@ -69,11 +79,8 @@ def test_from_the_list_to_approved_to_done(
     assert story.restarts() == 2
 
 
-def test_rejected_in_the_browser_by_keyboard_alone(
-    started: Browser, platform: Platform, story: Story, people: People, policy: Policy
-) -> None:
+def test_rejected_in_the_browser_by_keyboard_alone(alice: Site, story: Story, people: People, policy: Policy) -> None:
     policy()
-    alice = site(started, platform, people.token("alice", "iirp-approver"))
     plan = story.plan()
     story.state("approval", plan, "Pending")
     alice.open(f"{incident(story)}/decide/{plan}")
@@ -99,11 +106,8 @@ def press_until(someone: Site, identifier: str) -> None:
     raise AssertionError(f"#{identifier} is not reached by Tab")
 
 
-def test_an_approval_that_expires_while_somebody_looks(
-    started: Browser, platform: Platform, story: Story, people: People, policy: Policy
-) -> None:
+def test_an_approval_that_expires_while_somebody_looks(alice: Site, story: Story, policy: Policy) -> None:
     policy(expiresAfter="1m")
-    alice = site(started, platform, people.token("alice", "iirp-approver"))
     see_plan_of(alice, story)
     expect(alice.page.locator("[data-until]")).to_contain_text("in 0 min")
     expect(alice.page.get_by_role("button", name="Approve as")).to_have_count(0, timeout=2 * SOON)
@@ -117,12 +121,10 @@ def see_plan_of(someone: Site, story: Story) -> None:
     see_plan(someone, story)
 
 
-def test_two_people_at_once_are_both_recorded(
-    started: Browser, platform: Platform, story: Story, people: People, policy: Policy
-) -> None:
+def test_two_people_at_once_are_both_recorded(visit: Visit, story: Story, people: People, policy: Policy) -> None:
     policy(requiredApprovals=2)
     names = ("alice", "bob")
-    both = [site(started, platform, people.token(name, "iirp-approver")) for name in names]
+    both = [visit(name, "iirp-approver") for name in names]
     plan = story.plan()
     for someone in both:
         see_plan(someone, story)
@@ -134,11 +136,9 @@ def test_two_people_at_once_are_both_recorded(
     assert {one["by"] for one in decisions} == {people.username(name) for name in names}
 
 
-def test_who_may_look_but_not_approve_is_told_so(
-    started: Browser, platform: Platform, story: Story, people: People, policy: Policy
-) -> None:
+def test_who_may_look_but_not_approve_is_told_so(visit: Visit, story: Story, policy: Policy) -> None:
     policy()
-    eve = site(started, platform, people.token("eve", "iirp-viewer"))
+    eve = visit("eve", "iirp-viewer")
     plan = story.plan()
     see_plan(eve, story)
     eve.page.get_by_label("Why").fill("let me")
@@ -147,17 +147,55 @@ def test_who_may_look_but_not_approve_is_told_so(
     expect(eve.page.get_by_label("Why")).to_have_value("let me")
     eve.accessible()
     assert not story.state("approval", plan, "Pending")["spec"].get("decisions")
-    nobody = site(started, platform, people.token("mallory"))
+    nobody = visit("mallory")
     nobody.open(incident(story))
     expect(nobody.page.get_by_role("heading", name="You may not see this")).to_be_visible()
     nobody.accessible()
 
 
-def test_a_lost_connection_is_told_and_mended(
-    started: Browser, platform: Platform, story: Story, people: People, policy: Policy
+def test_a_modified_plan_is_another_plan_with_approvals_of_its_own(
+    alice: Site, visit: Visit, story: Story, people: People, policy: Policy
 ) -> None:
     policy()
-    alice = site(started, platform, people.token("alice", "iirp-approver"))
+    oscar = visit("oscar", "edit")  # edit carries iirp-operator: plans of one's own
+    first = story.plan()
+    see_plan(oscar, story)
+    expect(oscar.page.get_by_text("From a server-side dry run as you")).to_be_visible()
+    expect(oscar.page.get_by_text("kubectl.kubernetes.io/restartedAt")).to_be_visible()
+    oscar.page.get_by_role("link", name="Modify").click()
+    oscar.accessible()
+    oscar.page.get_by_label("Action").select_option("ScaleDeployment")
+    oscar.page.get_by_label("Replicas").fill("2")
+    oscar.page.get_by_role("button", name="Show what it would change").click()
+    expect(oscar.page.locator(".diff .added", has_text="replicas: 2")).to_be_visible()
+    expect(oscar.page.locator(".diff .removed", has_text="replicas: 1")).to_be_visible()
+    oscar.accessible()
+    assert len(story.cluster.list("actionplans", story.namespace)) == 1, "looking proposes nothing"
+    oscar.page.get_by_role("button", name="Propose as").click()
+
+    second = f"{story.name}-2"
+    card = oscar.page.locator(f"#plan-{second}")
+    expect(card.get_by_role("link", name="Approve or reject")).to_be_visible(timeout=SOON)
+    old, new = (story.cluster.get("approval", name, story.namespace) or {} for name in (first, second))
+    expect(card.get_by_text(new["spec"]["planDigest"])).to_be_visible()
+    assert old["spec"]["planDigest"] != new["spec"]["planDigest"]
+    assert story.state("approval", first, "Void")["status"]["reason"] == "PlanSuperseded"
+    oscar.open(f"{incident(story)}/decide/{second}")
+    oscar.page.get_by_role("button", name="Approve as").click()
+    expect(oscar.page.get_by_role("alert")).to_be_visible()
+
+    alice.open(f"{incident(story)}/decide/{second}")
+    expect(alice.page.get_by_text("cannot", exact=False).first).to_be_visible()  # why there is no dry run for her
+    alice.page.get_by_role("button", name="Approve as").click()
+    expect(alice.page.get_by_text("Execution: Succeeded")).to_be_visible(timeout=2 * SOON)
+    assert story.live()["spec"]["replicas"] == 2
+    assert [one["by"] for one in story.state("approval", second, "Used")["spec"]["decisions"]] == [
+        people.username("alice")
+    ]
+
+
+def test_a_lost_connection_is_told_and_mended(alice: Site, story: Story, policy: Policy) -> None:
+    policy()
     alice.open(incident(story))
     expect(alice.page.get_by_text("updates by itself")).to_be_visible()
     alice.page.context.set_offline(True)
@@ -169,11 +207,8 @@ def test_a_lost_connection_is_told_and_mended(
     expect(alice.page.locator("#connection")).to_be_hidden(timeout=SOON)
 
 
-def test_a_refresh_that_fails_is_tried_again(
-    started: Browser, platform: Platform, story: Story, people: People, policy: Policy
-) -> None:
+def test_a_refresh_that_fails_is_tried_again(alice: Site, story: Story, policy: Policy) -> None:
     policy()
-    alice = site(started, platform, people.token("alice", "iirp-approver"))
     alice.open(incident(story))
     expect(alice.page.get_by_text("updates by itself")).to_be_visible()
     alice.page.route(f"**{incident(story)}", lambda route: route.abort())
@@ -184,15 +219,12 @@ def test_a_refresh_that_fails_is_tried_again(
     expect(alice.page.locator("#connection")).to_be_hidden(timeout=SOON)
 
 
-def test_hostile_text_is_shown_and_inert(
-    started: Browser, platform: Platform, story: Story, people: People, cluster: Cluster
-) -> None:
+def test_hostile_text_is_shown_and_inert(alice: Site, story: Story, cluster: Cluster) -> None:
     evil = "<img src=x onerror=alert(1)><script>document.title='owned'</script>"
     body = cluster.get("incident", story.name, story.namespace)
     assert body
     spec = {**body["spec"], "summary": evil, "fingerprint": "f" * 16}
     story.apply({"apiVersion": body["apiVersion"], "kind": "Incident", "metadata": {"name": "evil"}, "spec": spec})
-    alice = site(started, platform, people.token("alice", "iirp-approver"))
     seen: list[str] = []
     alice.page.on("dialog", lambda dialog: (seen.append(dialog.message), dialog.dismiss()))
     alice.open(f"/incidents/{story.namespace}/evil")
