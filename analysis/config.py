@@ -166,6 +166,8 @@ class Web(Section):
     cluster_name: Annotated[str, StringConstraints(max_length=63)] = "cluster"
     session_minutes: int = Field(default=60, ge=1, le=720)
     max_sessions: int = Field(default=256, ge=1, le=10_000)
+    audit_dir: Path | None = None
+    """A copy of the controllers' audit logs (`IIRP_AUDIT_DIR`), for the audit page; None: it says where to look."""
 
 
 class Config(Section):

@@ -28,6 +28,7 @@ JSON_PATCH = "application/json-patch+json"
 TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
 """Rows of printer columns instead of objects: a twentieth of the size."""
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA_LIST = METADATA.replace("as=PartialObjectMetadata", "as=PartialObjectMetadataList")
 WATCH_SECONDS = 240
 MAX_WATCHES = 512
 
@@ -122,7 +123,7 @@ class ApiServer:
         Raises:
             ApiServerError: refused, gone, or no answer.
         """
-        listed = await self.request("GET", f"{path}&limit=1", token=token, accept=_listed(METADATA))
+        listed = await self.request("GET", f"{path}&limit=1", token=token, accept=METADATA_LIST)
         version = str((listed.get("metadata") or {}).get("resourceVersion") or "")
         _, _, connection = await self._open()
         if self._watchers is None:
@@ -187,10 +188,6 @@ def _decode(reply: httpx.Response, server: str) -> Any:
         message = data.get("message") if isinstance(data, dict) else None
         raise ApiServerError(str(message or f"API server {server}: HTTP {reply.status_code}")[:500], reply.status_code)
     return data
-
-
-def _listed(media_type: str) -> str:
-    return media_type.replace("as=PartialObjectMetadata", "as=PartialObjectMetadataList")
 
 
 def read_connection(settings: Kubernetes) -> Connection:

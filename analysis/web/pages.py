@@ -19,12 +19,15 @@ from analysis.config import Web
 from analysis.kube import ApiServer, ApiServerError
 from analysis.telemetry.prometheus import Prometheus
 from analysis.web.asking import asking_routes
+from analysis.web.auditing import audit_routes
+from analysis.web.autonomy import autonomy_routes
 from analysis.web.changes import Previewer
 from analysis.web.decisions import decision_routes
 from analysis.web.facets import Choice, listing
 from analysis.web.live import live_routes
 from analysis.web.modifying import modify_routes
 from analysis.web.plots import Plotter
+from analysis.web.policies import policy_routes
 from analysis.web.postmortem import postmortem
 from analysis.web.reader import Chain, Reader, valid_name
 from analysis.web.sessions import LOGIN_COOKIE, SESSION_COOKIE, Session, Sessions
@@ -124,6 +127,9 @@ def install(app: FastAPI, settings: Web, api: ApiServer, prometheus: Prometheus 
     app.include_router(asking_routes(pages))
     app.include_router(decision_routes(pages))
     app.include_router(modify_routes(pages))
+    app.include_router(policy_routes(pages))
+    app.include_router(autonomy_routes(pages))
+    app.include_router(audit_routes(pages))
     return pages
 
 

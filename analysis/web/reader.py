@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from analysis.kube import MERGE_PATCH, TABLE, ApiServer, ApiServerError
+from analysis.kube import MERGE_PATCH, METADATA_LIST, TABLE, ApiServer, ApiServerError
 from analysis.web.rows import Row, rows
-from crds import API_VERSION
+from crds import API_VERSION, GROUP
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.approval import DECISION_ANNOTATION, REASON_ANNOTATION, Approval, DecisionVerdict
 from crds.v1alpha1.base import Resource
@@ -21,6 +21,8 @@ from crds.v1alpha1.rcareport import RCAReport
 
 INCIDENT_LABEL = "iirp.io/incident"
 LIMIT = 500
+MOST = 2500
+"""Objects that a page looks through; a bound, not a promise."""
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 R = TypeVar("R", bound=Resource)
@@ -142,6 +144,46 @@ class Reader:
             if error.status in {403, 404}:
                 return []
             raise
+
+    async def everything(self, token: str, plural: str, namespace: str = "") -> list[dict[str, Any]]:
+        """Objects of one of our kinds as served, in pages, at most :data:`MOST` of them."""
+        where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+        found: list[dict[str, Any]] = []
+        proceed = ""
+        while len(found) < MOST:
+            path = f"/apis/{API_VERSION}{where}/{plural}?limit={LIMIT}{proceed}"
+            answer = await self._api.request("GET", path, token=token)
+            found += answer.get("items") or ()
+            following = str((answer.get("metadata") or {}).get("continue") or "")
+            if not following:
+                break
+            proceed = f"&continue={quote(following, safe='')}"
+        return found
+
+    async def namespace_labels(self, token: str) -> dict[str, dict[str, str]]:
+        """Labels by namespace; none where the person may not list namespaces."""
+        try:
+            answer = await self._api.request(
+                "GET", f"/api/v1/namespaces?limit={MOST}", token=token, accept=METADATA_LIST
+            )
+        except ApiServerError as error:
+            if error.status == 403:
+                return {}
+            raise
+        metadata = [item.get("metadata") or {} for item in answer.get("items") or ()]
+        return {str(one.get("name")): dict(one.get("labels") or {}) for one in metadata}
+
+    async def may_list(self, token: str, plural: str, namespace: str = "") -> bool:
+        """SelfSubjectAccessReview: whether the person may list a kind of ours there; empty: in the whole cluster."""
+        asked = {"group": GROUP, "resource": plural, "verb": "list", "namespace": namespace}
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": asked},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        answer = await self._api.request("POST", path, token=token, body=body)
+        return bool((answer.get("status") or {}).get("allowed"))
 
     async def _children(self, kind: type[R], path: str, token: str) -> tuple[R, ...]:
         try:

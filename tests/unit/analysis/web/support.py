@@ -127,6 +127,13 @@ CHILDREN: dict[str, list[dict[str, Any]]] = {
 }
 
 
+POLICY: dict[str, Any] = {
+    "metadata": {"name": "shop"},
+    "spec": {"rules": [{"name": "all", "match": {"namespaces": ["shop"]}, "tier": "HumanApproval"}]},
+    "status": {"valid": True},
+}
+
+
 def replica_set(revision: int, image: str) -> dict[str, Any]:
     """A revision of the Deployment."""
     return {
@@ -190,6 +197,8 @@ class Cluster:
         self.plans = copy.deepcopy(CHILDREN["actionplans"])
         self.deployment = copy.deepcopy(DEPLOYMENT)
         self.may_patch = True
+        self.policies = [copy.deepcopy(POLICY)]
+        self.listable = {"", "shop"}
         self.created: list[Any] = []
 
     async def request(
@@ -205,6 +214,17 @@ class Cluster:
         return self._answer(method, path, body, content, accept)
 
     def _answer(self, method: str, path: str, body: Any, content: str, accept: str) -> Any:
+        if path.endswith("/selfsubjectaccessreviews"):
+            return {"status": {"allowed": body["spec"]["resourceAttributes"]["namespace"] in self.listable}}
+        if "/actionpolicies?" in path:
+            return {"items": self.policies}
+        if "/api/v1/namespaces?" in path:
+            return {"items": [{"metadata": {"name": "shop"}}]}
+        return self._ours(method, path, body, content, accept)
+
+    def _ours(self, method: str, path: str, body: Any, content: str, accept: str) -> Any:
+        if "/approvals?" in path:
+            return {"items": [self.approval]}
         if "/actionplans" in path:
             return self._plans(method, path, body)
         if "/apis/apps/v1/" in path:

@@ -1,0 +1,59 @@
+"""What remedies have earned, from the plans that the person may see, by the policy controller's own pure code."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import ValidationError
+
+from analysis.kube import ApiServerError
+from analysis.web.reader import valid_name
+from controllers.policy.history import Pair, outcomes
+from controllers.policy.learning import Posterior, learn, shortfall
+from crds.v1alpha1.actionplan import ActionPlan
+from crds.v1alpha1.actionpolicy import Autonomy
+
+if TYPE_CHECKING:
+    from analysis.web.pages import Pages
+
+__all__ = ["autonomy_routes"]
+
+
+def autonomy_routes(pages: Pages) -> APIRouter:
+    """`/autonomy`."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/autonomy")
+    async def autonomy(request: Request, namespace: str = "", successes: int = 5, percent: int = 80) -> Response:
+        session = pages.session(request)
+        if session is None:
+            return pages.sign_in_first()
+        asked = Autonomy(min_successes=_within(successes, 1, 100), min_success_percent=_within(percent, 0, 100))
+        if namespace and not valid_name(namespace):
+            return pages.problem(session, ApiServerError("This is not a namespace's name.", 404))
+        try:
+            found = await pages.reader.everything(session.token, "actionplans", namespace)
+        except ApiServerError as error:
+            return pages.problem(session, error)
+        known = await asyncio.to_thread(_known, found)
+        rows = [(pair, one, shortfall(asked, one)) for pair, one in known.items()]
+        return pages.render("autonomy.html", session, rows=rows, asked=asked, namespace=namespace, plans=len(found))
+
+    return router
+
+
+def _known(found: list[dict[str, Any]]) -> dict[Pair, Posterior]:
+    plans = []
+    for item in found:
+        try:
+            plans.append(ActionPlan.from_wire(item))
+        except ValidationError:
+            continue
+    return learn(outcomes(plans), datetime.now(tz=UTC))
+
+
+def _within(value: int, low: int, high: int) -> int:
+    return min(max(value, low), high)
