@@ -161,7 +161,7 @@ def test_a_modified_plan_is_another_plan_with_approvals_of_its_own(
     first = story.plan()
     see_plan(oscar, story)
     expect(oscar.page.get_by_text("From a server-side dry run as you")).to_be_visible()
-    expect(oscar.page.get_by_text("kubectl.kubernetes.io/restartedAt")).to_be_visible()
+    expect(oscar.page.locator(".diff .added", has_text="kubectl.kubernetes.io/restartedAt")).to_be_visible()
     oscar.page.get_by_role("link", name="Modify").click()
     oscar.accessible()
     oscar.page.get_by_label("Action").select_option("ScaleDeployment")

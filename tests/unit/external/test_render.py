@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 
 from analysis.auth.access import find_route, usernames
+from analysis.config import Kubernetes, Web
+from analysis.kube import ApiServer
+from analysis.web.pages import install
 from external.layout import PORTS, Layout
 from external.objectstore import Keys
 from external.render import Places, local_places, render, write
@@ -132,6 +137,22 @@ def test_gateway_and_access_table_name_the_same_paths(method: str, path: str) ->
     assert find_route(method, path) is not None
     exact, patterns = f"= {path}", [name[2:].strip() for name in locations() if name.startswith("~ ")]
     assert exact in locations() or any(re.match(pattern, path) for pattern in patterns)
+
+
+class Included(FastAPI):
+    """Notes the routes of each router that is installed."""
+
+    def include_router(self, router: APIRouter, **options: Any) -> None:
+        self.found = [*getattr(self, "found", ()), *(one for one in router.routes if isinstance(one, APIRoute))]
+
+
+def test_the_gateway_lets_every_page_through() -> None:
+    (page,) = [name[2:].strip() for name in locations() if "incidents/.*" in name]
+    app = Included()
+    install(app, Web(), ApiServer(Kubernetes(server="https://10.0.0.1")))
+    paths = {re.sub(r"{.*?}", "x", route.path) for route in app.found}
+    assert {"/", "/policies", "/incidents/x/x/modify/x"} <= paths
+    assert [path for path in paths if not re.match(page, path)] == []
 
 
 def test_prometheus_takes_late_samples_and_knows_its_neighbours() -> None:
