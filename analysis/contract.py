@@ -286,8 +286,10 @@ class ServiceState(Message):
     not_ready: int = 0
     matches: tuple[TargetRef, ...] = ()
     """Workloads whose pod template the selector matches."""
+    unserved: Annotated[str, StringConstraints(max_length=300)] = ""
+    """Its first port that leads to none that these pods declare, in words."""
     changed_at: datetime | None = None
-    """When the selector was last written, by managedFields."""
+    """When selector or ports were last written, by managedFields."""
     changed_by: str = ""
     reference: str = ""
 

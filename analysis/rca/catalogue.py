@@ -44,6 +44,8 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "scaled-before-onset": serving.scaled_before_onset,
         "no-ready-endpoints": serving.no_ready_endpoints,
         "selector-matches-nothing": serving.selector_matches_nothing,
+        "port-not-served": serving.port_not_served,
+        "callee-without-service": serving.callee_without_service,
         "pods-not-ready": serving.pods_not_ready,
         "nodes-unwell": serving.nodes_unwell,
     }

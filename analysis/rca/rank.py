@@ -74,7 +74,8 @@ def _refuted_summary(cause: Cause, refuters: list[Refuter]) -> str:
 def confidence(cause: Cause, seen: Observations) -> int:
     """Percent. A yes adds its weight times its strength, a no takes a quarter of it away, no answer changes nothing.
 
-    Each refuter that was run and did not refute adds a little: a hypothesis is worth more once it could have failed.
+    Each refuter that was run and did not refute adds a little, once what the cause rests on was seen: a hypothesis is
+    worth more once it could have failed, but nothing is worth more for what it is not.
     """
     odds = math.log(cause.prior / (1 - cause.prior))
     for name, weight in cause.weights.items():
@@ -83,7 +84,7 @@ def confidence(cause: Cause, seen: Observations) -> int:
             odds += weight * observed.strength if observed.answer else -weight / 4
     for refuter in cause.refuters:
         answer = seen[refuter.probe].answer
-        if answer is not None and answer != (refuter.when == "yes"):
+        if seen[cause.requires].answer and answer is not None and answer != (refuter.when == "yes"):
             odds += SURVIVED
     share = 1 / (1 + math.exp(-odds))
     if seen[cause.requires].answer is None:

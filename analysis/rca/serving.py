@@ -136,6 +136,52 @@ def selector_matches_nothing(facts: Facts) -> Observation:
     )
 
 
+def port_not_served(facts: Facts) -> Observation:
+    """Does a port of such a Service lead to one that its pods do not have?"""
+    known = [one for one in services(facts) if one.matches]
+    if not known:
+        return unknown("no Services with pods were read", EvidenceKind.STATUS)
+    result = sorted([one.name, one.unserved] for one in known)
+    wrong = [one for one in known if one.unserved]
+    if not wrong:
+        text = f"the ports of {', '.join(one.name for one in known[:3])} lead to ports of their pods"
+        return Observation(False, text, kind=EvidenceKind.STATUS, query=known[0].reference, result=result)
+    first = min(wrong, key=lambda one: (one.name != facts.target.name, one.name))
+    when = f", written by {first.changed_by} at {clock(first.changed_at)}" if first.changed_at else ""
+    return Observation(
+        True,
+        f"Service {first.name}: {first.unserved}{when}",
+        kind=EvidenceKind.STATUS,
+        query=first.reference,
+        at=first.changed_at,
+        result=result,
+        blames=service_ref(facts, first.name),
+    )
+
+
+def callee_without_service(facts: Facts) -> Observation:
+    """Is there no Service for a workload that is called by its name?"""
+    known = facts.request.services
+    called = [one for name in callees(facts) if (one := workload(facts, name)) is not None and one.target.name == name]
+    if not called:
+        return unknown("nothing is known to be called in this namespace", EvidenceKind.STATUS)
+    reached = {target.name for one in known for target in one.matches} | {one.name for one in known}
+    result = sorted([one.target.name, one.target.name in reached] for one in called)
+    lost = [one for one in called if one.target.name not in reached]
+    path = f"/api/v1/namespaces/{facts.target.namespace}/services/{(lost or called)[0].target.name}"
+    if not lost:
+        text = f"there are Services for {', '.join(one.target.name for one in called[:3])}"
+        return Observation(False, text, kind=EvidenceKind.STATUS, query=path, result=result)
+    return Observation(
+        True,
+        f"{lost[0].target.short()} is called, and no Service leads to it",
+        kind=EvidenceKind.STATUS,
+        query=path,
+        result=result,
+        blames=service_ref(facts, lost[0].target.name),
+    )
+
+
 def pods_not_ready(facts: Facts) -> Observation:
     """Do the pods run without any of them being ready?"""
     pods = [pod for pod in facts.request.pods if pod.phase not in {"Succeeded", "Failed"}]

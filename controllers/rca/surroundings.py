@@ -71,14 +71,16 @@ def service_states(
             continue  # somebody else writes its endpoints
         name, namespace = body["metadata"]["name"], body["metadata"].get("namespace", "")
         ready, not_ready = counts.get(name, (0, 0))
-        at, by = _selector_written(body)
+        at, by = _written(body)
+        behind = [one for one in workloads if matches(selector, one[1])][:MAX_MATCHES]
         found.append(
             ServiceState(
                 name=name,
                 selector=",".join(f"{key}={value}" for key, value in sorted(selector.items()))[:512],
                 ready=ready,
                 not_ready=not_ready,
-                matches=tuple(target for target, body in workloads if matches(selector, body))[:MAX_MATCHES],
+                matches=tuple(target for target, _ in behind),
+                unserved=_unserved(body, [workload for _, workload in behind])[:300],
                 changed_at=at,
                 changed_by=by,
                 reference=SERVICES.path(namespace, name),
@@ -129,13 +131,33 @@ def _endpoints(slices: Iterable[Body]) -> dict[str, tuple[int, int]]:
     return {name: (len(ready.get(name, ())), len(others.get(name, set()) - ready.get(name, set()))) for name in names}
 
 
-def _selector_written(body: Body) -> tuple[datetime | None, str]:
-    """When and by whom the selector was last written; nothing is known if that was when the Service was created."""
+def _unserved(service: Body, workloads: Sequence[Body]) -> str:
+    """The first port that leads nowhere, in words. Declaring is voluntary: pods that declare no port are not judged."""
+    containers = [item for body in workloads for item in _pod_spec(body).get("containers") or ()]
+    declared = [port for item in containers for port in item.get("ports") or ()]
+    if not declared:
+        return ""
+    served = {known for port in declared for known in (port.get("name"), port.get("containerPort")) if known}
+    for port in (service.get("spec") or {}).get("ports") or ():
+        target = port.get("targetPort", port.get("port"))
+        if target not in served:
+            has = ", ".join(sorted(f"{one.get('name', 'unnamed')} {one.get('containerPort')}" for one in declared)[:4])
+            return f"port {port.get('port')} leads to {target}; the pods declare {has}"
+    return ""
+
+
+def _pod_spec(workload: Body) -> Body:
+    spec: Body = ((workload.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return spec
+
+
+def _written(body: Body) -> tuple[datetime | None, str]:
+    """When and by whom selector or ports were last written; nothing is known if the Service was created then."""
     created = parse_time(body["metadata"].get("creationTimestamp"))
     best: tuple[datetime, str] | None = None
     for entry in body["metadata"].get("managedFields") or ():
         at = parse_time(entry.get("time"))
-        owns = "f:selector" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+        owns = {"f:selector", "f:ports"} & set((entry.get("fieldsV1") or {}).get("f:spec") or {})
         if owns and at is not None and at != created and (best is None or at > best[0]):
             best = at, str(entry.get("manager", ""))
     return best if best is not None else (None, "")

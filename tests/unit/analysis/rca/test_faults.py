@@ -203,6 +203,32 @@ FAULTS: dict[str, tuple[Facts, str, str]] = {
         "SelectorMismatch",
         "payments",
     ),
+    "Service that leads to a port without a listener, seen by a caller": (
+        told(
+            "HighErrorRate",
+            target=CHECKOUT,
+            upstream_errors=FAILING,
+            services=(
+                service().model_copy(update={"unserved": "port 8080 leads to 9999; the pods declare http 8080"}),
+            ),
+            measured={"own-errors-rose": (0.0, 1.0)},
+            lines={"upstream-error-lines": 300, "error-lines": 300},
+        ),
+        "ServicePortMismatch",
+        "payments",
+    ),
+    "Service that was deleted, seen by a caller": (
+        told(
+            "HighErrorRate",
+            target=CHECKOUT,
+            upstream_errors=FAILING,
+            services=(service("checkout", matches=(CHECKOUT,)),),
+            measured={"own-errors-rose": (0.0, 1.0)},
+            lines={"name-lookup-fails": 300, "upstream-error-lines": 300, "error-lines": 300},
+        ),
+        "ServiceMissing",
+        "payments",
+    ),
     "pods that are not ready": (
         told(
             "ZeroEndpoints",
