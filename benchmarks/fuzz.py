@@ -7,6 +7,7 @@ accepts the library must read the same, bit by bit; what the library refuses it 
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import struct
 import time
@@ -14,18 +15,21 @@ from collections import Counter
 from typing import Any
 
 import cramjam
-import numpy as np
 from google.protobuf.message import DecodeError
 
+from analysis.telemetry.native import LE
 from analysis.telemetry.remote_write import Decoder, Malformed
+from benchmarks.native import counts_below, some_histogram
 from benchmarks.report import table
-from benchmarks.wire import WriteRequest, request
+from benchmarks.wire import WriteRequest
 
-Read = list[tuple[tuple[Any, ...], int, int]]
-"""(labels, milliseconds, bits of the value) by sample."""
+Read = list[tuple[tuple[Any, ...], int, float]]
+"""(labels, milliseconds, value) by sample; those of native histograms last, by bound."""
 SEED = 1
 SERIES = 20_000
 """After so many series a new decoder is taken: the table's edges are met too."""
+ROOM = 5 * len(LE)
+"""Series that one request may have."""
 
 
 def answers(decoder: Decoder, message: bytes) -> Read | None:
@@ -34,9 +38,9 @@ def answers(decoder: Decoder, message: bytes) -> Read | None:
         found = decoder.read(message)
     except Malformed:
         return None
-    bits = found.values.view(np.uint64).tolist()
-    identity = {row: tuple(decoder.labels(row).items()) for row in set(found.rows.tolist())}
-    return [(identity[r], t, b) for r, t, b in zip(found.rows.tolist(), found.millis.tolist(), bits, strict=True)]
+    identity = {row: tuple(sorted(decoder.labels(row).items())) for row in set(found.rows.tolist())}
+    parts = zip(found.rows.tolist(), found.millis.tolist(), found.values.tolist(), strict=True)
+    return [(identity[row], at, value) for row, at, value in parts]
 
 
 def expected(message: bytes) -> Read | None:
@@ -45,27 +49,54 @@ def expected(message: bytes) -> Read | None:
         read = WriteRequest.FromString(message)
     except DecodeError:
         return None
-    return [
-        (
-            tuple({p.name.decode("utf-8", "replace"): p.value.decode("utf-8", "replace") for p in s.labels}.items()),
-            sample.timestamp,
-            struct.unpack("<Q", struct.pack("<d", sample.value))[0],
-        )
-        for s in read.timeseries
-        for sample in s.samples
-    ]
+    samples, counts = [], []
+    for series in read.timeseries:
+        labels = {_text(one.name): _text(one.value) for one in series.labels}
+        samples += [(_identity(labels), sample.timestamp, sample.value) for sample in series.samples]
+        for one in series.histograms:
+            for le, count in zip(LE, counts_below(one) or (), strict=False):
+                counts.append((_identity({**labels, "le": le}), one.timestamp, count))
+    return samples + counts
+
+
+def same(ours: Read | None, theirs: Read | None) -> bool:
+    """Samples to the bit, NaN of any kind included; counts but for rounding."""
+    if ours is None or theirs is None or len(ours) != len(theirs):
+        return ours is theirs
+    return all(
+        one[:2] == other[:2] and (_bits(one[2]) == _bits(other[2]) or math.isclose(one[2], other[2], rel_tol=1e-6))
+        for one, other in zip(ours, theirs, strict=True)
+    )
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _identity(labels: dict[str, str]) -> tuple[Any, ...]:
+    return tuple(sorted(labels.items()))
+
+
+def _bits(value: float) -> bytes:
+    return struct.pack("<d", value)
 
 
 def some_request(chance: random.Random) -> bytes:
     """A small valid request with edges in it."""
-    series = []
+    made = WriteRequest()
     for _ in range(chance.randrange(5)):
+        series = made.timeseries.add()
         labels = {
             chance.choice("abcdefg") * chance.randrange(1, 4): "v" * chance.choice((0, 1, 7, 40, 200)) for _ in range(4)
         }
-        times = [chance.choice((0, 5, -1, 1_700_000_000_000, 2**62)) for _ in range(chance.randrange(3))]
-        series.append((labels, [(chance.choice((0.0, -1.5, 1e300, float("inf"))), at) for at in times]))
-    return request(*series)
+        for name, value in sorted(labels.items()):
+            series.labels.add(name=name.encode(), value=value.encode())
+        for _ in range(chance.randrange(3)):
+            at = chance.choice((0, 5, -1, 1_700_000_000_000, 2**62))
+            series.samples.add(value=chance.choice((0.0, -1.5, 1e300, float("inf"))), timestamp=at)
+        if chance.random() < 0.2:
+            some_histogram(chance, series.histograms.add())
+    return bytes(made.SerializeToString())
 
 
 def damaged(message: bytes, chance: random.Random) -> bytes:
@@ -94,7 +125,7 @@ def _one(kind: int, decoder: Decoder, chance: random.Random) -> str:
             return (
                 "refused" if theirs is None else "refused, the library reads it" if kind else f"WRONG: {message.hex()}"
             )
-        return "read the same" if ours == theirs else f"WRONG: {message.hex()}"
+        return "read the same" if same(ours, theirs) else f"WRONG: {message.hex()}"
     body = (
         damaged(bytes(cramjam.snappy.compress_raw(some_request(chance))), chance)
         if kind == 2
@@ -115,7 +146,7 @@ def fuzz(inputs: int, seed: int = SEED) -> dict[tuple[str, str], int]:
     chance, decoder = random.Random(seed), Decoder(SERIES)  # noqa: S311 - not for secrets
     found: Counter[tuple[str, str]] = Counter()
     for index in range(inputs):
-        if len(decoder) > SERIES - 10:
+        if len(decoder) > SERIES - ROOM:
             decoder = Decoder(SERIES)
         found[KINDS[index % 4], _one(index % 4, decoder, chance)] += 1
     return dict(found)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from analysis.detect import quantiles, services
 from analysis.detect.fill import evaluate_fill
 from analysis.detect.finding import Evaluation, Observed
 from analysis.detect.growth import evaluate_growth
+from analysis.detect.quantiles import evaluate_quantile
 from analysis.detect.rulebook import applies
 from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, Rule, RuleSet, SignalRule, ThrottleRule
-from analysis.detect.services import evaluate_quantile, evaluate_ratio, queries
+from analysis.detect.services import evaluate_ratio
 from analysis.detect.signals import evaluate_signals
 from analysis.detect.step import evaluate_step
 from analysis.detect.throttle import evaluate_throttle, throttle_queries
@@ -37,7 +39,9 @@ def evaluate(rule: Rule, observed: Observed) -> Evaluation | None:
 
 def rate_queries(rule: RatioRule | QuantileRule | ThrottleRule, observed: Observed) -> tuple[RateSum, ...]:
     """The rates that have to be read before the rule can be evaluated."""
-    return throttle_queries(rule, observed) if isinstance(rule, ThrottleRule) else queries(rule, observed)
+    if isinstance(rule, ThrottleRule):
+        return throttle_queries(rule, observed)
+    return services.queries(rule, observed) if isinstance(rule, RatioRule) else quantiles.queries(rule, observed)
 
 
 def evaluate_all(rules: RuleSet, observed: Observed) -> dict[str, Evaluation | None]:

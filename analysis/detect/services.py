@@ -1,4 +1,4 @@
-"""Rules over request and scheduling counters, summed over the pods of a workload: shares and quantiles."""
+"""Rules over counters of requests, summed over the pods of a workload: shares, and what quantiles need too."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from crds.v1alpha1.incident import MetricEvidence
 MIN_STEPS = 3
 
 
-def rate_query(counters: CounterSelector, window: float, by: tuple[str, ...], *scope: Matcher) -> RateSum:
+def rate_query(
+    counters: CounterSelector, window: float, by: tuple[str, ...], *scope: Matcher, native: bool = False
+) -> RateSum:
     """``sum by (…) (rate(counter{…}[60s]))``. After the data stop, ``rate`` goes empty within its own window."""
     matchers = [matching(label, pattern) for label, pattern in sorted(counters.matching.items())]
-    return RateSum(Select(counters.metric, (*scope, *matchers)), window, by)
+    return RateSum(Select(counters.metric, (*scope, *matchers), native), window, by)
 
 
 def in_namespaces(observed: Observed) -> Matcher:
@@ -36,13 +38,13 @@ def _same(one: TargetRef, other: TargetRef) -> bool:
     return (one.kind, one.namespace, one.name) == (other.kind, other.namespace, other.name)
 
 
-def queries(rule: RatioRule | QuantileRule, observed: Observed) -> tuple[RateSum, ...]:
+def queries(rule: RatioRule, observed: Observed) -> tuple[RateSum, RateSum]:
     """What has to be read before the rule can be evaluated."""
-    scope = in_namespaces(observed)
-    if isinstance(rule, QuantileRule):
-        return (rate_query(rule.histogram, rule.rate_window, ("namespace", "pod", "le"), scope),)
-    parts = (rule.numerator, rule.denominator)
-    return tuple(rate_query(part, rule.rate_window, ("namespace", "pod"), scope) for part in parts)
+    above, below = (
+        rate_query(part, rule.rate_window, ("namespace", "pod"), in_namespaces(observed))
+        for part in (rule.numerator, rule.denominator)
+    )
+    return above, below
 
 
 def evaluate_ratio(rule: RatioRule, observed: Observed) -> Evaluation | None:
@@ -50,8 +52,8 @@ def evaluate_ratio(rule: RatioRule, observed: Observed) -> Evaluation | None:
     above, below = (observed.rates.get(query) for query in queries(rule, observed))
     if above is None or below is None:
         return None
-    above, below = _settled(rule, above, observed), _settled(rule, below, observed)
-    workloads = _workloads(observed)
+    above, below = settled(rule, above, observed), settled(rule, below, observed)
+    workloads = workloads_of(observed)
     total = _sum(below, workloads, observed)
     part = _sum(above, workloads, observed)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -71,65 +73,11 @@ def evaluate_ratio(rule: RatioRule, observed: Observed) -> Evaluation | None:
             unit="ratio",
         )
         text = f"{value:.0%} {rule.what} for {span(rule.lasting)}"
-        findings.append(_finding(rule, observed, workloads[row], below.times, bool(firing[row]), text, evidence))
-    return Evaluation(tuple(findings), _fresh(below))
+        findings.append(finding(rule, observed, workloads[row], below.times, bool(firing[row]), text, evidence))
+    return Evaluation(tuple(findings), fresh(below))
 
 
-def evaluate_quantile(rule: QuantileRule, observed: Observed) -> Evaluation | None:
-    """Workloads whose quantile is too high at every step of the rule's time; None without data."""
-    (query,) = queries(rule, observed)
-    buckets = observed.rates.get(query)
-    if buckets is None:
-        return None
-    buckets = _settled(rule, buckets, observed)
-    workloads = _workloads(observed)
-    bounds = np.array(sorted({float(labels["le"]) for labels in buckets.labels}), dtype=np.float64)
-    stacked = _sum_buckets(buckets, workloads, bounds, observed)
-    value = histogram_quantile(rule.quantile, bounds, stacked, rule.min_rate)
-    firing, staying = lasting(value, rule.threshold), lasting(value, rule.clear)
-    findings = []
-    for row in np.flatnonzero(firing | staying):
-        now = float(np.nanmedian(value[row]))
-        scope = of_workload(workloads[row])
-        inner = rate_query(rule.histogram, rule.rate_window, ("le",), *scope)
-        evidence = MetricEvidence(
-            query=f"histogram_quantile({rule.quantile:g}, {inner})"[:768],
-            summary=f"{rule.what} {now:.2f} s",
-            value=measure(now),
-            unit="s",
-        )
-        text = f"{rule.what} {now:.2f} s for {span(rule.lasting)}"
-        findings.append(_finding(rule, observed, workloads[row], buckets.times, bool(firing[row]), text, evidence))
-    return Evaluation(tuple(findings), _fresh(buckets))
-
-
-def histogram_quantile(quantile: float, bounds: Float64, rates: Float64, min_rate: float) -> Float64:
-    """Quantile by linear interpolation within the bucket, as Prometheus does it.
-
-    Args:
-        bounds: ``float64[bucket]``, ascending upper bounds, the last one infinite.
-        rates: ``float64[workload, bucket, step]``, cumulative.
-
-    Returns:
-        ``float64[workload, step]``; NaN where there are fewer than ``min_rate`` events per second.
-    """
-    if bounds.size < 2 or not np.isinf(bounds[-1]):
-        return np.full((rates.shape[0], rates.shape[2]), np.nan)
-    total = rates[:, -1, :]
-    rank = quantile * total
-    index = (rates < rank[:, None, :]).sum(axis=1)
-    index = np.minimum(index, bounds.size - 1)
-    upper = bounds[index]
-    lower = np.where(index > 0, bounds[np.maximum(index - 1, 0)], 0.0)
-    count = np.take_along_axis(rates, index[:, None, :], axis=1)[:, 0, :]
-    below = np.take_along_axis(rates, np.maximum(index - 1, 0)[:, None, :], axis=1)[:, 0, :] * (index > 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        inside = lower + (upper - lower) * (rank - below) / (count - below)
-        value = np.where(np.isinf(upper), bounds[-2], inside)
-        return np.where(total >= min_rate, value, np.nan)
-
-
-def _settled(rule: RatioRule | QuantileRule, rates: Rates, observed: Observed) -> Rates:
+def settled(rule: RatioRule | QuantileRule, rates: Rates, observed: Observed) -> Rates:
     """The rates without those whose window reaches into a pod's warm-up."""
     if not rule.warm_up or not rates.values.size:
         return rates
@@ -141,14 +89,14 @@ def _settled(rule: RatioRule | QuantileRule, rates: Rates, observed: Observed) -
     return Rates(rates.labels, rates.times, np.where(rates.times[None, :] >= ready[:, None], rates.values, np.nan))
 
 
-def _workloads(observed: Observed) -> list[TargetRef]:
+def workloads_of(observed: Observed) -> list[TargetRef]:
     unique = {
         (pod.workload.namespace, pod.workload.kind, pod.workload.name): pod.workload for pod in observed.pods.values()
     }
     return [unique[key] for key in sorted(unique)]
 
 
-def _owner_rows(rates: Rates, workloads: list[TargetRef], observed: Observed) -> Int64:
+def owner_rows(rates: Rates, workloads: list[TargetRef], observed: Observed) -> Int64:
     """Row of the workload that each series belongs to, -1 for pods that are not in the topology."""
     position = {(one.namespace, one.kind, one.name): row for row, one in enumerate(workloads)}
     rows = []
@@ -160,22 +108,13 @@ def _owner_rows(rates: Rates, workloads: list[TargetRef], observed: Observed) ->
 
 def _sum(rates: Rates, workloads: list[TargetRef], observed: Observed) -> Float64:
     """``float64[workload, step]``; NaN where no pod has data."""
-    rows = _owner_rows(rates, workloads, observed)
+    rows = owner_rows(rates, workloads, observed)
     keep = rows >= 0
     shape = (len(workloads), rates.times.size)
     total, seen = np.zeros(shape), np.zeros(shape, dtype=np.int64)
     np.add.at(total, rows[keep], np.nan_to_num(rates.values[keep]))
     np.add.at(seen, rows[keep], np.isfinite(rates.values[keep]).astype(np.int64))
     return np.where(seen > 0, total, np.nan)
-
-
-def _sum_buckets(rates: Rates, workloads: list[TargetRef], bounds: Float64, observed: Observed) -> Float64:
-    rows = _owner_rows(rates, workloads, observed)
-    columns = np.searchsorted(bounds, np.array([float(labels["le"]) for labels in rates.labels], dtype=np.float64))
-    keep = rows >= 0
-    total = np.zeros((len(workloads), bounds.size, rates.times.size))
-    np.add.at(total, (rows[keep], columns[keep]), np.nan_to_num(rates.values[keep]))
-    return total
 
 
 def lasting(values: Float64, threshold: float) -> Bool:
@@ -188,7 +127,7 @@ def lasting(values: Float64, threshold: float) -> Bool:
     return np.asarray(high & (known.mean(axis=1) >= 0.8) & known[:, -1], dtype=np.bool_)
 
 
-def _fresh(rates: Rates) -> frozenset[PodKey]:
+def fresh(rates: Rates) -> frozenset[PodKey]:
     recent = np.isfinite(rates.values[:, -1:]).sum(axis=1) > 0
     return frozenset(
         (labels.get("namespace", ""), labels.get("pod", ""))
@@ -197,7 +136,7 @@ def _fresh(rates: Rates) -> frozenset[PodKey]:
     )
 
 
-def _finding(
+def finding(
     rule: RatioRule | QuantileRule,
     observed: Observed,
     target: TargetRef,

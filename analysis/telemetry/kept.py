@@ -19,6 +19,8 @@ class Metric:
     seconds: float
     """How far back somebody looks."""
     asked: float
+    native: bool = False
+    """Of native histograms: each series is many here."""
     log: Log = field(default_factory=Log)
     complete_from: float | None = None
     """Since when nothing is missing; None until it has been read once."""
@@ -33,3 +35,4 @@ class Missing:
 
     metric: str
     seconds: float
+    native: bool = False

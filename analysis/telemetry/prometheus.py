@@ -16,6 +16,7 @@ import numpy as np
 
 from analysis.telemetry.errors import QueryRefused
 from analysis.telemetry.http import JsonSource
+from analysis.telemetry.native import as_classic
 from analysis.telemetry.query import duration
 from analysis.windows.block import Float64, Int64, Labels, Samples
 
@@ -59,14 +60,17 @@ class Prometheus:
         """Evaluate an expression at one moment."""
         data = await self._source.ask("/api/v1/query", {"query": query, "time": f"{at.timestamp():.3f}"})
         result = _result(data, "vector", self._source)
+        result = [item for item in result if "value" in item]  # a histogram has none
         labels = tuple(_labels(item["metric"]) for item in result)
         return Vector(labels, np.array([float(item["value"][1]) for item in result], dtype=np.float64))
 
 
 def decode_matrix(result: list[dict[str, Any]]) -> Samples:
-    """Flatten Prometheus' JSON matrix into three parallel arrays."""
+    """Flatten Prometheus' JSON matrix into three parallel arrays; native histograms as classic buckets."""
+    natives = [classic for item in result if item.get("histograms") for classic in as_classic(item)]
+    result = [item for item in result if "values" in item] + natives
     labels = tuple(_labels(item["metric"]) for item in result)
-    values_of = [item.get("values", ()) for item in result]  # native histograms have none
+    values_of = [item["values"] for item in result]
     lengths = np.array([len(values) for values in values_of], dtype=np.int64)
     flat = list(chain.from_iterable(chain.from_iterable(values_of)))
     times = np.array(flat[0::2], dtype=np.float64)

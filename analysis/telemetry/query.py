@@ -79,6 +79,8 @@ class Select:
 
     metric: str
     matchers: tuple[Matcher, ...] = ()
+    native: bool = False
+    """Its series are native histograms, which are read as counters with a label ``le``."""
 
     def __str__(self) -> str:
         return selector(self.metric, *self.matchers)

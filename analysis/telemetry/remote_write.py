@@ -7,15 +7,17 @@ what a dict would take) and read when somebody asks; senders must sort them, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cramjam
 import numpy as np
 
-from analysis.telemetry import wire
-from analysis.telemetry.wire import UInt64
-from analysis.windows.block import Float64, Int64, Labels
+from analysis.telemetry import native, wire
+from analysis.telemetry.labels import joined, labels_of, with_each
+from analysis.telemetry.wire import Bytes, UInt64
+from analysis.telemetry.write_request import decode
+from analysis.windows.block import Bool, Float64, Int64, Labels
 
 MAX_BYTES = 8 * 1024 * 1024
 """Of one request, uncompressed: Prometheus sends at most 2,000 samples in one, well under a megabyte."""
@@ -26,17 +28,18 @@ _FULL = 0.75
 _KEPT = 1 << 20
 """Samples up to which the working arrays are kept for the next request."""
 
-_Arrays = tuple[Int64, UInt64, Int64, Int64, UInt64]
+_Arrays = tuple[Int64, UInt64, Int64, Int64, UInt64, Int64]
 
 
 def _arrays(samples: int) -> _Arrays:
-    """Rows, bits, milliseconds, spans and keys, not filled."""
+    """Rows, bits, milliseconds, spans, keys and places of histograms, not filled."""
     return (
         np.empty(samples, dtype=np.int64),
         np.empty(samples, dtype=np.uint64),
         np.empty(samples, dtype=np.int64),
-        np.empty((samples, 3), dtype=np.int64),
+        np.empty((samples, 4), dtype=np.int64),
         np.empty((samples, 2), dtype=np.uint64),
+        np.empty((samples, 3), dtype=np.int64),
     )
 
 
@@ -46,7 +49,10 @@ class Malformed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Samples of one request, in its order. ``rows: int64``, ``millis: int64`` (Unix), ``values: float64``."""
+    """Samples of one request, in its order. ``rows: int64``, ``millis: int64`` (Unix), ``values: float64``.
+
+    Those of native histograms come last, as one sample for each bound.
+    """
 
     rows: Int64
     millis: Int64
@@ -57,6 +63,10 @@ class Written:
     """Rows that were given out by this request."""
     ignored: int = 0
     """Samples of series that nobody wants."""
+    samples: int = 0
+    """Samples that the request had, whatever became of them."""
+    histograms: int = 0
+    """The same for native histograms."""
 
 
 class Decoder:
@@ -77,6 +87,7 @@ class Decoder:
         self._rows: dict[bytes, int] = {}
         self._taken = 0
         self._scratch = _arrays(0)
+        self._natives = native.Natives()
         self._buffer = np.empty(0, dtype=np.uint8)
         self._table = np.full((size, 3), wire.VACANT, dtype=np.uint64)
 
@@ -110,23 +121,27 @@ class Decoder:
     def read(self, message: bytes | memoryview) -> Written:
         """The same, of an uncompressed WriteRequest."""
         data = np.frombuffer(message, dtype=np.uint8)
-        rows, bits, millis, spans, keys = self._room(len(data) // 2 + 1)
+        rows, bits, millis, spans, keys, found = self._room(len(data) // 2 + 1)
         with np.errstate(over="ignore"):  # the hashes wrap
-            count, fresh, status = wire.decode(data, self._table, rows, bits, millis, spans, keys)
+            count, histograms, fresh, status = decode(data, self._table, rows, bits, millis, spans, keys, found)
         if status < 0:
             raise Malformed("not a WriteRequest of remote_write 1.0")
-        rows, new = rows[:count].copy(), np.zeros(0, dtype=np.int64)
+        read = _histograms(data, found[:histograms]) if histograms else None
+        rows, given, new = rows[:count].copy(), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
         if fresh:
             given, new = self._register(bytes(message), spans[:fresh], keys[:fresh])
-            is_new = rows < wire.EMPTY
-            rows[is_new] = given[-2 - rows[is_new]]
+            _resolve(rows, given)
+        at, values = millis[:count].copy(), bits[:count].view(np.float64).copy()
+        if read is not None:
+            _resolve(found[:histograms, 0], given)
+            counted = self._counted(found[:histograms, 0], *read)
+            rows, at, values = (np.concatenate(pair) for pair in zip((rows, at, values), counted, strict=True))
         kept = (rows >= 0) & (rows < wire.IGNORED)
-        values = bits[:count].view(np.float64)
         if kept.all():
-            return Written(rows, millis[:count].copy(), values.copy(), 0, new)
+            return Written(rows, at, values, 0, new, 0, int(count), int(histograms))
         refused = int((rows == wire.EMPTY).sum())
         ignored = int((~kept).sum()) - refused
-        return Written(rows[kept], millis[:count][kept], values[kept], refused, new, ignored)
+        return Written(rows[kept], at[kept], values[kept], refused, new, ignored, int(count), int(histograms))
 
     def row(self, raw: bytes) -> tuple[int, bool]:
         """Row of a series by its label fields, and whether it was given out just now; ``EMPTY`` without room."""
@@ -150,9 +165,13 @@ class Decoder:
                 self._raw[row] = None
                 self._free.append(row)
                 gone[row] = True
-        kept = self._table[self._table[:, 2] != wire.VACANT]
-        kept = kept[kept[:, 2] < wire.IGNORED]
-        kept = kept[~gone[kept[:, 2].astype(np.int64)]]
+        self._natives.forget(gone)
+        kept = self._table[self._table[:, 2] < wire.IGNORED]  # neither vacant nor ignored
+        of = kept[:, 2].astype(np.int64)
+        plain = of < wire.NATIVE
+        alive = np.empty(len(of), dtype=np.bool_)
+        alive[plain], alive[~plain] = ~gone[of[plain]], self._natives.alive(of[~plain] - wire.NATIVE)
+        kept = kept[alive]
         self._table[:] = wire.VACANT
         self._insert(kept[:, :2], kept[:, 2].astype(np.int64))
         self._taken = len(kept)
@@ -169,9 +188,9 @@ class Decoder:
     def _register(self, message: bytes, spans: Int64, keys: UInt64) -> tuple[Int64, Int64]:
         given = np.full(len(spans), wire.EMPTY, dtype=np.int64)
         new: list[int] = []
-        for index, (start, stop, pieces) in enumerate(spans.tolist()):
-            raw = message[start:stop]
-            given[index] = self._row_of(_joined(raw) if pieces else raw, new)
+        for index, (start, stop, pieces, histogram) in enumerate(spans.tolist()):
+            raw = joined(message[start:stop]) if pieces else message[start:stop]
+            given[index] = self._native_of(raw, new) if histogram else self._row_of(raw, new)
         # ignored series may take half of the table's places, so that kept ones always find room
         spare = int(_FULL * len(self._table)) // 2 - self._taken
         added = np.flatnonzero((given != wire.EMPTY) & ((given < wire.IGNORED) | (spare > len(spans))))
@@ -194,9 +213,59 @@ class Decoder:
             new.append(row)
         return wire.EMPTY if row is None else row
 
+    def _native_of(self, raw: bytes, new: list[int]) -> int:
+        """The same for a series of native histograms, which takes as many rows as there are bounds."""
+        known = self._natives.number(raw)
+        if known is None:
+            rows = []
+            for one in with_each(raw, b"le", native.LE_BYTES):
+                rows.append(self._row_of(one, new))
+                if not 0 <= rows[-1] < wire.NATIVE:
+                    return rows[-1]
+            known = self._natives.add(raw, rows)
+        return wire.NATIVE + known
+
+    def _counted(self, of: Int64, millis: Int64, values: Float64, read: Bool) -> tuple[Int64, Int64, Float64]:
+        """Rows, times and values of histograms, one sample for each bound; of what is not kept, one sample at all."""
+        known = (of >= wire.NATIVE) & (of < wire.IGNORED)
+        rows = self._natives.rows(of[known & read] - wire.NATIVE).ravel()
+        lost = np.where(of[~(known & read)] == wire.EMPTY, wire.EMPTY, wire.IGNORED)
+        nothing = np.zeros(len(lost))
+        return (
+            np.concatenate([rows, lost]),
+            np.concatenate([np.repeat(millis[known & read], len(native.LE)), nothing.astype(np.int64)]),
+            np.concatenate([values[known & read].ravel(), nothing]),
+        )
+
     def _insert(self, keys: UInt64, rows: Int64) -> None:
         with np.errstate(over="ignore"):
             wire.insert_all(self._table, np.ascontiguousarray(keys), rows)
+
+
+def _resolve(rows: Int64, given: Int64) -> None:
+    """Fill in the rows of new series."""
+    is_new = rows < wire.EMPTY
+    rows[is_new] = given[-2 - rows[is_new]]
+
+
+def _histograms(data: Bytes, found: Int64) -> tuple[Int64, Float64, Bool]:
+    """Milliseconds, counts below each bound, and whether there are any, of the histograms at ``found[:, 1:]``.
+
+    Raises:
+        Malformed: one of them is.
+    """
+    wanted = np.flatnonzero(found[:, 0] != wire.IGNORED)
+    millis, status = np.zeros(len(found), dtype=np.int64), np.full(len(found), native.SKIPPED, dtype=np.int64)
+    values = np.zeros((len(found), len(native.LE)))
+    if wanted.size:
+        at, became, counts = millis[wanted], status[wanted], values[wanted]
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers come from anybody
+            native.read_all(data, found[wanted, 1:].copy(), counts, at, became)
+        if (became == native.MALFORMED).any():
+            raise Malformed("not a Histogram of remote_write 1.0")
+        counts[became == native.STALE] = native.STALE_NAN
+        millis[wanted], status[wanted], values[wanted] = at, became, counts
+    return millis, values, status != native.SKIPPED
 
 
 def uncompressed_size(body: bytes) -> int:
@@ -211,36 +280,3 @@ def uncompressed_size(body: bytes) -> int:
     if int(size) > MAX_BYTES:
         raise Malformed(f"{int(size)} bytes uncompressed, more than {MAX_BYTES}")
     return int(size)
-
-
-def labels_of(raw: bytes) -> Labels:
-    """Labels of a TimeSeries message; text that is not UTF-8 is replaced, never passed on."""
-    found: Labels = {}
-    for number, label in _messages(raw):
-        if number == 1:
-            parts = {part: text.decode("utf-8", "replace") for part, text in _messages(label)}
-            found[parts.get(1, "")] = parts.get(2, "")
-    return found
-
-
-def _joined(series: bytes) -> bytes:
-    """The label fields of a TimeSeries message, side by side."""
-    data = np.frombuffer(series, dtype=np.uint8)
-    pieces, at = b"", 0
-    while at < len(series):
-        number, kind, _, stop = wire.field(data, at, len(series))
-        if number == 1 and kind == 2:
-            pieces += series[at:stop]
-        at = stop
-    return pieces
-
-
-def _messages(raw: bytes) -> Iterator[tuple[int, bytes]]:
-    """Length-delimited fields; ends at what is malformed."""
-    data, at = np.frombuffer(raw, dtype=np.uint8), 0
-    while at < len(raw):
-        number, kind, begin, at = wire.field(data, at, len(raw))
-        if at < 0:
-            return
-        if kind == 2:
-            yield number, raw[begin:at]

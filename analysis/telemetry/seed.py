@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from analysis.telemetry.errors import SourceError
 from analysis.telemetry.kept import Missing
+from analysis.telemetry.native import LE
 from analysis.telemetry.prometheus import Prometheus
 from analysis.telemetry.query import Matcher, Select, among, duration
 from analysis.telemetry.store import Store
@@ -101,12 +102,12 @@ class Seeder:
             began = self.now()
             try:
                 # twice the distance: what was late for the last pull is there now
-                await self._fetch(Missing(metric, 2 * every + 15.0))
+                await self._fetch(Missing(metric.name, 2 * every + 15.0, metric.native))
             except SourceError as error:
-                logger.warning("cannot pull %s: %s", metric, error)
+                logger.warning("cannot pull %s: %s", metric.name, error)
                 self.told("failed")
                 return  # the source is away: the others would wait for their timeouts one by one
-            self.store.arrived(metric, began)
+            self.store.arrived(metric.name, began)
             self.told("pulled")
 
     async def _fetch(self, missing: Missing) -> int:
@@ -126,7 +127,8 @@ class Seeder:
                 samples = await self.prometheus.samples(select, missing.seconds, at)
                 return self.store.put(missing.metric, samples, self.now())
 
-        for found in await asyncio.gather(*(one(matcher) for matcher in shards(sizes))):
+        limit = SHARD_SERIES // (len(LE) if missing.native else 1)
+        for found in await asyncio.gather(*(one(matcher) for matcher in shards(sizes, limit))):
             refused += found
         return refused
 

@@ -133,14 +133,14 @@ class Store:
     def missing(self, now: float, *, arriving: bool = True) -> list[Missing]:
         """What should be read once. With ``arriving``, only what also comes by itself: else it would soon be stale."""
         return [
-            Missing(metric.name, metric.seconds)
+            Missing(metric.name, metric.seconds, metric.native)
             for metric in self._metrics.values()
             if metric.complete_from is None and (not arriving or now - metric.arrived <= self.gap)
         ]
 
-    def wanted(self) -> tuple[str, ...]:
+    def wanted(self) -> tuple[Metric, ...]:
         """Metrics that are kept."""
-        return tuple(metric.name for metric in self._metrics.values())
+        return tuple(self._metrics.values())
 
     # --- out --------------------------------------------------------------------------------------------------------
 
@@ -152,7 +152,7 @@ class Store:
         if seconds > (self.exact_window if exact or (metric and metric.exact) else self.window):
             return False
         if metric is None or (exact and not metric.exact):
-            self._want(select.metric, seconds, now, exact=exact)
+            self._want(select, seconds, now, exact=exact)
             return False
         metric.asked = now
         if seconds > metric.seconds:
@@ -229,13 +229,14 @@ class Store:
     def _wants(self, raw: bytes) -> bool:
         return metric_of(raw) in self._metrics
 
-    def _want(self, name: str, seconds: float, now: float, *, exact: bool) -> None:
-        known = self._metrics.get(name.encode())
+    def _want(self, select: Select, seconds: float, now: float, *, exact: bool) -> None:
+        known = self._metrics.get(select.metric.encode())
         if known is not None:  # asked for as a gauge before: its rows move to the other ring, empty
             self._forget(self._rows.of(known.number))
             seconds = max(seconds, known.seconds)
         self._numbers += 1
-        self._metrics[name.encode()] = Metric(name, self._numbers, exact, seconds, now)
+        metric = Metric(select.metric, self._numbers, exact, seconds, now, select.native)
+        self._metrics[select.metric.encode()] = metric
         self._decoder.forget(np.zeros(0, dtype=np.int64))  # ask anew about what was ignored
 
     def _register(self, new: Int64) -> None:

@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from analysis.detect.evaluate import rate_queries
 from analysis.detect.finding import Observed, Rates
+from analysis.detect.quantiles import evaluate_quantile, histogram_quantile, summed_buckets
 from analysis.detect.rules import QuantileRule, RatioRule, RuleSet
-from analysis.detect.services import evaluate_quantile, evaluate_ratio, histogram_quantile, queries
+from analysis.detect.services import evaluate_ratio
 from tests.unit.analysis.detect.world import pods
 
 POD = "payments-7c9d8f6b5d-abcde"
@@ -24,12 +26,12 @@ def quantile(rules: RuleSet) -> QuantileRule:
 
 def rates(values: dict[tuple[str, ...], np.ndarray]) -> Rates:
     labels = tuple({"namespace": "shop", "pod": key[0], **({"le": key[1]} if len(key) > 1 else {})} for key in values)
-    return Rates(labels, TIMES, np.array(list(values.values())).reshape(len(values), TIMES.size))
+    return Rates(labels, TIMES, np.array(list(values.values()), dtype=np.float64).reshape(len(values), TIMES.size))
 
 
 def world(rule: RatioRule | QuantileRule, *data: Rates) -> Observed:
     empty = Observed(now=100.0, pods=pods(POD))
-    return Observed(now=100.0, pods=empty.pods, rates=dict(zip(queries(rule, empty), data, strict=True)))
+    return Observed(now=100.0, pods=empty.pods, rates=dict(zip(rate_queries(rule, empty), data, strict=True)))
 
 
 FULL = np.full(TIMES.size, 10.0)
@@ -66,12 +68,56 @@ def test_quantile_interpolates_like_prometheus() -> None:
     assert np.isnan(histogram_quantile(0.5, bounds, cumulative, min_rate=1000.0)[0, 0])
 
 
-@pytest.mark.parametrize(("slow", "count"), [(0.9, 1), (0.0, 0)])
-def test_slow_requests(quantile: QuantileRule, slow: float, count: int) -> None:
-    data = rates({(POD, "0.5"): FULL * (1 - slow), (POD, "5"): FULL, (POD, "+Inf"): FULL})
-    evaluation = evaluate_quantile(quantile, world(quantile, data))
+OTHER = "payments-7c9d8f6b5d-fghij"
+SLOW = {(POD, "0.5"): FULL * 0.1, (POD, "5"): FULL, (POD, "+Inf"): FULL}
+FAST = {(POD, "0.5"): FULL, (POD, "5"): FULL, (POD, "+Inf"): FULL}
+NATIVE_SLOW = {(POD, "0.7071067811865476"): FULL * 0.1, (POD, "4.0"): FULL, (POD, "+Inf"): FULL}
+
+
+@pytest.mark.parametrize(
+    ("classic", "native", "count"),
+    [
+        (SLOW, {}, 1),
+        (FAST, {}, 0),
+        ({}, NATIVE_SLOW, 1),
+        ({}, {}, 0),
+        (FAST, NATIVE_SLOW, 1),
+        ({**SLOW, (POD, "not a number"): FULL, (POD, ""): FULL}, {}, 1),
+    ],
+    ids=["slow", "fast", "native", "no histogram", "both: the finer one counts", "hostile bounds"],
+)
+def test_slow_requests(quantile: QuantileRule, classic: dict, native: dict, count: int) -> None:
+    evaluation = evaluate_quantile(quantile, world(quantile, rates(classic), rates(native)))
     assert evaluation is not None
     assert len(evaluation.findings) == count
+    if native and count:
+        query = evaluation.findings[0].metrics[0].query
+        assert query.startswith("histogram_quantile(0.95, sum by () (rate(http_request_duration_seconds{")
+
+
+@pytest.mark.parametrize("theirs", [["0.7", "+Inf"], ["0.1", "0.3", "2.5", "+Inf"], ["+Inf"]])
+def test_buckets_of_others_move_no_quantile(theirs: list[str]) -> None:
+    """Another workload, or another version of the same, may count at other bounds."""
+    ours = {(POD, "0.5"): FULL * 0.99, (POD, "1"): FULL, (POD, "+Inf"): FULL}
+    given = rates({**ours, **{(OTHER, le): FULL for le in theirs}})
+    bounds = np.unique([float(labels["le"]) for labels in given.labels])
+    rows = np.array([0 if labels["pod"] == POD else 1 for labels in given.labels])
+    found = histogram_quantile(0.95, bounds, summed_buckets(given, bounds, rows, 2), min_rate=1.0)
+    alone = rates(ours)
+    own = np.array([0.5, 1.0, np.inf])
+    expected = histogram_quantile(0.95, own, summed_buckets(alone, own, np.zeros(3, dtype=np.int64), 1), min_rate=1.0)
+    np.testing.assert_allclose(found[0], expected[0])
+
+
+def test_pods_with_other_buckets_add_up() -> None:
+    """During a rollout the old pods count in classic buckets, the new ones in native ones."""
+    given = rates({
+        (POD, "1"): FULL * 0.5, (POD, "2"): FULL, (POD, "+Inf"): FULL,
+        (OTHER, "1.5"): FULL * 0.5, (OTHER, "2"): FULL, (OTHER, "+Inf"): FULL,
+    })  # fmt: skip
+    bounds = np.array([1.0, 1.5, 2.0, np.inf])
+    found = summed_buckets(given, bounds, np.zeros(6, dtype=np.int64), 1)
+    np.testing.assert_allclose(found[0, :, 0], [5.0 + 10 / 3, 7.5 + 5.0, 20.0, 20.0])
 
 
 def test_the_query_of_a_large_workload_still_fits_the_api(ratio: RatioRule) -> None:
@@ -79,7 +125,7 @@ def test_the_query_of_a_large_workload_still_fits_the_api(ratio: RatioRule) -> N
     empty = Observed(now=100.0, pods=pods(*names))
     data = [rates({(name,): FULL * share for name in names}) for share in (0.5, 1.0)]
     found = evaluate_ratio(
-        ratio, Observed(100.0, empty.pods, rates=dict(zip(queries(ratio, empty), data, strict=True)))
+        ratio, Observed(100.0, empty.pods, rates=dict(zip(rate_queries(ratio, empty), data, strict=True)))
     )
     assert found is not None
     (finding,) = found.findings

@@ -28,13 +28,16 @@ def test_a_matrix_is_flattened_with_its_own_times() -> None:
     result = [
         {"metric": {"__name__": "m", "pod": "a"}, "values": [[1.5, "10"], [2.5, "NaN"]]},
         {"metric": {"pod": "b"}, "values": [[1.0, "+Inf"]]},
-        {"metric": {"pod": "c"}, "histograms": []},
+        {"metric": {"pod": "c"}, "histograms": [[2.0, {"count": "4", "sum": "1", "buckets": [[0, "0.5", "1", "3"]]}]]},
     ]
     found = asyncio.run(prometheus(answer({"resultType": "matrix", "result": result})).samples("m", 60, AT))
-    assert found.labels == ({"pod": "a"}, {"pod": "b"}, {"pod": "c"})
-    assert found.series.tolist() == [0, 0, 1]
-    assert found.times.tolist() == [1.5, 2.5, 1.0]
+    assert found.labels[:2] == ({"pod": "a"}, {"pod": "b"})
+    assert found.series.tolist()[:3] == [0, 0, 1]
+    assert found.times.tolist()[:3] == [1.5, 2.5, 1.0]
     assert found.newest == 2.5
+    below = {found.labels[row]["le"]: value for row, value in zip(found.series[3:], found.values[3:], strict=True)}
+    assert {found.labels[row]["pod"] for row in found.series[3:]} == {"c"}
+    assert (below["0.5"], below["1.0"], below["+Inf"]) == (0.0, 3.0, 4.0)
 
 
 def test_raw_samples_are_asked_for_by_range_selector_in_a_form() -> None:

@@ -6,9 +6,9 @@ import cramjam
 import numpy as np
 import pytest
 
-from analysis.telemetry.labels import decode, encode, metric_of
+from analysis.telemetry.labels import decode, encode, labels_of, metric_of
 from analysis.telemetry.query import Select, equal
-from analysis.telemetry.remote_write import Malformed, labels_of
+from analysis.telemetry.remote_write import Malformed
 from analysis.telemetry.store import Store
 from analysis.windows.block import Samples
 from tests.unit.analysis.telemetry.remote import request
