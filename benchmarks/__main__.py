@@ -23,6 +23,7 @@ TOOLS = {
     "choose": "benchmarks.choose",
     "fuzz": "benchmarks.fuzz",
     "watch": "benchmarks.watch",
+    "explain": "benchmarks.explain",
 }
 """Modules with ``run(argv) -> int`` only."""
 
