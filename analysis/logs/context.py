@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from analysis.logs.records import joined
+from analysis.logs.mining import mine
+from analysis.logs.records import Record, joined
 from analysis.logs.templates import Chunk, Seen, Side, chunks, literal_part
 from analysis.telemetry.errors import SourceError
 from analysis.telemetry.loki import LogLine, Loki
 from analysis.telemetry.query import equal, one_of, quote, selector
+from analysis.words import moment
 from analysis.workloads import pod_matcher
 from crds.v1alpha1.base import TargetRef
 from crds.v1alpha1.rcareport import LogMark
@@ -31,9 +34,15 @@ CHECK_SECONDS = 4.0
 """For asking the whole log; without its answer what was read has to do."""
 SLICES_BEFORE = 6
 SLICES_SINCE = 4
+MIN_SLICE_LINES = 100
 MIN_LITERAL = 8
 """Characters of a template's constant part: a shorter one would be found in lines of other kinds."""
-MAX_LITERALS = 40
+MAX_LITERALS = 60
+MAX_WHOLE = 6
+"""Examples that are read again with the lines around them."""
+AROUND = timedelta(seconds=1)
+INDENTED = "^\\s"
+"""RE2: such a line belongs to another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +96,10 @@ async def read_context(
     """
     streams = stream_selector(target)
     end = max(end, onset + timedelta(seconds=1))
+    most = max(1, lines // MIN_SLICE_LINES)
     before, after = await asyncio.gather(
-        _spread(loki, streams, onset - BASELINE, onset, lines, SLICES_BEFORE),
-        _spread(loki, streams, onset, end, lines, SLICES_SINCE),
+        _spread(loki, streams, onset - BASELINE, onset, lines, min(SLICES_BEFORE, most)),
+        _spread(loki, streams, onset, end, lines, min(SLICES_SINCE, most)),
     )
     before, checked = _since_first_line(before), True
     if before.lines and (before.cut or after.cut):
@@ -99,6 +109,10 @@ async def read_context(
         except (SourceError, TimeoutError):
             checked = False
     found = await asyncio.to_thread(chunks, before.side, after.side)
+    if after.cut and checked:
+        with suppress(SourceError, TimeoutError):  # the example is shorter then
+            async with asyncio.timeout(CHECK_SECONDS):
+                found = await _whole(loki, target.namespace, found)
     return LogContext(streams, found, before.lines, after.lines, before.cut or after.cut, checked)
 
 
@@ -143,14 +157,22 @@ async def _checked(
     """
     if after.cut:
         often = sorted(chunks(before.side, after.side), key=lambda one: -(one.before + one.count))
-        known = _literals(one.text for one in often if one.before or one.count >= MAX_ASKED)
-        others = f"{streams} !~ {quote(known)}" if known else streams
+        heads = [one.text for one in often if one.before or one.count >= MAX_ASKED]
+        known = _literals([*heads, *_other_lines(before), *_other_lines(after)])
+        others = f"{streams} !~ {quote(INDENTED)}" + (f" !~ {quote(known)}" if known else "")
         after = _with(after, await loki.lines(others, onset, end, MAX_ASKED, newest=False))
     news = _literals(one.text for one in chunks(before.side, after.side) if one.mark is LogMark.NEW)
     if before.cut and news:
         asked = f"{streams} |~ {quote(news)}"
         before = _with(before, await loki.lines(asked, onset - BASELINE, onset, MAX_ASKED, newest=True))
     return before, after
+
+
+def _other_lines(read: _Read) -> list[str]:
+    """Templates of the lines of its records that are neither their heads nor indented."""
+    records = [one.record for one in read.side.seen if len(one.record.lines) > 1]
+    texts = {line.text for record in records for line in record.lines if line is not record.head and line.text.strip()}
+    return sorted(set(mine(sorted(text for text in texts if not text[0].isspace())).templates))
 
 
 def _literals(templates: Iterable[str]) -> str:
@@ -160,7 +182,35 @@ def _literals(templates: Iterable[str]) -> str:
 
 
 def _with(read: _Read, lines: list[LogLine]) -> _Read:
-    """A side with records added that were not among those read."""
+    """A side with the records of an answer added; they are all of their kinds, unless the answer is cut.
+
+    What was read before and is in the answer stands for itself alone then.
+    """
+    found = {record.id: record for record in joined(lines)}
     there = {one.record.id for one in read.side.seen}
-    more = tuple(Seen(record) for record in joined(lines) if record.id not in there)
-    return replace(read, side=replace(read.side, seen=(*read.side.seen, *more)))
+    more = tuple(Seen(record) for name, record in found.items() if name not in there)
+    seen = read.side.seen
+    if len(lines) < MAX_ASKED:
+        seen = tuple(replace(one, weight=1.0) if one.record.id in found else one for one in seen)
+    return replace(read, side=replace(read.side, seen=(*seen, *more)))
+
+
+async def _whole(loki: Loki, namespace: str, found: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
+    """The chunks; the most telling with the whole of their examples, of which single lines may have been read.
+
+    Raises:
+        SourceError: Loki does not answer.
+    """
+    telling = [one for one in found if one.mark is not LogMark.USUAL and one.example.alarming][:MAX_WHOLE]
+    examples = await asyncio.gather(*(_reread(loki, namespace, one) for one in telling))
+    whole = {one.id: example for one, example in zip(telling, examples, strict=True)}
+    return tuple(replace(one, example=whole.get(one.id, one.example)) for one in found)
+
+
+async def _reread(loki: Loki, namespace: str, chunk: Chunk) -> Record:
+    head = chunk.example.head
+    labels = {"k8s_namespace_name": namespace, "k8s_pod_name": head.pod, "k8s_container_name": head.container}
+    streams = selector("", *(equal(name, value) for name, value in labels.items() if value))
+    at = moment(head.at / 1e9)
+    lines = await loki.lines(streams, at - AROUND, at + AROUND, MAX_ASKED, newest=False)
+    return next((one for one in joined(lines) if one.id == chunk.id), chunk.example)

@@ -11,7 +11,8 @@ import httpx
 
 from analysis.telemetry.loki import Loki
 
-_QUERY = re.compile(r'(?P<streams>\{.*?"\})(?: (?P<op>\|=|\|~|!~) "(?P<text>(?:[^"\\]|\\.)*)")?')
+_QUERY = re.compile(r'(?P<streams>\{.*?"\})(?P<filters>(?: (?:\|=|\|~|!~) "(?:[^"\\]|\\.)*")*)')
+_FILTER = re.compile(r' (\|=|\|~|!~) "((?:[^"\\]|\\.)*)"')
 _COUNT = re.compile(r"sum\(count_over_time\((?P<inner>.*) \[(?P<seconds>\d+)s\]\)\)")
 
 
@@ -51,11 +52,9 @@ class Store:
     def _find(self, query: str, start: int, end: int) -> list[tuple[int, str]]:
         parts = _QUERY.fullmatch(query)
         assert parts is not None, query
-        op, text = parts["op"], json.loads(f'"{parts["text"] or ""}"')
-        tests = {
-            None: lambda _: True,
-            "|=": lambda line: text in line,
-            "|~": lambda line: re.search(text, line) is not None,
-            "!~": lambda line: re.search(text, line) is None,
-        }
-        return [one for one in self.lines if start <= one[0] < end and tests[op](one[1])]
+        tests = [(op, json.loads(f'"{text}"')) for op, text in _FILTER.findall(parts["filters"])]
+        return [one for one in self.lines if start <= one[0] < end and all(_fits(one[1], *test) for test in tests)]
+
+
+def _fits(line: str, op: str, text: str) -> bool:
+    return text in line if op == "|=" else (re.search(text, line) is not None) == (op == "|~")

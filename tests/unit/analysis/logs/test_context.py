@@ -32,6 +32,21 @@ def test_one_line_among_thousands_is_found() -> None:
     assert [(one.text, one.count) for one in found.new] == [("panic: assignment to entry in nil map", 1)]
 
 
+def test_the_frames_of_a_trace_that_is_known_hide_nothing() -> None:
+    trace = ["ERROR charge failed", *[f'  File "/app/x.py", line {at}' for at in range(20)], "KeyError: bank"]
+    usual_traces = [(AT + start + at / 1000, text) for start in range(-10_000, 600, 5) for at, text in enumerate(trace)]
+    found = read(Store([*usual_traces, (AT + 590.5, "panic: nil map")]))
+    assert [(one.text, one.count) for one in found.new] == [("panic: nil map", 1)]
+
+
+def test_a_single_trace_among_thousands_is_quoted_whole() -> None:
+    trace = ["Traceback (most recent call last):", '  File "/app/x.py", line 3, in f', "KeyError: 'bank'"]
+    lines = [(AT + 333 + at / 1000, text) for at, text in enumerate(trace)]
+    (found,) = read(Store([*usual(-10_000, 600, 0.5), *lines])).new
+    assert found.text == "KeyError: 'bank'"
+    assert found.example.excerpt() == "\n".join(trace)
+
+
 def test_a_rare_kind_that_was_there_before_is_no_news() -> None:
     rare = [(AT + at, "certificate of bank expires in 20 days") for at in (-7_003.3, 100.2)]
     found = read(Store([*usual(-10_000, 600, 0.5), *rare]))
