@@ -12,7 +12,7 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError
 
 from analysis.config import ConfigError, describe
-from analysis.rca import context, loglines, memory, serving
+from analysis.rca import changed, context, loglines, memory, serving
 from analysis.rca.facts import Facts
 from analysis.rca.measured import answer
 from analysis.rca.observation import Observation
@@ -39,6 +39,10 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "upstream-fails": context.upstream_fails,
         "origin-in-callee": context.origin_in_callee,
         "new-log-lines": loglines.new_log_lines,
+        "config-changed": changed.config_changed,
+        "network-policy-changed": changed.network_policy_changed,
+        "quota-changed": changed.quota_changed,
+        "node-changed": changed.node_changed,
         "warning-events": context.warning_events,
         "replicas-zero": serving.replicas_zero,
         "scaled-before-onset": serving.scaled_before_onset,

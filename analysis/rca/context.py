@@ -60,20 +60,26 @@ def latest_rollout(facts: Facts) -> Change | None:
 
 
 def _may_matter(change: Change, facts: Facts) -> bool:
-    onset = moment(facts.onset)
     return (
         change.kind is ChangeKind.ROLLOUT
         and change.revision not in {"", "1"}
         and not change.summary.startswith(RESTART_WORDS)
-        and onset - ROLLOUT_BEFORE <= change.at <= onset + ROLLOUT_AFTER
+        and before_onset(change, facts)
     )
+
+
+def before_onset(change: Change, facts: Facts) -> bool:
+    """Whether it was made within a quarter of an hour before the onset; clocks may differ by half a minute."""
+    onset = moment(facts.onset)
+    return onset - ROLLOUT_BEFORE <= change.at <= onset + ROLLOUT_AFTER
 
 
 def impact(change: Change, facts: Facts) -> float:
     """How likely this change caused it, 0..1: by timing, by what it touched, by how often the workload changes."""
     delay = (moment(facts.onset) - change.at).total_seconds()
     timing = max(0.2, 1.0 - max(delay, 0.0) / ROLLOUT_BEFORE.total_seconds())
-    touched = max((weight for word, weight in TOUCHED.items() if word in change.summary), default=TOUCHED_OTHER)
+    words = (weight for word, weight in TOUCHED.items() if word in change.summary)
+    touched = max(words, default=TOUCHED_OTHER) if change.kind is ChangeKind.ROLLOUT else 1.0
     alike = [one for one in facts.request.changes if one.kind is change.kind and one.target.name == change.target.name]
     return timing * touched / math.sqrt(max(1, len(alike) - USUAL_CHANGES + 1))
 

@@ -53,6 +53,9 @@ class Kube(Protocol):
     def get_raw(self, resource: ResourceType, namespace: str, name: str, subresource: str = "") -> Raw:
         """Read one object. Raises NotFound."""
 
+    def get_metadata(self, resource: ResourceType, namespace: str, name: str) -> Raw:
+        """Read one object's metadata; the API server leaves out all the rest. Raises NotFound."""
+
     def list_raw(
         self,
         resource: ResourceType,

@@ -40,6 +40,7 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 def connect(kubeconfig: Path | None = None) -> KubeClient:
@@ -137,6 +138,10 @@ class KubeClient:
     def get_raw(self, resource: ResourceType, namespace: str, name: str, subresource: str = "") -> Raw:
         """See the port."""
         return self._request("GET", resource.path(namespace, name, subresource))
+
+    def get_metadata(self, resource: ResourceType, namespace: str, name: str) -> Raw:
+        """See the port."""
+        return self._request("GET", resource.path(namespace, name), accept=METADATA_ONLY)
 
     def list_raw(
         self,
@@ -290,8 +295,9 @@ class KubeClient:
         query: dict[str, str] | None = None,
         body: Raw | list[Raw] | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> Raw:
-        response = self._send(method, path, query, body, content_type, READ_TIMEOUT)
+        response = self._send(method, path, query, body, content_type, READ_TIMEOUT, accept)
         try:
             payload: bytes = response.read()  # type: ignore[no-untyped-call]
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -308,8 +314,9 @@ class KubeClient:
         body: Raw | list[Raw] | None,
         content_type: str,
         read_timeout: float,
+        accept: str = "application/json",
     ) -> RESTResponse:
-        headers = {"Accept": "application/json", "User-Agent": "iirp"}
+        headers = {"Accept": accept, "User-Agent": "iirp"}
         if body is not None:
             headers["Content-Type"] = content_type
         self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)

@@ -63,6 +63,7 @@ ROLES = ResourceType("rbac.authorization.k8s.io", "v1", "Role", "roles")
 ROLEBINDINGS = ResourceType("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
 HPAS = ResourceType("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 QUOTAS = ResourceType("", "v1", "ResourceQuota", "resourcequotas")
+NETWORK_POLICIES = ResourceType("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
 # Other writers of workloads, read for arbitration; all of them may be missing from a cluster.
 SCALED_OBJECTS = ResourceType("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects")
 VERTICAL_AUTOSCALERS = ResourceType("autoscaling.k8s.io", "v1", "VerticalPodAutoscaler", "verticalpodautoscalers")

@@ -47,18 +47,23 @@ def all_changes(
     workloads: Iterable[tuple[TargetRef, Body]],
     replica_sets: Mapping[str, Sequence[Body]],
     window: Window,
+    around: Iterable[Change] = (),
 ) -> tuple[Change, ...]:
-    """Changes of all workloads of a namespace, oldest first.
+    """Changes of all workloads of a namespace and of what they depend on, oldest first.
 
     Those of the incident's own workloads are kept before the neighbours' when there are too many.
 
     Args:
         subjects: the workloads that the incident is about.
         replica_sets: by the UID of their owner.
+        around: changes of what workloads depend on, at any time.
     """
     mine = {target.name, *(one.name for one in subjects)}
     own: list[Change] = []
     others: list[Change] = []
+    for change in around:
+        if window.start <= change.at <= window.end:
+            (own if change.target.name in mine else others).append(change)
     for one, body in workloads:
         found = changes_of(one, body, replica_sets.get(one.uid, ()), window)
         (own if one.name in mine else others).extend(found)

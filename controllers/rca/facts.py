@@ -12,18 +12,29 @@ from controllers.kube.api import Kube, Raw
 from controllers.kube.errors import Forbidden, NotFound
 from controllers.kube.facts import controller_of, parse_time, pod_record, pod_state
 from controllers.kube.resources import (
+    CONFIG_MAPS,
     CORE_EVENTS,
     DAEMONSETS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
+    NETWORK_POLICIES,
     NODES,
     PODS,
+    QUOTAS,
     REPLICASETS,
     SERVICES,
     STATEFULSETS,
     ResourceType,
 )
 from controllers.rca.changes import all_changes
+from controllers.rca.dependencies import (
+    MAX_CONFIG_MAPS,
+    config_changes,
+    config_maps_of,
+    node_changes,
+    policy_changes,
+    quota_changes,
+)
 from controllers.rca.surroundings import (
     MAX_WORKLOADS,
     Workload,
@@ -38,6 +49,7 @@ from crds.v1alpha1.base import TargetRef, Window
 MAX_EVENTS = 50
 MAX_PODS = 100
 MAX_NODES = 8
+MAX_NODE_CHANGES = 10
 SCALED = "ScalingReplicaSet"
 WORKLOADS: dict[str, ResourceType] = {"Deployment": DEPLOYMENTS, "StatefulSet": STATEFULSETS, "DaemonSet": DAEMONSETS}
 
@@ -74,7 +86,9 @@ def gather(kube: Kube, target: TargetRef, window: Window) -> Facts:
     facts = Facts()
     bodies, own = _namespaced(kube, target, window, facts) if target.namespace else ([], set())
     facts.pods = tuple(pod_state(pod_record(body)) for body in bodies[:MAX_PODS])
-    facts.nodes = tuple(_nodes(kube, target, bodies, facts))
+    nodes = _nodes(kube, target, bodies, facts)
+    facts.nodes = tuple(node_state(body) for body in nodes)
+    facts.changes = with_nodes(facts.changes, nodes, window)
     names = {target.name, *own, *(body["metadata"]["name"] for body in bodies)}
     listed = facts.read_list("events", lambda: kube.list_raw(CORE_EVENTS, target.namespace or "default"))
     facts.events, facts.neighbour_events = event_facts(listed, names, window)
@@ -95,11 +109,46 @@ def _namespaced(kube: Kube, target: TargetRef, window: Window, facts: Facts) -> 
     subjects = _subjects(target, workloads, services, facts)
     facts.workloads = tuple(workload_state(one, body) for one, body in workloads[:MAX_WORKLOADS])
     facts.services = service_states(services, slices, workloads)
-    facts.changes = all_changes(target, [one for one, _ in subjects], workloads, sets, window)
+    around = _dependencies(kube, space, subjects, workloads, facts)
+    facts.changes = all_changes(target, [one for one, _ in subjects], workloads, sets, window, around)
     facts.replicas = (subjects[0][1].get("spec") or {}).get("replicas") if subjects else None
     own = {one.name for one, _ in subjects}
     own |= {body["metadata"]["name"] for one, _ in subjects for body in sets.get(one.uid, ())}
     return _pods(kube, target, subjects, sets, facts), own
+
+
+def _dependencies(
+    kube: Kube, space: str, subjects: Sequence[Workload], workloads: Sequence[Workload], facts: Facts
+) -> list[Change]:
+    """Writes of ConfigMaps (those of the incident's workloads first), network policies and quotas."""
+    names = list(dict.fromkeys(name for _, body in (*subjects, *workloads) for name in sorted(config_maps_of(body))))
+    config_maps = [body for name in names[:MAX_CONFIG_MAPS] if (body := _config_map(kube, space, name, facts))]
+    policies = facts.read_list("networkpolicies", _lister(kube, NETWORK_POLICIES, space))
+    quotas = facts.read_list("resourcequotas", _lister(kube, QUOTAS, space))
+    return [
+        *config_changes(workloads, config_maps),
+        *policy_changes(workloads, policies),
+        *quota_changes(quotas),
+    ]
+
+
+def _config_map(kube: Kube, space: str, name: str, facts: Facts) -> Raw:
+    """Its metadata; nothing when it is not there, which the pods' own states tell if it matters."""
+    try:
+        return kube.get_metadata(CONFIG_MAPS, space, name)
+    except NotFound:
+        return {}
+    except Forbidden as error:
+        text = f"configmaps: {error.reason}: {error.message}"
+        if not any(one.startswith("configmaps: ") for one in facts.missing):
+            facts.missing.append(text)
+        return {}
+
+
+def with_nodes(changes: Sequence[Change], nodes: Sequence[Raw], window: Window) -> tuple[Change, ...]:
+    """``changes`` and those of the nodes within the window, oldest first."""
+    found = [one for one in node_changes(nodes) if window.start <= one.at <= window.end]
+    return tuple(sorted([*changes, *found[-MAX_NODE_CHANGES:]], key=lambda one: (one.at, one.target.name)))
 
 
 def _lister(kube: Kube, resource: ResourceType, namespace: str, labels: str = "") -> Callable[[], list[Raw]]:
@@ -204,12 +253,10 @@ def _selector(workload: Mapping[str, Any]) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items()))
 
 
-def _nodes(kube: Kube, target: TargetRef, pods: Sequence[Raw], facts: Facts) -> Iterable[NodeState]:
+def _nodes(kube: Kube, target: TargetRef, pods: Sequence[Raw], facts: Facts) -> list[Raw]:
     """The nodes of the pods, or the target itself."""
     names = {str((pod.get("spec") or {}).get("nodeName") or "") for pod in pods} - {""}
     if target.kind == "Node":
         names = {target.name}
-    for name in sorted(names)[:MAX_NODES]:
-        body = facts.read(f"node/{name}", _getter(kube, NODES, "", name))
-        if body:
-            yield node_state(body)
+    found = (facts.read(f"node/{name}", _getter(kube, NODES, "", name)) for name in sorted(names)[:MAX_NODES])
+    return [body for body in found if body]

@@ -109,6 +109,9 @@ class FakeKube:
         self._check("get", resource, namespace, name)
         return copy.deepcopy(self._find(resource, namespace, name))
 
+    def get_metadata(self, resource: ResourceType, namespace: str, name: str) -> Raw:
+        return {"metadata": self.get_raw(resource, namespace, name)["metadata"]}
+
     def list_raw(
         self,
         resource: ResourceType,

@@ -64,6 +64,19 @@ def scaling(second: float = ONSET - 5) -> Change:
     )
 
 
+def written(kind: ChangeKind, target: TargetRef = TARGET, second: float = ONSET - 30) -> Change:
+    """Something that a workload depends on, written shortly before the onset."""
+    return Change(
+        kind=kind,
+        at=at(second),
+        target=target,
+        revision="4711",
+        actor="kubectl-edit",
+        summary=f"{kind.value} x written",
+        reference=f"/api/v1/namespaces/shop/{kind.value.lower()}s/x",
+    )
+
+
 def told(kind: str, *, measured: dict[str, tuple[float, float]] | None = None, **given: Any) -> Facts:
     """Facts of a quiet shop but for what is given."""
     context = {name: given.pop(name) for name in ("upstream", "upstream_errors", "traffic") if name in given}
@@ -165,6 +178,68 @@ FAULTS: dict[str, tuple[Facts, str, str]] = {
     "errors, seen by a caller": (
         told("HighErrorRate", target=CHECKOUT, upstream_errors=FAILING, measured={"own-errors-rose": (0.0, 0.3)}),
         "DependencyFailing",
+        "payments",
+    ),
+    "configuration written, and errors since": (
+        told(
+            "HighErrorRate",
+            measured={"own-errors-rose": (0.0, 0.3)},
+            lines={"error-lines": 40},
+            changes=(written(ChangeKind.CONFIG),),
+        ),
+        "ConfigChange",
+        "payments",
+    ),
+    "configuration written, and it ends at each start": (
+        told(
+            "CrashLoop",
+            pods=(pod(ready=False, waiting_reason="CrashLoopBackOff", waiting_message="back-off"),),
+            changes=(written(ChangeKind.CONFIG),),
+        ),
+        "ConfigChange",
+        "payments",
+    ),
+    "configuration of another workload written": (
+        told(
+            "HighErrorRate",
+            measured={"own-errors-rose": (0.0, 0.3)},
+            lines={"error-lines": 40},
+            changes=(written(ChangeKind.CONFIG, CHECKOUT),),
+        ),
+        "InternalErrors",
+        "payments",
+    ),
+    "network policy that cuts off its callers": (
+        told(
+            "HighErrorRate",
+            target=CHECKOUT,
+            upstream_errors=FAILING,
+            lines={"upstream-error-lines": 40},
+            measured={"own-errors-rose": (0.0, 0.3)},
+            changes=(written(ChangeKind.NETWORK_POLICY),),
+        ),
+        "NetworkPolicyChange",
+        "payments",
+    ),
+    "network policy that cuts itself off": (
+        told(
+            "HighErrorRate",
+            target=CHECKOUT,
+            upstream_errors=FAILING,
+            measured={"own-errors-rose": (0.0, 0.3)},
+            changes=(written(ChangeKind.NETWORK_POLICY, CHECKOUT),),
+        ),
+        "NetworkPolicyChange",
+        "checkout",
+    ),
+    "quota made smaller": (
+        told(
+            "PendingPods",
+            events=(event("FailedCreate", "exceeded quota: pods"),),
+            pods=(),
+            changes=(written(ChangeKind.QUOTA, TargetRef(api_version="v1", kind="ResourceQuota", name="small")),),
+        ),
+        "QuotaExceeded",
         "payments",
     ),
     "scaled to zero": (

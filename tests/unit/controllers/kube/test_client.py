@@ -11,7 +11,7 @@ from kubernetes import client as kubernetes_client
 
 from controllers.kube.client import KubeClient, connect
 from controllers.kube.errors import NotFound, Unavailable
-from controllers.kube.resources import DEPLOYMENTS, PODS, resource_type
+from controllers.kube.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, resource_type
 from controllers.runtime.errors import Terminal
 from crds.v1alpha1.incident import Incident
 from tests.unit.controllers.incident.builders import incident
@@ -74,6 +74,14 @@ def test_every_request_has_timeouts() -> None:
     transport = Transport(Response(200, {"items": []}))
     KubeClient(transport).list_raw(PODS)
     assert transport.calls[0]["timeout"] == (5.0, 30.0)
+
+
+def test_metadata_are_asked_for_alone() -> None:
+    transport = Transport(Response(200, {"metadata": {"name": "a"}}))
+    assert KubeClient(transport).get_metadata(CONFIG_MAPS, "shop", "a") == {"metadata": {"name": "a"}}
+    (call,) = transport.calls
+    assert call["headers"]["Accept"] == "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+    assert call["url"].endswith("/api/v1/namespaces/shop/configmaps/a")
 
 
 def test_lists_are_paged() -> None:

@@ -1,0 +1,60 @@
+"""Probes that ask whether something that the workload depends on was written shortly before the onset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from analysis.contract import Change, ChangeKind
+from analysis.rca.around import callees, subjects, workload
+from analysis.rca.context import before_onset, impact
+from analysis.rca.facts import Facts
+from analysis.rca.observation import Observation
+from analysis.words import clock, moment
+from crds.v1alpha1.rcareport import EvidenceKind
+
+
+def config_changed(facts: Facts) -> Observation:
+    """Was a ConfigMap that the workload uses written?"""
+    own = set(subjects(facts))
+    return _changed(
+        facts, ChangeKind.CONFIG, "no ConfigMap that it uses was written", lambda one: one.target.name in own
+    )
+
+
+def network_policy_changed(facts: Facts) -> Observation:
+    """Was a network policy written that selects the workload, or one that it calls?"""
+    known = {found.target.name for name in callees(facts) if (found := workload(facts, name)) is not None}
+    names = {*subjects(facts), *known}
+    words = "no network policy for it, or for what it calls, was written"
+    return _changed(facts, ChangeKind.NETWORK_POLICY, words, lambda one: one.target.name in names)
+
+
+def quota_changed(facts: Facts) -> Observation:
+    """Was a quota of the namespace written?"""
+    return _changed(facts, ChangeKind.QUOTA, "no quota was written", lambda _: True)
+
+
+def node_changed(facts: Facts) -> Observation:
+    """Did a node of the pods change: not ready, under pressure, cordoned?"""
+    return _changed(facts, ChangeKind.NODE, "no node of its pods changed", lambda _: True)
+
+
+def _changed(facts: Facts, kind: ChangeKind, absent: str, concerns: Callable[[Change], bool]) -> Observation:
+    found = [one for one in facts.request.changes if one.kind is kind and concerns(one) and before_onset(one, facts)]
+    if not found:
+        return Observation(False, f"{absent} in the 15 min before the onset", kind=EvidenceKind.CHANGE, result=[])
+    last = max(found, key=lambda one: (one.at, one.target.name, one.reference))
+    delay = (moment(facts.onset) - last.at).total_seconds()
+    by = f" by {last.actor}" if last.actor else ""
+    when = f"{abs(delay):.0f} s {'before' if delay >= 0 else 'after'} the onset"
+    elsewhere = last.target.name not in subjects(facts)
+    return Observation(
+        True,
+        f"{last.summary}{by} at {clock(last.at)}, {when}",
+        kind=EvidenceKind.CHANGE,
+        strength=impact(last, facts),
+        query=last.reference,
+        at=last.at,
+        result=[last.target.name, last.kind.value, last.summary],
+        blames=last.target if elsewhere else None,
+    )
