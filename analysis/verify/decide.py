@@ -30,6 +30,8 @@ FLAT_BYTES_PER_SECOND = MIB / 60
 NEAR_LIMIT_SHARE = 0.9
 EARLIEST_SHARE = 0.5
 """Of the window: before that nothing is said, good or bad; processes that start are restless."""
+COVERED_SHARE = 0.8
+"""Of the window: samples that end before that cannot speak for its end."""
 FELL_SHARE = 0.8
 """A level below this share of what it was has fallen."""
 
@@ -49,6 +51,8 @@ class Reading:
     """A container of the workload has restarted since the action."""
     elapsed_share: float
     """How much of the verification window has passed."""
+    window_seconds: float
+    """How long the verification window is."""
     final: bool
     """This is the last time of asking."""
 
@@ -56,6 +60,13 @@ class Reading:
     def complete(self) -> bool:
         """The window is over: what is good now has been good long enough."""
         return self.final or self.elapsed_share >= 1.0
+
+    @property
+    def covered(self) -> bool:
+        """Samples of the workload reach far enough into the window: what went dark is not known to be good (S11)."""
+        last = features(self.after).last_at[self.mine]
+        seen = float(np.nanmax(last)) - self.executed_at if np.isfinite(last).any() else 0.0
+        return seen >= (COVERED_SHARE if self.complete else EARLIEST_SHARE) * self.window_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +178,8 @@ def _verdict(reading: Reading, sides: _Sides) -> Ruling:
     words = sides.words()
     if not reading.complete and reading.elapsed_share < EARLIEST_SHARE:
         return None, "Observing", words
+    if not reading.covered:
+        return None, "DataEndedEarly", f"samples of the workload end before the window does; until then {words}"
     if sides.after.slope > max(STILL_SHARE * sides.before.slope, 2 * FLAT_BYTES_PER_SECOND):
         return Verdict.INEFFECTIVE, "StillGrowing", words
     if _near_limit(reading) and sides.after.level >= sides.before.level:

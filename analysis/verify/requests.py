@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from analysis.contract import MeasuredChange, VerifyRequest, VerifyResponse
 from analysis.telemetry.prometheus import Prometheus
 from analysis.telemetry.query import Matcher, equal, matching, selector
+from analysis.verify.decide import COVERED_SHARE
 from analysis.workloads import pod_matcher
 from crds.v1alpha1.incident import Verdict
 
@@ -56,11 +58,22 @@ async def compare(prometheus: Prometheus, request: VerifyRequest, now: datetime,
         SourceError: the metrics store does not answer.
     """
     incident, quantity = request.incident, measured_by[request.incident.type]
-    query = expression(incident.type, equal("namespace", incident.target.namespace), pod_matcher(incident.target))
+    scope = (equal("namespace", incident.target.namespace), pod_matcher(incident.target))
+    query = expression(incident.type, *scope)
     start = max(incident.started_at, request.executed_at - timedelta(minutes=5))
-    samples = await prometheus.range(query, start, now, STEP_SECONDS)
-    known = np.isfinite(samples.values)
     executed = request.executed_at.timestamp()
+    samples, newest = await asyncio.gather(
+        prometheus.range(query, start, now, STEP_SECONDS),
+        prometheus.instant(f"max(timestamp({selector('http_requests_total', *scope)}))", now),
+    )
+    needed = executed + COVERED_SHARE * (request.window.end.timestamp() - executed)
+    if complete and not (newest.values.size and newest.values[0] >= needed):
+        return VerifyResponse(
+            verdict=Verdict.INCONCLUSIVE if request.final else None,
+            reason="DataEndedEarly",
+            message="samples of the workload end before the window does",
+        )
+    known = np.isfinite(samples.values)
     # the rate's own window must lie after the action too
     settle = min(60.0, max(0.0, (now.timestamp() - executed) / 2))
     before = samples.values[known & (samples.times < executed)]

@@ -65,6 +65,7 @@ class Verifier:
         seconds = max((now - begin).total_seconds(), STEP)
         scope = (equal("namespace", target.namespace), differs("container", ""), differs("container", "POD"))
         mine = (equal("namespace", target.namespace), pod_matcher(target), differs("container", ""))
+        window = max(request.window.end - executed, timedelta(seconds=1))
         since = duration(max((now - executed).total_seconds(), STEP))
         found, limits, restarts = await asyncio.gather(
             self._prometheus.samples(selector(MEMORY, *scope), seconds, now),
@@ -86,6 +87,7 @@ class Verifier:
             query=selector(MEMORY, *mine),
             executed_at=executed.timestamp(),
             restarted=bool(restarts.values.size and restarts.values[0] > 0),
-            elapsed_share=(now - executed) / max(request.window.end - executed, timedelta(seconds=1)),
+            elapsed_share=(now - executed) / window,
+            window_seconds=window.total_seconds(),
             final=request.final,
         )

@@ -15,6 +15,7 @@ __all__ = ["FOLDER", "choose", "known", "read"]
 
 FOLDER = Path(__file__).resolve().parent.parent / "scenarios"
 _ALL = ("faults", "calm")
+_GROUPS = (*_ALL, "verdicts", "robustness")
 _MAX_SIZE = 1 << 20
 
 
@@ -25,7 +26,7 @@ def known(folder: Path = FOLDER) -> dict[str, Scenario]:
 
 
 def choose(names: Iterable[str], scenarios: dict[str, Scenario]) -> list[Scenario]:
-    """By name, by group (`faults`, `calm`, `robustness`), or `all` (faults and calm). DemoFailed for others."""
+    """By name, by group (`faults`, `calm`, `verdicts`, `robustness`), or `all` (the first two). DemoFailed else."""
     chosen: dict[str, Scenario] = {}
     for name in names:
         groups = _ALL if name == "all" else (name,)
@@ -33,7 +34,7 @@ def choose(names: Iterable[str], scenarios: dict[str, Scenario]) -> list[Scenari
         if not found:
             raise DemoFailed(
                 "choosing scenarios",
-                f"no scenario {name!r}; there are {', '.join(scenarios)}; groups: all, faults, calm, robustness",
+                f"no scenario {name!r}; there are {', '.join(scenarios)}; groups: all, {', '.join(_GROUPS)}",
                 "iirp demo --scenarios, or --scenario-file FILE for your own",
             )
         chosen |= {item.name: item for item in found}

@@ -22,6 +22,7 @@ __all__ = [
     "Scenario",
     "Setup",
     "Step",
+    "UntilStep",
     "seconds",
 ]
 
@@ -147,6 +148,14 @@ class ExternalStep(Data):
     do: Literal["kill", "stop", "start"]
 
 
+class UntilStep(Data):
+    """Waits until a plan has come that far."""
+
+    plan: Literal["AwaitingApproval", "Executed"]
+    within: Duration = 240.0
+    """The run fails when it has not by then."""
+
+
 class Step(Data):
     """Exactly one thing to do."""
 
@@ -159,10 +168,13 @@ class Step(Data):
     restart: Restart | None = None
     delete: Delete | None = None
     external: ExternalStep | None = None
+    approve: Literal[True] | None = None
+    """A person approves what waits for approval now; for scenarios in which it matters when."""
+    until: UntilStep | None = None
     wait: Duration | None = None
     """Lets time pass; incidents are watched meanwhile."""
     injects: bool | None = None
-    """Whether delays are counted from this step. By default from the first that is neither `wait` nor `load`."""
+    """Whether delays are counted from this step. By default from the first that changes something but the load."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -211,7 +223,7 @@ class Expected(Data):
     came_true: bool | None = None
     """Whether the harm that was predicted came: for scenarios in which nobody acts."""
     verdict: Words | None = None
-    """What came of the action; needs `approve`."""
+    """What came of the action; needs an approval."""
 
 
 class Expect(Data):
@@ -241,7 +253,7 @@ class Scenario(Data):
 
     name: Name
     title: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    group: Literal["faults", "calm", "robustness", "own"] = "own"
+    group: Literal["faults", "calm", "verdicts", "robustness", "own"] = "own"
     """What `all` runs: faults and calm."""
     hard: bool = False
     """The cluster itself shows the fault at once: its delay counts towards the figure for hard faults."""
@@ -257,8 +269,9 @@ class Scenario(Data):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if any(item.verdict for item in self.expect.incidents) and not self.approve:
-            raise ValueError("a verdict needs `approve: true`")
+        approved = self.approve or any(step.approve for step in self.steps)
+        if any(item.verdict for item in self.expect.incidents) and not approved:
+            raise ValueError("a verdict needs `approve: true`, of the scenario or as a step")
         if self.expect.incidents and not self.steps:
             raise ValueError("incidents are expected, but no step does anything")
         if any(step.load or step.fault or step.heal for step in self.steps) and not (
@@ -281,6 +294,6 @@ class Scenario(Data):
         acting = [
             number
             for number, step in enumerate(self.steps)
-            if step.injects is None and not step.things().keys() & {"wait", "load"}
+            if step.injects is None and not step.things().keys() & {"approve", "load", "until", "wait"}
         ]
         return next(iter(marked or acting), None)

@@ -15,7 +15,7 @@ from demo.driver.errors import DemoFailed
 from demo.driver.kubectl import Kubectl
 from demo.driver.watch import Watch
 from demo.scenario.judge import judge, match, pending
-from demo.scenario.model import Scenario, Step
+from demo.scenario.model import Scenario, Step, UntilStep
 from demo.scenario.place import Place
 from demo.scenario.seen import Seen, merged, seen_of
 from demo.scenario.steps import Hands
@@ -109,12 +109,17 @@ class Run:
         for number, step in enumerate(self.scenario.steps):
             if number == injecting:
                 self._injected_at = _now()
-            self.say(hands.do(step))
+            self.say(self._do(hands, step))
         assert self._injected_at is not None  # noqa: S101 set before or within the steps
         while waiting := pending(self.scenario.expect, self._incidents(), self._injected_at, _now()):
             self._pause(_LOOK, f"waiting for {', '.join(waiting)}")
         if self.scenario.expect.none is None:
             self._pause(self.scenario.expect.settle)
+
+    def _do(self, hands: Hands, step: Step) -> str:
+        if step.until:
+            return self._until(step.until)
+        return self._approve() if step.approve else hands.do(step)
 
     def _clean(self, hands: Hands) -> list[str]:
         problems = []
@@ -153,10 +158,25 @@ class Run:
         for uid, item in self._seen.items():
             for change in item.changes(before.get(uid)):
                 self.say(change)
-            if self.scenario.approve and item.pending and item.pending not in self._decided:
-                self._decided.add(item.pending)
-                people.decide(self.approver, item.pending, "approve", self.place.namespace)
-                self.say(f"{item.name}: approved")
+        if self.scenario.approve:
+            self._approve()
+
+    def _approve(self) -> str:
+        """Everything that waits for a person, each once."""
+        waiting = {item.pending: item.name for item in self._seen.values() if item.pending not in {"", *self._decided}}
+        for approval, incident in waiting.items():
+            self._decided.add(approval)
+            people.decide(self.approver, approval, "approve", self.place.namespace)
+            self.say(f"{incident}: approved")
+        return f"approved {len(waiting)}"
+
+    def _until(self, step: UntilStep) -> str:
+        deadline = time.monotonic() + step.within
+        while step.plan not in {item.plan for item in self._seen.values()}:
+            if time.monotonic() >= deadline:
+                raise DemoFailed(f"waiting for a plan that is {step.plan}", f"none within {step.within:.0f} s")
+            self._pause(_LOOK)
+        return f"a plan is {step.plan}"
 
     def _incidents(self) -> list[Seen]:
         return sorted(self._seen.values(), key=lambda item: (item.seen_at, item.name))

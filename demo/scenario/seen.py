@@ -47,6 +47,8 @@ class Seen:
     cause_target: str = ""
     confidence: int = 0
     action: str = NO_ACTION
+    plan: str = ""
+    """State of the newest plan."""
     verdict: str = ""
     pending: str = ""
     """Name of an Approval that waits for a person."""
@@ -118,6 +120,7 @@ def _seen(chain: Chain, now: datetime) -> Seen:
         cause_target=f"{cause.target.kind}/{cause.target.name}" if cause else "",
         confidence=cause.confidence_percent if cause else 0,
         action=str(chain.plan.spec.actions[0].type) if chain.plan and chain.plan.spec.actions else NO_ACTION,
+        plan=str(chain.plan.status.state or "") if chain.plan else "",
         verdict=str(status.verdict or ""),
         pending=approval.metadata.name if approval and approval.status.state == ApprovalState.PENDING else "",
         reopened=status.reopened,

@@ -23,17 +23,21 @@ class Leak(Fault):
     NAME = "leak"
     mib_per_second: float = 0.6
     entries: int = 50
+    max_mib: float = 8192.0
+    """Where it stops growing, as a cache with a bound does; by default never within a container's limit."""
     _cache: dict[int, bytes] = field(default_factory=dict, repr=False)
 
     def check(self) -> None:
         """See the base."""
         bounded("mib_per_second", self.mib_per_second, 0.01, 64)
         bounded("entries", self.entries, 1, 10_000)
+        bounded("max_mib", self.max_mib, 1, 65_536)
 
     def run(self, stop: threading.Event) -> None:
         """Once a second, so that the slope is smooth at any scrape interval."""
         size = max(1, int(self.mib_per_second * MIB / self.entries))
-        while not stop.wait(1.0):
+        most = int(self.max_mib * MIB / size)
+        while not stop.wait(1.0) and len(self._cache) < most:
             logger.info("cache miss, loading %d entries", self.entries)
             for _ in range(self.entries):
                 self._cache[len(self._cache)] = filled(size)
@@ -44,7 +48,7 @@ class Leak(Fault):
 
     def parameters(self) -> dict[str, Any]:
         """Without the cache, which must not be copied."""
-        return {"mib_per_second": self.mib_per_second, "entries": self.entries}
+        return {"mib_per_second": self.mib_per_second, "entries": self.entries, "max_mib": self.max_mib}
 
 
 @dataclass(slots=True)

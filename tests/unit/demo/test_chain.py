@@ -42,6 +42,22 @@ def approval(name: str, state: str, label: str = "payments-1") -> Wire:
     }  # fmt: skip
 
 
+def plan(name: str, state: str, label: str = "payments-1") -> Wire:
+    action = {"id": "a1", "type": "RestartDeployment", "target": incident()["spec"]["target"]}
+    return {
+        "metadata": {
+            "name": name, "uid": f"u-{name}", "creationTimestamp": "2026-01-01T10:01:00Z",
+            "labels": {"iirp.io/incident": label},
+        },
+        "spec": {
+            "incidentRef": {"name": label, "uid": "u1"}, "requestedBy": "x", "causeKind": "MemoryLeak",
+            "cause": "a leak", "confidencePercent": 80, "actions": [action], "summary": "restart",
+            "expectedImpact": "x", "rollback": "x",
+        },
+        "status": {"state": state},
+    }  # fmt: skip
+
+
 def entry(message: str, source: str = "metric") -> Wire:
     return {"at": "2026-01-01T10:00:50Z", "source": source, "message": message}
 

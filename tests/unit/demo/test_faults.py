@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,11 @@ def test_leaked_memory_is_resident_and_goes_on_growing(faults: Faults) -> None:
     finally:
         faults.stop("leak")
     assert faults.active() == {}
+
+
+def test_a_leak_with_a_bound_stops_there(faults: Faults) -> None:
+    leak = FAULTS["leak"](mib_per_second=4, max_mib=4)
+    leak.run(threading.Event())  # returns by itself
 
 
 def test_a_spike_is_taken_at_once_and_given_back(faults: Faults) -> None:

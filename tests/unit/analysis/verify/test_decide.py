@@ -24,6 +24,7 @@ def reading(series: dict, *, elapsed: float = 1.0, final: bool = True, restarted
         query="q",
         executed_at=START + EXECUTED,
         elapsed_share=elapsed,
+        window_seconds=END - START - EXECUTED,
         final=final,
         restarted=restarted,
     )
@@ -116,3 +117,11 @@ def test_without_siblings_the_effect_still_counts() -> None:
 def test_request_quantities(before: list, after: list, final: bool, verdict: Verdict | None) -> None:
     quantity = Quantity("share of failed requests", "ratio", 0.01)
     assert judge_requests(quantity, "q", before, after, complete=final, final=final).verdict is verdict
+
+
+@pytest.mark.parametrize(("last", "final", "verdict"), [(745.0, True, Verdict.INCONCLUSIVE), (745.0, False, None)])
+@pytest.mark.parametrize("after", [None, leak(EXECUTED - 15)], ids=["flat", "growing"])
+def test_s11_samples_that_end_early_say_nothing_about_the_end(after, last, final, verdict) -> None:
+    """Metrics cut off during verification: three good samples are no success, three bad ones no failure."""
+    answer = judge(reading(replaced(after, last=last), final=final))
+    assert (answer.verdict, answer.reason) == (verdict, "DataEndedEarly")

@@ -16,7 +16,7 @@ from demo.driver.watch import Watch
 from demo.scenario.model import Scenario
 from demo.scenario.place import Place
 from demo.scenario.run import Result, Run
-from tests.unit.demo.test_chain import approval, incident
+from tests.unit.demo.test_chain import approval, incident, plan
 
 LISTING = {"incidents": [incident(state="AwaitingApproval")], "approvals": [approval("payments-1-1", "Pending")]}
 NOTHING: dict[str, Any] = {"incidents": []}
@@ -119,6 +119,27 @@ def test_a_run_prepares_breaks_approves_judges_and_cleans_up(monkeypatch: pytest
     kinds = {item["kind"]: item["metadata"].get("namespace") for item in cluster.applied}
     assert kinds["Deployment"] == "sc-mine-1"
     assert {"Namespace", "ActionPolicy", "RoleBinding"} <= kinds.keys()
+
+
+def test_a_person_approves_when_a_step_says_so_and_a_step_waits_for_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [
+        *SCENARIO["steps"],
+        {"until": {"plan": "AwaitingApproval"}},
+        {"scale": {"name": "payments", "replicas": 3}},
+        {"approve": True},
+    ]
+    cluster = Cluster()
+    waiting = {**LISTING, "actionplans": [plan("payments-1-1", "AwaitingApproval")]}
+    run(monkeypatch, Script(*[NOTHING] * 12, waiting), cluster, steps=steps, approve=False)
+    told = [" ".join(call) for call in cluster.calls]
+    order = [word for call in told for word in ("fault/leak", "scale", "annotate") if word in call]
+    assert order[:3] == ["fault/leak", "scale", "annotate"]
+
+
+def test_a_plan_that_does_not_come_ends_the_run_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [*SCENARIO["steps"], {"until": {"plan": "Executed", "within": "5s"}}]
+    result, _ = run(monkeypatch, Script(LISTING), Cluster(), steps=steps)
+    assert "waiting for a plan that is Executed: none within 5 s" in result.problems[0]
 
 
 def test_nothing_to_see_is_a_problem_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
