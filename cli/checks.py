@@ -13,8 +13,9 @@ from cli.plugin.kube import Kubectl, PluginError
 __all__ = ["Finding", "Level", "check_cluster"]
 
 POLICIES = (
-    "iirp-actionplans", "iirp-actionpolicies", "iirp-approvals", "iirp-executor", "iirp-executor-rollback",
-    "iirp-executor-stop", "iirp-grants", "iirp-incidents", "iirp-rcareports",
+    "iirp-actionplans", "iirp-actionpolicies", "iirp-approvals", "iirp-executor", "iirp-executor-jobs",
+    "iirp-executor-rollback", "iirp-executor-stop", "iirp-grants", "iirp-incidents", "iirp-job-names",
+    "iirp-rcareports",
 )  # fmt: skip
 KINDS = ("incidents", "rcareports", "actionplans", "approvals", "actionpolicies")
 CONTROLLERS = ("detection", "incident", "rca", "policy", "approval", "execution", "feedback")

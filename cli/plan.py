@@ -106,7 +106,7 @@ def _live(kube: Kube, namespace: str, action: Action) -> tuple[dict[str, Any], d
     from controllers.kube.targets import read_target
     from crds.v1alpha1.digest import RELATED
 
-    live = read_target(kube, namespace, action)
+    live = read_target(kube, namespace, action, "iirp-system")
     if live is None:
         raise click.ClickException(f"{action.target.short()} is gone from namespace {namespace}")
     kept = live[RELATED].get("replicaSet")

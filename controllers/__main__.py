@@ -1,7 +1,8 @@
 """Composition root: ``python -m controllers detection|incident|rca|policy|approval|execution|feedback``.
 
 ``python -m controllers selftest`` looks once whether an installation is at work (`helm test`);
-``python -m controllers webhook`` serves admission on clusters before 1.36.
+``python -m controllers webhook`` serves admission on clusters before 1.36;
+``python -m controllers disk-usage`` looks at the volume under ``/subject``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ WEBHOOK = "webhook"
 MCP = ("mcp-read", "mcp-execute")
 """Answer agents instead of reconciling."""
 NEED_ANALYSIS = frozenset({"detection", "rca", "feedback"})
+DIAGNOSES = {"disk-usage": "controllers.diagnose.disk_usage"}
+"""Run in a Job, without settings, credentials or a cluster."""
 KNOWS_ANALYSIS = frozenset({"incident"})
 """Those that do without it where it is not configured: they tell the history."""
 AUDITED = frozenset({"policy", "approval", "execution", "feedback"})
@@ -68,11 +71,13 @@ def _audit(name: str, settings: Settings) -> Audit:
 
 def main(arguments: list[str]) -> int:
     """Exit code: 0 after SIGTERM, 1 when it could not start, 2 for wrong usage or settings."""
-    known = (*NAMES, *MCP, WEBHOOK, SELFTEST)
+    known = (*NAMES, *MCP, WEBHOOK, SELFTEST, *DIAGNOSES)
     if len(arguments) != 1 or arguments[0] not in known:
         print(f"usage: python -m controllers {{{'|'.join(known)}}}", file=sys.stderr)
         return 2
     name = arguments[0]
+    if name in DIAGNOSES:
+        return int(importlib.import_module(DIAGNOSES[name]).main())
     try:
         settings = Settings.from_environment()
     except SettingsError as error:

@@ -17,6 +17,8 @@ from crds.v1alpha1.actions import (
     ActionShape,
     ActionType,
     Effect,
+    JobParameters,
+    JobTemplate,
     OwnerKind,
     OwnerParameters,
     RollbackParameters,
@@ -83,6 +85,9 @@ def _action(spec: ActionSpec, target: TargetRef, facts: Facts) -> Action | None:
             return Action(id="rollback-1", type=kind, target=target, rollback=to) if to is not None else None
         case Effect.RESTART:
             return Action(id="restart-1", type=kind, target=target)
+        case Effect.RUN_JOB:
+            job = look_into(facts, target)
+            return Action(id="look-1", type=kind, target=target, job=job) if job is not None else None
         case _:
             return None
 
@@ -99,6 +104,13 @@ def restart_pod(facts: Facts, target: TargetRef) -> Action | None:
     ref = TargetRef(api_version="v1", kind="Pod", namespace=target.namespace, name=pod.name, uid=pod.uid)
     owner = OwnerParameters(kind=OwnerKind.REPLICA_SET, name=pod.revision)
     return Action(id="restart-pod-1", type=ActionType.RESTART_POD, target=ref, owner=owner)
+
+
+def look_into(facts: Facts, target: TargetRef) -> JobParameters | None:
+    """A look at the volume of a workload; None where it mounts none, or several: which is full is not known here."""
+    state = workload(facts, target.name)
+    claims = state.claims if state is not None else ()
+    return JobParameters(template=JobTemplate.DISK_USAGE, claim=claims[0]) if len(claims) == 1 else None
 
 
 def _fits(shape: ActionShape, effect: Effect, target: TargetRef) -> bool:

@@ -121,6 +121,8 @@ def reach(action: Action, live: Mapping[str, Any]) -> str:
             return "1 pod ends; its controller makes another"
         case Effect.PAUSE:
             return "no pod changes; the rollout stands still until a person resumes it"
+        case Effect.RUN_JOB:
+            return "no pod changes; a Job beside them reads one volume"
         case _:
             return ""
 

@@ -77,7 +77,9 @@ class ApprovalReconciler:
     def _read(self, plan: ActionPlan) -> grants.Bodies | None:
         """None: we may not read them."""
         try:
-            return {a.id: read_target(self._kube, plan.metadata.namespace, a) for a in plan.spec.actions}
+            return {
+                a.id: read_target(self._kube, plan.metadata.namespace, a, self._platform) for a in plan.spec.actions
+            }
         except Forbidden:
             return None
 

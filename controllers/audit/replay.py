@@ -15,7 +15,7 @@ from controllers.audit.codec import decode, encode
 from controllers.execution import decide as execution
 from controllers.feedback import decide as feedback
 from controllers.policy import decide as policy
-from crds.v1alpha1.actionplan import ActionPlan
+from crds.v1alpha1.actionplan import ActionPlan, ExecutionStatus
 from crds.v1alpha1.digest import canonical_json
 
 Record = Mapping[str, Any]
@@ -58,6 +58,10 @@ def _feedback_unanswered(inputs: Record, now: datetime) -> Any:
     return feedback.unanswered(plan, step, inputs["reason"], inputs["message"], now)
 
 
+def _feedback_looked(inputs: Record, _: datetime) -> Any:
+    return feedback.looked(decode(ExecutionStatus, inputs["execution"]), decode(datetime, inputs["at"]))
+
+
 FUNCTIONS: Mapping[str, Callable[[Record, datetime], Any]] = {
     "policy.decide": _policy_decide,
     "policy.tier_now": _policy_tier_now,
@@ -65,6 +69,7 @@ FUNCTIONS: Mapping[str, Callable[[Record, datetime], Any]] = {
     "execution.decide": _execution_decide,
     "feedback.answered": _feedback_answered,
     "feedback.unanswered": _feedback_unanswered,
+    "feedback.looked": _feedback_looked,
 }
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from controllers.execution.writes import MANAGER
+from controllers.execution.writes import MANAGER, Order, send
 from controllers.kube.api import Kube
 from controllers.kube.errors import Forbidden, NotFound
 from controllers.kube.resources import (
@@ -25,7 +25,7 @@ from controllers.kube.resources import (
 from controllers.kube.targets import target_resource
 from controllers.runtime.errors import Terminal, Waiting
 from crds import GROUP
-from crds.v1alpha1.actions import Action, Effect
+from crds.v1alpha1.actions import Effect
 from crds.v1alpha1.patches import restart_patch
 
 log = logging.getLogger(__name__)
@@ -35,9 +35,11 @@ VALIDATING = (
     "iirp-approvals",
     "iirp-actionplans",
     EXECUTOR_POLICY,
+    "iirp-executor-jobs",
     "iirp-executor-rollback",
     "iirp-executor-stop",
     "iirp-grants",
+    "iirp-job-names",
 )
 MUTATING = ("iirp-decisions",)
 UNGRANTED = "act-0000000000000000"
@@ -87,23 +89,27 @@ def await_objects(
         sleep(POLL)
 
 
-def check_effect(kube: Kube, namespace: str, action: Action) -> None:
+def check_effect(kube: Kube, ungranted: Order) -> None:
     """The API server refuses this executor a write to the action's target that no grant can cover.
 
-    A restart of an action that nobody granted; for a pod, its deletion whatever its UID.
+    A restart of an action that nobody granted; for a pod, its deletion whatever its UID; for a diagnostic Job, another.
 
     Raises:
         AdmissionNotEnforced: it would have let it through.
         NotFound: the target is gone.
         Waiting: it refused for another reason, which proves nothing yet; says which.
     """
+    action, namespace = ungranted.action, ungranted.namespace
     resource, name = target_resource(action), action.target.name
     try:
-        if action.effect is Effect.DELETE_POD:
+        if action.effect is Effect.RUN_JOB:
+            send(kube, ungranted, dry_run=True)
+        elif action.effect is Effect.DELETE_POD:
             if not kube.delete_raw(resource, namespace, name, dry_run=True):
                 return  # gone: there is nothing to be let through to, and the write itself will find nothing
         else:
-            kube.patch_raw(resource, namespace, name, restart_patch(UNGRANTED, EPOCH), manager=MANAGER, dry_run=True)
+            patch = restart_patch(ungranted.action_id, ungranted.started_at)
+            kube.patch_raw(resource, namespace, name, patch, manager=MANAGER, dry_run=True)
     except Forbidden as error:
         if held_back(error):
             return

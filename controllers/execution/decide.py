@@ -82,7 +82,8 @@ class Write:
     live: Live
 
 
-_DONE = {Effect.DELETE_POD: "Replaced", Effect.PAUSE: "Paused"}
+_DONE = {Effect.DELETE_POD: "Replaced", Effect.PAUSE: "Paused", Effect.RUN_JOB: "Ran"}
+_STALLED = {Effect.RUN_JOB: "JobFailed"}
 
 Step = Nothing | Wait | Record | Begin | Write
 
@@ -170,11 +171,11 @@ def _observe(observed: Observed, execution: ExecutionStatus, result: ActionResul
     if not live.in_force:
         message = f"somebody changed what this action had set; now {live.summary}"
         return Record(failed(execution, result, "Overwritten", message, now))
+    effect = next(action.effect for action in observed.plan.spec.actions if action.id == result.id)
     if live.complete:
-        effect = next(action.effect for action in observed.plan.spec.actions if action.id == result.id)
         return Record(_succeeded(execution, result, live, _DONE.get(effect, "RolledOut"), now))
     if live.stalled:
-        return Record(failed(execution, result, "RolloutStalled", live.stalled, now))
+        return Record(failed(execution, result, _STALLED.get(effect, "RolloutStalled"), live.stalled, now))
     if now - result.started_at > observed.rollout_timeout:
         message = f"no complete rollout within {observed.rollout_timeout.total_seconds():.0f} s: {live.summary}"
         return Record(failed(execution, result, "RolloutTimeout", message, now))
@@ -257,6 +258,7 @@ def _succeeded(
     execution: ExecutionStatus, result: ActionResult, live: Live, reason: str, now: datetime
 ) -> ExecutionStatus:
     said = {"reason": reason, "message": live.summary, "after": live.summary}
+    said["output"] = clip(ActionResult, "output", live.output)
     update = {"phase": ActionPhase.SUCCEEDED, "finished_at": now, **said}
     done = result.model_copy(update=update)
     left = [r for r in execution.actions if r.id != result.id and r.phase in RUNNING]

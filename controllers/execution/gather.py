@@ -8,23 +8,24 @@ from typing import Any
 from controllers.arbitration.decide import arbitrate, blocking
 from controllers.arbitration.gather import look
 from controllers.execution.decide import RUNNING, Observed
-from controllers.execution.target import Live, read, read_pod
+from controllers.execution.target import Live, read, read_job, read_pod
 from controllers.kube.api import Kube
-from controllers.kube.resources import NAMESPACES, REPLICASETS, REVISIONS
-from controllers.kube.targets import read_owner, read_target
+from controllers.kube.resources import JOBS, NAMESPACES, PODS, REPLICASETS, REVISIONS
+from controllers.kube.targets import find, read_owner, read_target
 from controllers.runtime.controller import Context
 from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
 from crds.v1alpha1.actions import Action, Effect
 from crds.v1alpha1.approval import Approval
 from crds.v1alpha1.digest import action_id, plan_digest
+from crds.v1alpha1.grants import job_name
 
 EMERGENCY_STOP_ANNOTATION = "iirp.io/emergency-stop"
 
 
 def observe(context: Context, plan: ActionPlan) -> Observed:
     """The world as a step sees it. The emergency stop and the approval are read last: nearest to the write."""
-    kube, namespace = context.kube, plan.metadata.namespace
-    bodies = {action.id: read_target(kube, namespace, action) for action in plan.spec.actions}
+    kube, namespace, platform = context.kube, plan.metadata.namespace, context.settings.namespace
+    bodies = {action.id: read_target(kube, namespace, action, platform) for action in plan.spec.actions}
     live = {action.id: _live(kube, plan, action, bodies[action.id]) for action in plan.spec.actions}
     others = [o for o in kube.list_all(ActionPlan, namespace) if o.metadata.uid != plan.metadata.uid]
     return Observed(
@@ -61,6 +62,9 @@ def _live(kube: Kube, plan: ActionPlan, action: Action, body: dict[str, Any] | N
     if body is None:
         return None
     identity = action_id(plan.metadata.uid, action)
+    if action.effect is Effect.RUN_JOB:
+        job = find(kube, JOBS, plan.metadata.namespace, job_name(identity))
+        return read_job(action, identity, body, job, _pods_of(kube, job) if job is not None else ())
     live = read(action, identity, body)
     if live.applied or action.effect is not Effect.RESTART or begun is not ActionPhase.INTENT:
         return live
@@ -68,6 +72,12 @@ def _live(kube: Kube, plan: ActionPlan, action: Action, body: dict[str, Any] | N
     # write made still tells.
     kept = REPLICASETS if action.shape.kind == "Deployment" else REVISIONS
     return read(action, identity, body, kube.list_raw(kept, plan.metadata.namespace))
+
+
+def _pods_of(kube: Kube, job: dict[str, Any]) -> list[dict[str, Any]]:
+    """Pods that a Job made, by the label that its controller gives them; their owner is looked at later."""
+    name = job["metadata"]["name"]
+    return kube.list_raw(PODS, job["metadata"]["namespace"], labels=f"batch.kubernetes.io/job-name={name}", limit=2)
 
 
 def _undone(context: Context, plan: ActionPlan, bodies: dict[str, dict[str, Any] | None]) -> dict[str, str]:

@@ -105,7 +105,7 @@ class ExecutionReconciler:
         try:
             self._check_admission(plan, plan.spec.actions[0])
             for action, result in zip(plan.spec.actions, status.actions, strict=True):
-                send(self._kube, Order(action, namespace, result.action_id, now), dry_run=True)
+                send(self._kube, self._order(action, namespace, result.action_id, now), dry_run=True)
         except (NotFound, Conflict):
             # The target went, or another took its name, between our look and the dry run: look again.
             return
@@ -126,7 +126,7 @@ class ExecutionReconciler:
         try:
             self._check_admission(plan, step.action)
             result, live = step.result, step.live
-            order = Order(step.action, plan.metadata.namespace, result.action_id, result.started_at)
+            order = self._order(step.action, plan.metadata.namespace, result.action_id, result.started_at)
             send(self._kube, order, uid=live.uid, resource_version=live.resource_version)
         except (NotFound, Conflict):
             # The target changed between our look and the write (often only its status): look again.
@@ -140,10 +140,14 @@ class ExecutionReconciler:
             return
         self._record(plan, written(execution, step.result))
 
+    def _order(self, action: Action, namespace: str, action_id: str, started_at: datetime) -> Order:
+        return Order(action, namespace, action_id, started_at, self._context.settings.namespace)
+
     def _check_admission(self, plan: ActionPlan, action: Action) -> None:
         try:
             admission.check_objects(self._kube)
-            admission.check_effect(self._kube, plan.metadata.namespace, action)
+            ungranted = self._order(action, plan.metadata.namespace, admission.UNGRANTED, admission.EPOCH)
+            admission.check_effect(self._kube, ungranted)
         except Waiting as error:
             self._tell_waiting(plan, error.reason, error.message)
             raise

@@ -35,6 +35,8 @@ class Live:
     """Why it cannot get through any more; empty otherwise."""
     summary: str
     """``revision 3, 2/2 available``."""
+    output: str = ""
+    """What a diagnostic Job said in the end; written by a program that read somebody's data, so hostile."""
 
 
 def read(action: Action, action_id: str, live: JsonObject, revisions: Iterable[JsonObject] = ()) -> Live:
@@ -76,6 +78,46 @@ def read_pod(action: Action, pod: JsonObject | None, owner: JsonObject | None) -
         stalled=f"{where} is gone, so no other pod will come" if gone and owner is None else "",
         summary=f"{'gone' if gone else 'terminating' if leaving else 'there'}; {where}: {state}",
     )
+
+
+def read_job(
+    action: Action, action_id: str, target: JsonObject, job: JsonObject | None, pods: Iterable[JsonObject]
+) -> Live:
+    """Reduce a diagnostic Job, which is not the target: that stays as it is."""
+    metadata = target["metadata"]
+    ours = job is not None and (job["metadata"].get("annotations") or {}).get(ACTION_ID_ANNOTATION) == action_id
+    state, why = _job_state(job) if job is not None else ("not there", "")
+    made = [pod for pod in pods if job is not None and owned_by(pod, job["metadata"]["uid"])]
+    return Live(
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        # Somebody else's Job in the place of ours: nothing that was approved can be done.
+        digest=target_digest(action, target) if job is None or ours else "",
+        applied=ours,
+        in_force=ours,
+        complete=state == "Complete",
+        stalled=why if state == "Failed" else "",
+        summary=f"job {state}",
+        output=next((text for pod in made if (text := _last_words(pod))), ""),
+    )
+
+
+def _job_state(job: JsonObject) -> tuple[str, str]:
+    """``Complete``, ``Failed`` with Kubernetes' reason, or ``running``."""
+    for condition in (job.get("status") or {}).get("conditions") or ():
+        if condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True":
+            why = f"{condition.get('reason') or 'Failed'}: {condition.get('message') or 'no message'}"
+            return str(condition["type"]), why
+    return "running", ""
+
+
+def _last_words(pod: JsonObject) -> str:
+    """The termination message of its container, which the kubelet bounds to 4 KiB."""
+    for container in (pod.get("status") or {}).get("containerStatuses") or ():
+        ended = (container.get("state") or {}).get("terminated") or {}
+        if ended.get("message"):
+            return str(ended["message"])
+    return ""
 
 
 def _complete(action: Action, live: JsonObject) -> bool:

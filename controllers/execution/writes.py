@@ -8,11 +8,12 @@ from datetime import datetime
 from types import MappingProxyType
 
 from controllers.kube.api import Kube
-from controllers.kube.resources import REPLICASETS
-from controllers.kube.targets import target_resource
+from controllers.kube.errors import AlreadyExists, Conflict, NotFound
+from controllers.kube.resources import JOBS, REPLICASETS
+from controllers.kube.targets import read_job_template, target_resource
 from controllers.runtime.names import field_manager
 from crds.v1alpha1.actions import Action, Effect
-from crds.v1alpha1.patches import Body, pause_patch, restart_patch, rollback_patch, scale_patch
+from crds.v1alpha1.patches import Body, job_body, pause_patch, restart_patch, rollback_patch, scale_patch
 
 MANAGER = field_manager("execution")
 
@@ -25,6 +26,7 @@ class Order:
     namespace: str
     action_id: str
     started_at: datetime
+    platform_namespace: str
 
 
 def send(kube: Kube, order: Order, *, uid: str = "", resource_version: str = "", dry_run: bool = False) -> None:
@@ -38,6 +40,9 @@ def send(kube: Kube, order: Order, *, uid: str = "", resource_version: str = "",
     action, resource = order.action, target_resource(order.action)
     if action.effect is Effect.DELETE_POD:
         kube.delete_raw(resource, order.namespace, action.target.name, uid=action.target.uid, dry_run=dry_run)
+        return
+    if action.effect is Effect.RUN_JOB:
+        _create_job(kube, order, dry_run=dry_run)
         return
     kube.patch_raw(
         resource,
@@ -74,6 +79,23 @@ def _rollback(kube: Kube, order: Order) -> list[Body]:
         raise ValueError(f"action {order.action.id}: Rollback without rollback")
     kept = kube.get_raw(REPLICASETS, order.namespace, order.action.rollback.replica_set)
     return rollback_patch(order.action_id, kept)
+
+
+def _create_job(kube: Kube, order: Order, *, dry_run: bool) -> None:
+    """Create it by its one name.
+
+    Raises:
+        Conflict: there is a Job of that name already: ours, as the next look will tell, or somebody's.
+        NotFound: the reviewed template is gone.
+    """
+    template = read_job_template(kube, order.action, order.platform_namespace)
+    if template is None:
+        raise NotFound("NotFound", f"there is no PodTemplate for {order.action.describe()}")
+    body = job_body(order.action, order.action_id, template)
+    try:
+        kube.create_raw(JOBS, order.namespace, body, manager=MANAGER, dry_run=dry_run)
+    except AlreadyExists as error:
+        raise Conflict(error.reason, error.message) from error
 
 
 _PATCHES: Mapping[Effect, Callable[[Kube, Order], Body | list[Body]]] = MappingProxyType(

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from analysis.contract import IncidentFacts, MeasuredChange, VerifyRequest, VerifyResponse
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, Measurement, VerificationStatus
+from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ExecutionStatus, Measurement, VerificationStatus
+from crds.v1alpha1.actions import Effect
 from crds.v1alpha1.base import Window
 from crds.v1alpha1.clip import clip
 from crds.v1alpha1.incident import Incident, Verdict
@@ -42,7 +43,14 @@ class Ask:
     request: VerifyRequest
 
 
-Step = Nothing | Ask
+@dataclass(frozen=True)
+class Conclude:
+    """There is nothing to measure: the verdict follows from the plan."""
+
+    status: VerificationStatus
+
+
+Step = Nothing | Ask | Conclude
 
 
 def decide(plan: ActionPlan, incident: Incident, timing: Timing, now: datetime) -> Step:
@@ -52,6 +60,8 @@ def decide(plan: ActionPlan, incident: Incident, timing: Timing, now: datetime) 
         return Nothing()
     if verification is not None and verification.verdict is not None:
         return Nothing()
+    if all(action.effect is Effect.RUN_JOB for action in plan.spec.actions):
+        return Conclude(looked(execution, execution.finished_at))
     window = verification.window if verification is not None else None
     # A window that was begun stays as it was announced, whatever the configuration says now.
     window = window or Window(start=execution.finished_at, end=execution.finished_at + timing.window)
@@ -63,6 +73,18 @@ def decide(plan: ActionPlan, incident: Incident, timing: Timing, now: datetime) 
         final=now >= window.end + timing.grace,
     )
     return Ask(request)
+
+
+def looked(execution: ExecutionStatus, at: datetime) -> VerificationStatus:
+    """A diagnosis repairs nothing, so it cannot have helped; what it found is a person's to act on."""
+    seen = "\n".join(result.output for result in execution.actions if result.output) or "nothing"
+    return VerificationStatus(
+        verdict=Verdict.INCONCLUSIVE,
+        reason="DiagnosisOnly",
+        message=clip(VerificationStatus, "message", f"nothing was changed; the Job reported: {seen}"),
+        window=Window(start=at, end=at),
+        completed_at=at,
+    )
 
 
 def answered(step: Ask, answer: VerifyResponse, now: datetime) -> VerificationStatus:

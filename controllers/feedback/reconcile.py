@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from controllers.feedback.decide import Ask, Nothing, Timing, answered, decide, unanswered
+from controllers.feedback.decide import Ask, Conclude, Nothing, Timing, answered, decide, unanswered
 from controllers.runtime.analysis import Analysis
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import Retryable, Terminal
@@ -46,6 +46,11 @@ class FeedbackReconciler:
         step = decide(plan, incident, self._timing, now)
         match step:
             case Nothing():
+                return Done()
+            case Conclude(status=status):
+                inputs = {"execution": plan.status.execution, "at": status.completed_at}
+                self._context.audit.record("feedback.looked", plan, inputs, status, now)
+                self._write(plan, status)
                 return Done()
             case Ask():
                 status = self._ask(plan, step, now)

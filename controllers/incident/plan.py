@@ -47,6 +47,7 @@ _IMPACT = {
     Effect.RESTART: "pods are replaced one after the other by the workload's own strategy, without a change of version",
     Effect.ROLLBACK: "pods are replaced one after the other by the Deployment's own strategy; the version changes",
     Effect.DELETE_POD: "one pod ends within its grace period and its controller makes another",
+    Effect.RUN_JOB: "nothing changes: a Job reads one volume and reports what it saw; a person decides what follows",
     Effect.PAUSE: "nothing changes now; the rollout goes no further until a person resumes it",
 }
 _UNDO = {
@@ -55,6 +56,7 @@ _UNDO = {
     Effect.ROLLBACK: "roll back again, to the revision recorded as 'before' in the plan's status",
     Effect.DELETE_POD: "nothing to undo: the new pod has the same specification",
     Effect.PAUSE: "kubectl rollout resume",
+    Effect.RUN_JOB: "nothing to undo: the volume is mounted read-only",
 }
 
 

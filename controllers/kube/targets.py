@@ -8,9 +8,18 @@ from typing import Any
 
 from controllers.kube.api import Kube
 from controllers.kube.errors import NotFound
-from controllers.kube.resources import DAEMONSETS, DEPLOYMENTS, PODS, REPLICASETS, STATEFULSETS, ResourceType
+from controllers.kube.resources import (
+    DAEMONSETS,
+    DEPLOYMENTS,
+    POD_TEMPLATES,
+    PODS,
+    REPLICASETS,
+    STATEFULSETS,
+    ResourceType,
+)
 from crds.v1alpha1.actions import Action
 from crds.v1alpha1.digest import RELATED
+from crds.v1alpha1.grants import JOB_PREFIX
 from crds.v1alpha1.owners import owned_by
 
 TARGETS: Mapping[str, ResourceType] = MappingProxyType(
@@ -28,16 +37,17 @@ def target_resource(action: Action) -> ResourceType:
     return TARGETS[action.shape.kind]
 
 
-def read_target(kube: Kube, namespace: str, action: Action) -> Raw | None:
+def read_target(kube: Kube, namespace: str, action: Action, platform_namespace: str) -> Raw | None:
     """The target as served, None when there is none of that name.
 
-    Under the key ``related`` stands the ReplicaSet that a rollback goes back to, or a pod's controller, if it exists.
+    Under the key ``related`` stands the ReplicaSet that a rollback goes back to, a pod's controller, or the PodTemplate
+    of a diagnostic Job, if it exists.
 
     Raises:
         Forbidden: one of them may not be read.
     """
     body = find(kube, target_resource(action), namespace, action.target.name)
-    return None if body is None else {**body, RELATED: _related(kube, namespace, action, body)}
+    return None if body is None else {**body, RELATED: _related(kube, namespace, action, body, platform_namespace)}
 
 
 def read_owner(kube: Kube, namespace: str, action: Action) -> Raw | None:
@@ -55,7 +65,17 @@ def find(kube: Kube, resource: ResourceType, namespace: str, name: str) -> Raw |
         return None
 
 
-def _related(kube: Kube, namespace: str, action: Action, body: Raw) -> Raw:
+def read_job_template(kube: Kube, action: Action, platform_namespace: str) -> Raw | None:
+    """The reviewed PodTemplate that a RunJob names; None when the platform brought none of that name."""
+    if action.job is None:
+        return None
+    return find(kube, POD_TEMPLATES, platform_namespace, JOB_PREFIX + action.job.template)
+
+
+def _related(kube: Kube, namespace: str, action: Action, body: Raw, platform_namespace: str) -> Raw:
+    if action.job is not None:
+        template = read_job_template(kube, action, platform_namespace)
+        return {"podTemplate": template} if template is not None else {}
     if action.rollback is not None:
         found = find(kube, REPLICASETS, namespace, action.rollback.replica_set)
         # Another Deployment's ReplicaSet is no revision of this one.

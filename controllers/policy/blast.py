@@ -20,7 +20,7 @@ def taken(action: Action, target: Target) -> int:
             return max(0, target.replicas - wanted)
         case Effect.DELETE_POD:
             return 1
-        case Effect.PAUSE:
+        case Effect.PAUSE | Effect.RUN_JOB:
             return 0
 
 

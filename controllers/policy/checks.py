@@ -122,6 +122,11 @@ def _related_refusal(action: Action, target: Target) -> Refusal | None:
         return Refusal(
             "RevisionWouldNotStart", f"revision {action.rollback.revision} of {short} needs {target.missing}"
         )
+    if action.job is not None and not target.related:
+        return Refusal("TemplateGone", f"the platform has no Job template {action.job.template}")
+    if action.job is not None and action.job.claim not in target.claims:
+        # A plan may look into what its own target mounts, and into nothing else of the namespace.
+        return Refusal("NotItsVolume", f"{short} does not mount the claim {action.job.claim}")
     if action.owner is not None and not target.related:
         owner = f"{action.owner.kind.value} {action.owner.name}"
         return Refusal("NotItsController", f"{short} is not controlled by {owner}; no other pod would come")

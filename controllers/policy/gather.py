@@ -36,8 +36,8 @@ def observe(
     context: Context, plan: ActionPlan, others: tuple[ActionPlan, ...], incident: Incident | None
 ) -> tuple[Observed, Live]:
     """What policies are held against, and the live targets by action id for the digest."""
-    kube, namespace = context.kube, plan.metadata.namespace
-    live: Live = {action.id: read_live(kube, namespace, action) for action in plan.spec.actions}
+    kube, namespace, platform = context.kube, plan.metadata.namespace, context.settings.namespace
+    live: Live = {action.id: read_live(kube, namespace, action, platform) for action in plan.spec.actions}
     subjects = {
         action.id: look(kube, action, body, context.settings.argocd_namespace)
         for action in plan.spec.actions

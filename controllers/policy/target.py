@@ -34,9 +34,11 @@ class Target:
     on_delete: bool = False
     """A new template reaches pods only when somebody deletes them, so that a restart would do nothing."""
     related: bool = True
-    """The other object that the action rests on is there: a rollback's ReplicaSet, a pod's controller."""
+    """What else the action rests on is there: a rollback's ReplicaSet, a pod's controller, a Job's template."""
     unchanged: bool = False
     """A rollback to what it is already."""
+    claims: tuple[str, ...] = ()
+    """PersistentVolumeClaims that its pods mount."""
     crossed: str = ""
     """What changed besides the pod template since the revision of a rollback; empty: nothing that is known."""
     missing: str = ""
@@ -75,6 +77,7 @@ def read_target(body: JsonObject, autoscaler: str = "", budgets: Iterable[JsonOb
         disruptions_allowed=_allowed(budget) if budget is not None else 0,
         labels=dict(metadata.get("labels") or {}),
         on_delete=strategy.get("type") == "OnDelete",
+        claims=_claims(spec),
         related=bool(body.get(RELATED, True)),
         unchanged=revision is not None and _same_template(spec["template"], rollback_template(revision)),
     )
@@ -99,6 +102,11 @@ def _same_template(one: JsonObject, other: JsonObject) -> bool:
     """The same pods would come of both; annotations of an earlier restart make no difference."""
     labels = [(template.get("metadata") or {}).get("labels") or {} for template in (one, other)]
     return bool(one["spec"] == other["spec"] and labels[0] == labels[1])
+
+
+def _claims(spec: JsonObject) -> tuple[str, ...]:
+    volumes = ((spec.get("template") or {}).get("spec") or {}).get("volumes") or ()
+    return tuple(one["persistentVolumeClaim"]["claimName"] for one in volumes if "persistentVolumeClaim" in one)
 
 
 def _unavailable(strategy: JsonObject, replicas: int, default: str | int) -> int:

@@ -32,6 +32,9 @@ from crds.v1alpha1.base import (
 )
 from crds.v1alpha1.incident import Verdict
 
+Output = Annotated[str, StringConstraints(max_length=4096)]
+"""As much as a kubelet passes on of a container's last words."""
+
 
 class PlanState(StrEnum):
     """Short word for people, computed by the policy controller from the three sub-objects and the approval."""
@@ -200,6 +203,8 @@ class ActionResult(ApiModel):
     """State of the target before."""
     after: Line = ""
     """State of the target after."""
+    output: Output = ""
+    """What a diagnostic Job reported: data, cut to fit."""
 
 
 class ExecutionStatus(ApiModel):

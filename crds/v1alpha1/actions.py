@@ -28,6 +28,7 @@ class ActionType(StrEnum):
     SCALE_STATEFUL_SET = "ScaleStatefulSet"
     ROLLBACK = "Rollback"
     PAUSE_ROLLOUT = "PauseRollout"
+    RUN_JOB = "RunJob"
 
 
 class Effect(StrEnum):
@@ -43,6 +44,8 @@ class Effect(StrEnum):
     """One pod goes; the controller that owns it makes another."""
     PAUSE = "pause"
     """A rollout stands still."""
+    RUN_JOB = "run-job"
+    """Nothing of the workload: a Job looks at one of its volumes and says what it saw."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ SHAPES: Mapping[ActionType, ActionShape] = MappingProxyType(
         ),
         ActionType.ROLLBACK: ActionShape(Effect.ROLLBACK, "Roll back", "rollback", parameter="rollback"),
         ActionType.PAUSE_ROLLOUT: ActionShape(Effect.PAUSE, "Pause rollout of", "pause"),
+        ActionType.RUN_JOB: ActionShape(Effect.RUN_JOB, "Diagnose", "run-job", parameter="job"),
     }
 )
 
@@ -113,12 +117,28 @@ class OwnerParameters(ApiModel):
     """Name of the controller."""
 
 
+class JobTemplate(StrEnum):
+    """Reviewed diagnostic Jobs, each a PodTemplate ``iirp-job-NAME`` in the platform's namespace."""
+
+    DISK_USAGE = "disk-usage"
+    """The largest folders and files of a volume, and which of them grew last."""
+
+
+class JobParameters(ApiModel):
+    """What a diagnostic Job runs, and what it may read."""
+
+    template: JobTemplate
+    """The pod that runs; the digest that people approve covers its content."""
+    claim: Name
+    """PersistentVolumeClaim of the target that it reads, mounted read-only."""
+
+
 def _types(**wanted: str) -> list[str]:
     return [kind.value for kind, shape in SHAPES.items() if all(getattr(shape, k) == v for k, v in wanted.items())]
 
 
 def _parameter_rules() -> Iterator[tuple[str, str]]:
-    for name in ("scale", "rollback", "owner"):
+    for name in ("scale", "rollback", "owner", "job"):
         types = _types(parameter=name)
         listed = ", ".join(f"'{kind}'" for kind in types)
         yield (
@@ -152,6 +172,8 @@ class Action(ApiModel):
     """Required for Rollback."""
     owner: OwnerParameters | None = None
     """Required for RestartPod: who makes the new pod."""
+    job: JobParameters | None = None
+    """Required for RunJob."""
 
     cel_rules: ClassVar[tuple[tuple[str, str], ...]] = (
         *_parameter_rules(),
@@ -181,4 +203,6 @@ class Action(ApiModel):
         text = f"{self.shape.verb} {self.target.short()}"
         if self.scale is not None:
             return f"{text} to {self.scale.replicas}"
+        if self.job is not None:
+            return f"{text}: {self.job.template} of {self.job.claim}"
         return f"{text} to revision {self.rollback.revision}" if self.rollback is not None else text

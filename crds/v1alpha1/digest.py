@@ -56,7 +56,8 @@ def live_part(action: Action, live: JsonObject) -> dict[str, Any]:
     approval) except the two annotations that a restart sets: with those, our own write would void it. A scale
     changes ``spec.replicas``; the template is left out because a scale approved for a workload stays right when
     somebody rolls out a new version of it. A rollback goes from one template to another, so both count, and the
-    ReplicaSet that keeps the other. A pause holds one rollout, that of the present template. A pod's UID says it all.
+    ReplicaSet that keeps the other. A pause holds one rollout, that of the present template. A diagnostic Job changes
+    nothing of its target; what counts is the pod that it runs. A pod's UID says it all.
     """
     metadata, spec = live["metadata"], live["spec"]
     part: dict[str, Any] = {
@@ -76,6 +77,8 @@ def live_part(action: Action, live: JsonObject) -> dict[str, Any]:
             part |= {"template": _template_without_restart(spec["template"]), "to": _revision(live)}
         case Effect.PAUSE:
             part |= {"template": _template_without_restart(spec["template"]), "paused": bool(spec.get("paused"))}
+        case Effect.RUN_JOB:
+            part["pod"] = _job_template(live)
         case Effect.DELETE_POD:
             pass
     return part
@@ -126,6 +129,12 @@ def plan_digest(plan: ActionPlan, live: Mapping[str, JsonObject | None]) -> str:
             ],
         }
     )
+
+
+def _job_template(live: JsonObject) -> dict[str, Any] | None:
+    """What the reviewed PodTemplate runs; its labels and annotations name the release that brought it."""
+    found = related(live, "podTemplate")
+    return dict(found["template"]) if found is not None else None
 
 
 def _live(action: Action, live: JsonObject | None) -> dict[str, Any] | None:

@@ -11,6 +11,10 @@ from crds.v1alpha1.actions import Action, Effect
 GRANT_RESOURCE = "actions"
 GRANT_VERB = "perform"
 GRANT_PREFIX = "iirp-grant-"
+JOB_PREFIX = "iirp-job-"
+"""Of diagnostic Jobs, and of the PodTemplates that they are made from."""
+JOB_TEMPLATE_LABEL = "iirp.io/job-template"
+"""On both: which template it is."""
 APPROVAL_LABEL = "iirp.io/approval"
 """On a grant's Role and RoleBinding: name of the Approval that it follows from."""
 INCIDENT_LABEL = "iirp.io/incident"
@@ -36,10 +40,19 @@ def grant_resource_name(action: Action, action_id: str) -> str:
             if action.rollback is None:
                 raise ValueError(f"action {action.id}: Rollback without rollback")
             return f"{word}.{name}.{action.rollback.replica_set}.{action_id}"
+        case Effect.RUN_JOB:
+            if action.job is None:
+                raise ValueError(f"action {action.id}: RunJob without job")
+            return f"{word}.{action.job.template}.{action.job.claim}.{action_id}"
         case Effect.DELETE_POD:
             return f"{word}.{name}.{action.target.uid}"
         case Effect.RESTART | Effect.PAUSE:
             return f"{word}.{name}.{action_id}"
+
+
+def job_name(action_id: str) -> str:
+    """Name of a diagnostic Job: ``iirp-job-act-…``. There can be one of it, so the action can happen once."""
+    return JOB_PREFIX + action_id
 
 
 def grant_object_name(action_id: str) -> str:

@@ -1,4 +1,4 @@
-"""The one patch of each action that changes a workload: what the executor sends, and what people see first. Pure."""
+"""The one write of each action that is no deletion: what the executor sends, and what people see first. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 from crds.v1alpha1.actions import Action
 from crds.v1alpha1.base import format_time
 from crds.v1alpha1.digest import ACTION_ID_ANNOTATION, RESTARTED_AT_ANNOTATION, rollback_template
-from crds.v1alpha1.grants import ROLLBACK_ANNOTATION
+from crds.v1alpha1.grants import JOB_TEMPLATE_LABEL, ROLLBACK_ANNOTATION, job_name
 
-__all__ = ["Body", "pause_patch", "restart_patch", "rollback_patch", "scale_patch"]
+__all__ = ["Body", "job_body", "pause_patch", "restart_patch", "rollback_patch", "scale_patch"]
 
 Body = dict[str, Any]
+
+_JOB_SPEC = {"backoffLimit": 0, "activeDeadlineSeconds": 300, "ttlSecondsAfterFinished": 86400}
+"""One try of five minutes; kept for a day, so that its log can be read."""
 
 
 def restart_patch(action_id: str, started_at: datetime) -> Body:
@@ -44,6 +47,25 @@ def rollback_patch(action_id: str, replica_set: Mapping[str, Any]) -> list[Body]
         {"op": "add", "path": _pointer(ACTION_ID_ANNOTATION), "value": action_id},
         {"op": "add", "path": _pointer(ROLLBACK_ANNOTATION), "value": replica_set["metadata"]["name"]},
     ]
+
+
+def job_body(action: Action, action_id: str, pod_template: Mapping[str, Any]) -> Body:
+    """The reviewed pod as a Job, with the one claim in the place of its own. Raises ValueError for another action."""
+    if action.job is None:
+        raise ValueError(f"action {action.id}: {action.type.value} without job")
+    claim, template = action.job.claim, pod_template["template"]
+
+    def volume(one: Body) -> Body:
+        return {**one, "persistentVolumeClaim": {**one["persistentVolumeClaim"], "claimName": claim}}
+
+    volumes = [volume(one) if "persistentVolumeClaim" in one else one for one in template["spec"]["volumes"]]
+    marks = {key: template["metadata"][key] for key in ("labels", "annotations") if key in template["metadata"]}
+    pod = {"metadata": marks, "spec": {**template["spec"], "volumes": volumes}}
+    labels = {"app.kubernetes.io/managed-by": "iirp", JOB_TEMPLATE_LABEL: str(action.job.template)}
+    return {
+        "metadata": {"name": job_name(action_id), "labels": labels, **_mark(action_id)},
+        "spec": {**_JOB_SPEC, "template": pod},
+    }
 
 
 def _pointer(annotation: str) -> str:

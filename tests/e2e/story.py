@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -56,7 +57,7 @@ class Story:
     def begin(self, replicas: int = 1) -> Story:
         """Deploy the workload, let ``alice`` approve here, and declare the incident."""
         self.apply(deployment(self.name, self.image, replicas))
-        self.cluster.ok("rollout", "status", f"deploy/{self.name}", "-n", self.namespace, "--timeout=150s", timeout=180)
+        self.rolled_out()
         self.let_alice_approve()
         now = format_time(datetime.now(UTC))
         self.apply(
@@ -78,6 +79,27 @@ class Story:
             }
         )
         return self
+
+    def rolled_out(self) -> None:
+        """Wait until the Deployment's rollout is through."""
+        self.cluster.ok("rollout", "status", f"deploy/{self.name}", "-n", self.namespace, "--timeout=150s", timeout=180)
+
+    def mount(self, claim: str) -> None:
+        """Give the Deployment a volume: a folder of the node that goes with the namespace."""
+        space = self.cluster.get("namespace", self.namespace) or {}
+        owner = {"apiVersion": "v1", "kind": "Namespace", "name": self.namespace, "uid": space["metadata"]["uid"]}
+        common = {"accessModes": ["ReadWriteOnce"], "storageClassName": self.namespace}
+        size = {"storage": "1Mi"}
+        metadata = {"name": self.namespace, "ownerReferences": [owner]}
+        path = {"path": f"/tmp/{self.namespace}", "type": "DirectoryOrCreate"}
+        spec = {**common, "capacity": size, "hostPath": path, "persistentVolumeReclaimPolicy": "Retain"}
+        self.apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec})
+        spec = {**common, "volumeName": self.namespace, "resources": {"requests": size}}
+        self.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": claim}, "spec": spec})
+        volumes = [{"name": claim, "persistentVolumeClaim": {"claimName": claim}}]
+        patch = json.dumps({"spec": {"template": {"spec": {"volumes": volumes}}}})
+        self.cluster.ok("patch", "deployment", self.name, "-n", self.namespace, "-p", patch)
+        self.rolled_out()
 
     def let_alice_approve(self) -> None:
         """Bind the role with the verb ``approve`` in this namespace."""

@@ -38,6 +38,46 @@ def revisions(story: Story) -> dict[int, dict[str, Any]]:
     return {int(body["metadata"]["annotations"]["deployment.kubernetes.io/revision"]): body for body in bodies}
 
 
+def _asked(story: Story, kind: str) -> dict[str, Any]:
+    """The action, with whatever has to be there for it."""
+    match kind:
+        case "ScaleDeployment":
+            return {"type": kind, "scale": {"replicas": 3}}
+        case "Rollback":
+            story.cluster.ok("set", "env", f"deploy/{story.name}", "CACHE_SIZE=9000", "-n", story.namespace)
+            found = eventually(lambda: r if 2 in (r := revisions(story)) else None, within=60, what="a second revision")
+            story.rolled_out()
+            return {"type": kind, "rollback": {"replicaSet": found[1]["metadata"]["name"], "revision": 1}}
+        case "RunJob":
+            story.mount("data")
+            return {"type": kind, "job": {"template": "disk-usage", "claim": "data"}}
+    return {"type": kind}
+
+
+@pytest.mark.parametrize("tier", ["AutoLowRisk", "HumanApproval"])
+@pytest.mark.parametrize("kind", ["RestartDeployment", "ScaleDeployment", "Rollback", "RunJob"])
+def test_each_runs_by_itself_and_by_approval(story: Story, policy: Policy, kind: str, tier: str) -> None:
+    policy(tier=tier)
+    action = _asked(story, kind)
+    by_itself = tier == "AutoLowRisk"
+    plan = story.plan(action=action, requester=account("incident") if by_itself else "")
+    if not by_itself:
+        story.state("approval", plan, "Pending")
+        told = Transcript(story.cluster, story.namespace)
+        told.run("annotate", "approval", plan, "iirp.io/decision=approve", "iirp.io/reason=look", as_user="alice")
+    (result,) = executed(story, plan)["actions"]
+    approval = story.cluster.get("approval", plan, story.namespace) or {}
+    assert approval["status"]["decidedBy"] == ("policy" if by_itself else "alice")
+    if kind == "RunJob":
+        assert "largest folders" in result["output"]
+        assert story.restarts() == 2, "the first revision had no volume; the look itself rolled nothing out"
+        if not by_itself:
+            told.run("get", "aplan", plan)
+            told.run("get", "aplan", plan, "-o", "jsonpath={.status.execution.actions[0].output}")
+            told.settle("actions.md", "job")
+    story.no_grants_left()
+
+
 def test_rollback_goes_back_to_the_named_revision(story: Story, policy: Policy) -> None:
     policy()
     good = story.live()["spec"]["template"]

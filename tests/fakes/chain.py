@@ -150,7 +150,7 @@ def rule(tier: str = "HumanApproval", name: str = "restarts", **rest: Any) -> di
 
 def decide_plan(kube: FakeKube, plan: ActionPlan, *, tier: Tier = Tier.HUMAN_APPROVAL, minutes: int = 30) -> ActionPlan:
     """What policy writes, with the digest of the live target, and the Approval that it creates."""
-    live = {a.id: read_target(kube, NS, a) for a in plan.spec.actions}
+    live = {a.id: read_target(kube, NS, a, PLATFORM) for a in plan.spec.actions}
     digest = plan_digest(plan, live)
     approval_spec = ApprovalSpec(
         plan_ref=plan.ref(),

@@ -5,17 +5,19 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from controllers.kube.resources import DAEMONSETS, PODS, REPLICASETS, STATEFULSETS
+from controllers.kube.resources import DAEMONSETS, POD_TEMPLATES, PODS, REPLICASETS, STATEFULSETS
 from crds.v1alpha1.actions import (
     Action,
     ActionType,
+    JobParameters,
+    JobTemplate,
     OwnerKind,
     OwnerParameters,
     RollbackParameters,
     ScaleParameters,
 )
 from crds.v1alpha1.base import TargetRef
-from tests.fakes.chain import NS, deployment, target
+from tests.fakes.chain import NS, PLATFORM, deployment, target
 from tests.fakes.kube import FakeKube
 
 Body = dict[str, Any]
@@ -88,6 +90,7 @@ def add_all(kube: FakeKube) -> None:
     kube.add_raw(REPLICASETS, replica_set())
     kube.add_raw(REPLICASETS, replica_set("payments-7d9e", revision=7, image="shop:v1.9", replicas=2))
     kube.add_raw(PODS, pod())
+    kube.add_raw(POD_TEMPLATES, job_template())
 
 
 def settle(kube: FakeKube) -> None:
@@ -99,6 +102,22 @@ def settle(kube: FakeKube) -> None:
             wanted = body["spec"].get("replicas")
             if wanted is not None:
                 status |= dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas", "readyReplicas"), wanted)
+    end_jobs(kube)
+
+
+def end_jobs(kube: FakeKube, outcome: str = "Complete", said: str = "12.0 MiB  journal") -> None:
+    """What the Job controller and a kubelet do, to the end."""
+    for (plural, _, name), body in list(kube.objects.items()):
+        if plural == "jobs" and not body.get("status"):
+            why = {"reason": "DeadlineExceeded", "message": "Job was active longer than specified deadline"}
+            body["status"] = {
+                "conditions": [{"type": outcome, "status": "True", **(why if outcome == "Failed" else {})}]
+            }
+            ended = [{"name": "look", "state": {"terminated": {"exitCode": 0, "message": said}}}]
+            owner = {"kind": "Job", "name": name, "uid": body["metadata"]["uid"], "controller": True}
+            labels = {"batch.kubernetes.io/job-name": name}
+            metadata = {"name": f"{name}-x", "namespace": NS, "labels": labels, "ownerReferences": [owner]}
+            kube.add_raw(PODS, {"metadata": metadata, "spec": {}, "status": {"containerStatuses": ended}})
 
 
 def restart_set(kind: str = "StatefulSet") -> Action:
@@ -130,6 +149,29 @@ def restart_pod(name: str = POD, owner: str = "payments-7d9e") -> Action:
     ref = TargetRef(api_version="v1", kind="Pod", namespace=NS, name=name, uid=f"uid-pods-{NS}-{name}")
     by = OwnerParameters(kind=OwnerKind.REPLICA_SET, name=owner)
     return Action(id="pod", type=ActionType.RESTART_POD, target=ref, owner=by)
+
+
+def job_template() -> Body:
+    """The reviewed pod of a look at a volume."""
+    container = {"name": "look", "image": "iirp/controllers:1", "args": ["disk-usage"]}
+    volume = {"name": "subject", "persistentVolumeClaim": {"claimName": "subject", "readOnly": True}}
+    template = {
+        "metadata": {"labels": {"app.kubernetes.io/name": "iirp-job-disk-usage"}},
+        "spec": {"restartPolicy": "Never", "containers": [container], "volumes": [volume]},
+    }
+    return {"metadata": {"name": "iirp-job-disk-usage", "namespace": PLATFORM}, "template": template}
+
+
+def look(claim: str = "journal") -> Action:
+    """A typed look at a volume of deploy/payments."""
+    job = JobParameters(template=JobTemplate.DISK_USAGE, claim=claim)
+    return Action(id="look", type=ActionType.RUN_JOB, target=target(), job=job)
+
+
+def mount(kube: FakeKube, claim: str = "journal") -> None:
+    """Gives the pods of deploy/payments a volume."""
+    spec = kube.objects["deployments", NS, "payments"]["spec"]["template"]["spec"]
+    spec["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}, {"name": "tmp", "emptyDir": {}}]
 
 
 def _ref(kind: str, name: str) -> TargetRef:

@@ -13,7 +13,7 @@ import click
 
 from tests.e2e.objects import SYSTEM, resting
 from tests.e2e.support import Cluster
-from tests.safety import decisions, forgeries, grants, platform, targets, thief, world, writers
+from tests.safety import decisions, forgeries, grants, jobs, platform, targets, thief, world, writers
 from tests.safety.api import Api, Who
 from tests.safety.case import Case, Result, run
 from tests.safety.matrix import document, table, wrong_ones
@@ -31,7 +31,9 @@ def requests(api: Api, stack: ExitStack, areas: tuple[str, ...]) -> Iterator[tup
         world.workload(api, space)
         world.grant_in_force(api, space, executor)
         made = targets.make(api, space, executor)
+        job = jobs.make(api, space, executor)
         cases = [*thief.cases(api, space, executor), *targets.cases(made, executor)]
+        cases += jobs.cases(space, job, executor)
         yield [*cases, *thief.impersonation(space, executor.token)], (space,)
     if "approvals" in areas:
         space = stack.enter_context(world.namespace(api, "approvals"))

@@ -21,6 +21,7 @@ NAMED = {
     ("apps/v1", "statefulsets", "patch"),
     ("apps/v1", "daemonsets", "patch"),
     ("v1", "pods", "delete"),
+    ("batch/v1", "jobs", "create"),
     ("iirp.io/v1alpha1", "actionplans/status", "patch"),
     ("events.k8s.io/v1", "events", "create"),
 }

@@ -19,7 +19,8 @@ PLURALS = {
     "Deployment": "deployments", "Role": "roles", "RoleBinding": "rolebindings", "Approval": "approvals",
     "ActionPlan": "actionplans", "Incident": "incidents", "RCAReport": "rcareports", "Namespace": "namespaces",
     "ActionPolicy": "actionpolicies", "ServiceAccount": "serviceaccounts", "StatefulSet": "statefulsets",
-    "DaemonSet": "daemonsets", "PodTemplate": "podtemplates",
+    "DaemonSet": "daemonsets", "PodTemplate": "podtemplates", "PersistentVolume": "persistentvolumes",
+    "PersistentVolumeClaim": "persistentvolumeclaims",
 }  # fmt: skip
 
 

@@ -55,12 +55,37 @@ class Kind:
     workload: str
     ask: Callable[[Room], Body]
     wrong: Callable[[Room], str]
+    claim: bool = False
+    """The workload mounts a volume."""
 
 
-def start(room: Room) -> None:
+def start(room: Room, claim: bool) -> None:
     """Create the workload and wait until it runs."""
-    create(room.api, _body(room.namespace, room.kind))
+    body = _body(room.namespace, room.kind)
+    if claim:
+        _volume(room)
+        body["spec"]["template"]["spec"]["volumes"] = [{"name": NAME, "persistentVolumeClaim": {"claimName": NAME}}]
+    create(room.api, body)
     eventually(room.ready, within=90, what=f"the {room.kind} to be ready", every=0.2)
+
+
+def _volume(room: Room) -> None:
+    """A folder of the node, as a claim; owned by the namespace, so that it goes with it."""
+    size, name = {"storage": "1Mi"}, room.namespace
+    uid = room.api.get(path_of("v1", "", "namespaces", name))["metadata"]["uid"]
+    owner = {"apiVersion": "v1", "kind": "Namespace", "name": name, "uid": uid}
+    common = {"accessModes": ["ReadWriteOnce"], "storageClassName": name}
+    create(room.api, {
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name, "ownerReferences": [owner]},
+        "spec": {
+            **common, "capacity": size, "hostPath": {"path": f"/tmp/{name}", "type": "DirectoryOrCreate"},
+            "persistentVolumeReclaimPolicy": "Retain",
+        },
+    })  # fmt: skip
+    create(room.api, {
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": NAME, "namespace": name},
+        "spec": {**common, "volumeName": name, "resources": {"requests": size}},
+    })  # fmt: skip
 
 
 def _body(namespace: str, kind: str) -> Body:
@@ -112,6 +137,10 @@ def _one_pod(room: Room) -> Body:
     return {"target": _target(pod, "Pod", "v1"), "owner": {"kind": owner["kind"], "name": owner["name"]}}
 
 
+def _its_volume(room: Room) -> Body:
+    return {**_itself(room), "job": {"template": "disk-usage", "claim": NAME}}
+
+
 def _expect(seen: Body, wanted: Body) -> str:
     return "" if seen == wanted else f"the workload says {seen}; once would be {wanted}"
 
@@ -152,12 +181,18 @@ def _replaced(room: Room) -> str:
     return _expect(seen, {"generation": 1, "pods": 1})
 
 
+def _looked_at(room: Room) -> str:
+    seen = {"generation": room.get()["metadata"]["generation"], "jobs": len(room.items("batch/v1", "jobs"))}
+    return _expect(seen, {"generation": 1, "jobs": 1})
+
+
 _ALL = (
     Kind("restart", "RestartDeployment", "Deployment", _itself, _restarted),
     Kind("scale", "ScaleDeployment", "Deployment", _to_two, _scaled),
     Kind("rollback", "Rollback", "Deployment", _to_first, _rolled_back),
     Kind("pause", "PauseRollout", "Deployment", _itself, _paused),
     Kind("restart-pod", "RestartPod", "Deployment", _one_pod, _replaced),
+    Kind("run-job", "RunJob", "Deployment", _its_volume, _looked_at, claim=True),
     Kind("restart-sts", "RestartStatefulSet", "StatefulSet", _itself, _restarted),
     Kind("scale-sts", "ScaleStatefulSet", "StatefulSet", _to_two, _scaled),
     Kind("restart-ds", "RestartDaemonSet", "DaemonSet", _itself, _restarted),

@@ -42,7 +42,7 @@ class Plan:
     def ask(self) -> None:
         """Workload, incident, plan; returns when people can approve."""
         create(self._api, binding(self.namespace, "approvers", "iirp-approver", "alice"))
-        start(self._room)
+        start(self._room, self.kind.claim)
         asked = self.kind.ask(self._room)
         incident = create(self._api, _incident(self.namespace, asked["target"]), ROOT)
         create(self._api, _plan(self.namespace, incident, {"id": "a1", "type": self.kind.type, **asked}), ROOT)

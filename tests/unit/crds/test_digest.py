@@ -155,7 +155,7 @@ def mutate(body: Any, path: tuple[Any, ...], index: int, letter: str) -> bool:
     return bool(place[path[-1]] != text)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.data(), st.integers(0, 200), st.sampled_from(ALPHABET))
 def test_one_changed_byte_of_the_template_changes_the_digest(data: st.DataObject, index: int, letter: str) -> None:
     body = deployment()
@@ -164,7 +164,7 @@ def test_one_changed_byte_of_the_template_changes_the_digest(data: st.DataObject
     assert (target_digest(restart(), body) != target_digest(restart(), deployment())) is changed
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.data(), st.integers(0, 200), st.sampled_from("0123456789abcdefXYZ"))
 def test_one_changed_byte_of_the_plan_changes_the_digest(data: st.DataObject, index: int, letter: str) -> None:
     wire = plan_spec(restart(), scale(3)).to_wire()

@@ -71,6 +71,7 @@ def test_s2_the_executor_can_patch_workloads_and_delete_pods_and_nothing_more() 
         ("apps", "statefulsets", "patch"),
         ("apps", "daemonsets", "patch"),
         ("", "pods", "delete"),
+        ("batch", "jobs", "create"),
     }
 
 
@@ -88,7 +89,7 @@ def test_who_grants_cannot_act_and_who_acts_cannot_grant() -> None:
     assert held["iirp-approval"] == {
         "approvals/status", "events", "roles", "rolebindings", "podtemplates", "actions",
     }  # fmt: skip
-    workloads = {"deployments", "statefulsets", "daemonsets", "pods"}
+    workloads = {"deployments", "statefulsets", "daemonsets", "pods", "jobs"}
     assert held["iirp-execution"] == {"actionplans/status", "events", *workloads}
 
 
@@ -143,6 +144,7 @@ def test_namespace_bindings_opt_one_namespace_in() -> None:
         ("iirp-execution-target", "iirp-execution"),
         ("iirp-execution-stateful", "iirp-execution"),
         ("iirp-execution-pods", "iirp-execution"),
+        ("iirp-execution-jobs", "iirp-execution"),
         ("iirp-approval-grants", "iirp-approval"),
         ("iirp-policy-target", "iirp-policy"),
     }
@@ -156,9 +158,10 @@ def test_namespace_bindings_opt_one_namespace_in() -> None:
     ("actions", "left_out"),
     [
         ((), set()),
-        (("Rollback",), {"iirp-execution-stateful", "iirp-execution-pods"}),
-        (("RestartPod",), {"iirp-execution-stateful"}),
-        (("RestartDeployment", "ScaleStatefulSet"), {"iirp-execution-pods"}),
+        (("Rollback",), {"iirp-execution-stateful", "iirp-execution-pods", "iirp-execution-jobs"}),
+        (("RestartPod",), {"iirp-execution-stateful", "iirp-execution-jobs"}),
+        (("RestartDeployment", "ScaleStatefulSet"), {"iirp-execution-pods", "iirp-execution-jobs"}),
+        (("RunJob",), {"iirp-execution-stateful", "iirp-execution-pods"}),
     ],
 )
 def test_a_namespace_opts_in_to_single_types(actions: tuple[str, ...], left_out: set[str]) -> None:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from controllers.kube.resources import DEPLOYMENTS
 from crds.v1alpha1.actionplan import ActionPlan
 from tests.fakes.chain import NS, PLAN, Clock, deployment, ready_plan, restart, scale
-from tests.fakes.workloads import pause, restart_pod, restart_set, rollback, scale_set
+from tests.fakes.workloads import look, pause, restart_pod, restart_set, rollback, scale_set
 from tests.unit.controllers.execution.world import World, run
 from tests.unit.safety.amount import amount
 
@@ -25,6 +25,7 @@ PLANS = {
     "scale-then-restart": (scale(3), restart()),
     "rollback": (rollback(),),
     "pause": (pause(),),
+    "run-job": (look(),),
     "restart-pod": (restart_pod(),),
     "restart-statefulset": (restart_set("StatefulSet"),),
     "restart-daemonset": (restart_set("DaemonSet"),),

@@ -11,7 +11,7 @@ from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
 from crds.v1alpha1.actions import Action, Effect
 from crds.v1alpha1.digest import action_id
 from tests.fakes.chain import NS, Clock, ready_plan, restart, scale
-from tests.fakes.workloads import pause, restart_pod, restart_set, rollback, scale_set, settle
+from tests.fakes.workloads import look, pause, restart_pod, restart_set, rollback, scale_set, settle
 from tests.unit.controllers.execution.world import Killed, World, run
 
 PLANS = {
@@ -24,6 +24,8 @@ PLANS = {
     "rollback": (rollback(),),
     "pause": (pause(),),
     "restart-pod": (restart_pod(),),
+    "run-job": (look(),),
+    "look-then-restart": (look(), restart()),
     "pod-then-rollback": (restart_pod(), rollback()),
 }
 

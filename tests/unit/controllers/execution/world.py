@@ -8,6 +8,7 @@ from controllers.execution.admission import MUTATING, VALIDATING
 from controllers.execution.reconcile import ExecutionReconciler
 from controllers.kube.errors import Forbidden, KubeError
 from controllers.kube.resources import (
+    JOBS,
     MUTATING_BINDINGS,
     MUTATING_POLICIES,
     VALIDATING_BINDINGS,
@@ -61,6 +62,20 @@ class World(FakeKube):
             answer = super(World, self).patch_raw(resource, namespace, name, patch, **options)
             if self.objects[resource.plural, namespace, name]["metadata"]["resourceVersion"] != before:
                 self.effects.append(_id_of(patch))
+            return answer
+
+        return self._counted(call)
+
+    def create_raw(self, resource: ResourceType, namespace: str, body: Any, **options: Any) -> Any:
+        if resource is not JOBS:
+            return super().create_raw(resource, namespace, body, **options)
+
+        def call() -> Any:
+            identity = body["metadata"]["annotations"][ACTION_ID_ANNOTATION]
+            self._admit(identity)
+            answer = super(World, self).create_raw(resource, namespace, body, **options)
+            if not options.get("dry_run"):
+                self.effects.append(identity)
             return answer
 
         return self._counted(call)

@@ -17,6 +17,7 @@ from crds.v1alpha1.incident import Verdict
 from tests.fakes.analysis import FakeAnalysis
 from tests.fakes.chain import INCIDENT, NS, PLAN, Clock, add_incident, add_plan, context, decide_plan, deployment
 from tests.fakes.kube import FakeKube
+from tests.fakes.workloads import look
 
 KEY = Key(NS, PLAN)
 WINDOW, GRACE = 45.0, 60.0
@@ -60,6 +61,19 @@ def answer(verdict: Verdict | None, reason: str = "Measured", **rest: Any) -> Ve
         name="slope", query="deriv(x[1m])", unit="MiB/min", before=3.1, after=0.0, control_after=0.0
     )
     return VerifyResponse(verdict=verdict, reason=reason, message="slope is flat", measurements=(change,), **rest)
+
+
+def test_a_diagnosis_is_not_measured_and_its_words_reach_the_verdict() -> None:
+    room = Room()
+    stored = room.kube.objects["actionplans", NS, PLAN]
+    stored["spec"]["actions"] = [look().to_wire()]
+    result = {"id": "look", "actionId": "act-1", "phase": "Succeeded", "reason": "Ran", "output": "9 MiB  journal"}
+    stored["status"]["execution"]["actions"] = [result | {"startedAt": "2026-01-02T03:03:55Z"}]
+    assert room.run() == Done()
+    assert room.status is not None
+    assert (room.status.verdict, room.status.reason) == (Verdict.INCONCLUSIVE, "DiagnosisOnly")
+    assert room.status.message == "nothing was changed; the Job reported: 9 MiB  journal"
+    assert room.asked == []
 
 
 def fail(_: VerifyRequest) -> VerifyResponse:

@@ -14,13 +14,26 @@ from controllers.policy.target import Target, read_target
 from controllers.runtime.outcome import Key
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actions import Action
-from tests.fakes.chain import NS, PLAN, Clock, add_incident, add_plan, add_policy, context, deployment, rule
+from tests.fakes.chain import (
+    NS,
+    PLAN,
+    PLATFORM,
+    Clock,
+    add_incident,
+    add_plan,
+    add_policy,
+    context,
+    deployment,
+    rule,
+)
 from tests.fakes.kube import FakeKube
 from tests.fakes.workloads import (
     OLD,
     POD,
     add_all,
     daemon_set,
+    look,
+    mount,
     pause,
     restart_pod,
     restart_set,
@@ -47,6 +60,8 @@ def decide_with(
     kube = FakeKube(clock)
     kube.add_raw(DEPLOYMENTS, deployment())
     add_all(kube)
+    if action.job is not None:
+        mount(kube)
     add_incident(kube)
     add_plan(kube, action)
     add_policy(kube, says)
@@ -58,7 +73,7 @@ def decide_with(
 
 
 ACTIONS = [
-    restart_set("StatefulSet"), restart_set("DaemonSet"), scale_set(4), rollback(), pause(), restart_pod(),
+    restart_set("StatefulSet"), restart_set("DaemonSet"), scale_set(4), rollback(), pause(), restart_pod(), look(),
 ]  # fmt: skip
 
 
@@ -109,6 +124,8 @@ def autoscaled(objects: World) -> None:
         (rollback(), already_there, "NoChange"),
         (rollback(), paused, "TargetPaused"),
         (pause(), paused, "TargetPaused"),
+        (look("somebody-elses"), lambda _: None, "NotItsVolume"),
+        (look(), lambda o: o.pop(("podtemplates", PLATFORM, "iirp-job-disk-usage")), "TemplateGone"),
         (restart_pod(owner=OLD), lambda _: None, "NotItsController"),
         (restart_pod(), orphan, "NotItsController"),
         (restart_pod(), lambda o: o["pods", NS, POD]["metadata"].update(uid="later"), "TargetReplaced"),
@@ -134,7 +151,7 @@ def test_kinds_are_read_by_their_own_numbers() -> None:
     )
     kube = FakeKube()
     add_all(kube)
-    pod = read_live(kube, NS, restart_pod())
+    pod = read_live(kube, NS, restart_pod(), PLATFORM)
     assert pod is not None
     target = read_target(pod)
     assert (target.replicas, target.ready, target.related) == (2, 2, True)
