@@ -12,6 +12,7 @@ from analysis.rca.rank import Observations
 from analysis.rca.serving import replicas_before
 from analysis.words import line
 from crds.v1alpha1.actions import (
+    MAX_CLAIM,
     SHAPES,
     Action,
     ActionShape,
@@ -109,7 +110,7 @@ def restart_pod(facts: Facts, target: TargetRef) -> Action | None:
 def look_into(facts: Facts, target: TargetRef) -> JobParameters | None:
     """A look at the volume of a workload; None where it mounts none, or several: which is full is not known here."""
     state = workload(facts, target.name)
-    claims = state.claims if state is not None else ()
+    claims = [name for name in state.claims if len(name) <= MAX_CLAIM] if state is not None else []
     return JobParameters(template=JobTemplate.DISK_USAGE, claim=claims[0]) if len(claims) == 1 else None
 
 

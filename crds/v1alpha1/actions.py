@@ -124,12 +124,16 @@ class JobTemplate(StrEnum):
     """The largest folders and files of a volume, and which of them grew last."""
 
 
+MAX_CLAIM = 128
+"""Longer names of claims are rare, and a report holds four actions."""
+
+
 class JobParameters(ApiModel):
     """What a diagnostic Job runs, and what it may read."""
 
     template: JobTemplate
     """The pod that runs; the digest that people approve covers its content."""
-    claim: Name
+    claim: Annotated[str, StringConstraints(max_length=MAX_CLAIM, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
     """PersistentVolumeClaim of the target that it reads, mounted read-only."""
 
 
