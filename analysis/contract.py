@@ -321,6 +321,8 @@ class IncidentFacts(Message):
     fingerprint: Annotated[str, StringConstraints(max_length=16)] = ""
     signals: tuple[str, ...] = ()
     """Types of all signals that were merged into it; ``type`` is the leading one."""
+    origin: TargetRef | None = None
+    """What its signals together point at, where that is not ``target``: the deepest of what failed."""
 
 
 class RcaRequest(Message):

@@ -37,6 +37,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "node-short-of-memory": context.node_short_of_memory,
         "upstream-slow": context.upstream_slow,
         "upstream-fails": context.upstream_fails,
+        "signals-point-elsewhere": context.signals_point_elsewhere,
         "origin-in-callee": context.origin_in_callee,
         "new-log-lines": loglines.new_log_lines,
         "config-changed": changed.config_changed,

@@ -227,6 +227,20 @@ def origin_in_callee(facts: Facts) -> Observation:
     )
 
 
+def signals_point_elsewhere(facts: Facts) -> Observation:
+    """Do the incident's signals together point at something deeper than its target, by detection's own grouping?"""
+    origin = facts.request.incident.origin
+    if origin is None or origin.name == facts.target.name:
+        return Observation(False, "its signals point at nothing but the target", kind=EvidenceKind.STATUS, result=[])
+    return Observation(
+        True,
+        f"its signals together point at {origin.short()}, the deepest of what failed",
+        kind=EvidenceKind.STATUS,
+        result=[origin.kind, origin.name],
+        blames=resolve(facts, origin.name) or origin,
+    )
+
+
 def warning_events(facts: Facts) -> Observation:
     """Has Kubernetes itself warned about the workload?"""
     warnings = sorted(

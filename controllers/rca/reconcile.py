@@ -71,6 +71,7 @@ class RcaReconciler:
                 detected_at=incident.spec.detected_at,
                 prediction=detection.prediction if detection is not None else None,
                 signals=tuple(sorted({one.type for one in detection.signals})) if detection is not None else (),
+                origin=detection.origin if detection is not None else None,
             ),
             window=report.spec.window,
             changes=facts.changes,

@@ -469,6 +469,16 @@ def test_without_a_revision_to_go_back_to_no_rollback_is_proposed() -> None:
     assert all(one.action.rollback is None for one in found.recommended_actions)
 
 
+def test_where_detection_saw_the_signals_point_counts_for_the_dependency() -> None:
+    given = told("HighErrorRate", target=CHECKOUT, upstream_errors=FAILING)
+    incident = given.request.incident.model_copy(update={"origin": TARGET})
+    pointed = replace(given, request=given.request.model_copy(update={"incident": incident}))
+    before, after = (explained(one).root_causes[0] for one in (given, pointed))
+    assert (after.kind, after.target.name) == ("DependencyFailing", "payments")
+    assert after.confidence_percent > before.confidence_percent
+    assert "signals-point-elsewhere" in {one.id for one in after.evidence}
+
+
 def test_a_type_that_no_cause_names_is_looked_at_by_all() -> None:
     assert explained(told("SomethingNew", upstream=SLOW, target=CHECKOUT)).root_causes[0].kind == "DependencySlow"
 

@@ -15,12 +15,12 @@ from controllers.runtime.errors import Retryable, Terminal
 from controllers.runtime.metrics import Metrics
 from controllers.runtime.outcome import Done, Key
 from controllers.runtime.settings import Settings
-from crds.v1alpha1.base import ConditionStatus
+from crds.v1alpha1.base import ConditionStatus, TargetRef
 from crds.v1alpha1.incident import Incident
 from crds.v1alpha1.rcareport import RCAReport, ReportState
 from tests.fakes.analysis import FakeAnalysis
 from tests.fakes.kube import START, FakeKube, FakeRecorder
-from tests.unit.controllers.incident.builders import incident, report, spec
+from tests.unit.controllers.incident.builders import detection, incident, report, spec
 from tests.unit.controllers.rca.workload import deployment
 
 NAME = "payments-leak-abcde"
@@ -116,6 +116,17 @@ def test_the_question_carries_the_incident_and_its_context(world: World) -> None
     assert request.incident.uid == world.kube.get(Incident, "shop", NAME).metadata.uid
     assert request.window == world.report.spec.window
     assert request.replicas == 2
+
+
+def test_what_the_signals_point_at_comes_along(world: World) -> None:
+    bank = TargetRef(kind="Deployment", namespace="shop", name="bank", uid="b")
+    known = world.kube.get(Incident, "shop", NAME)
+    world.kube.apply_status(known, {"detection": detection(origin=bank).to_wire()}, manager="iirp-detection")
+    world.answers(lambda _: response())
+    world.reconciler.reconcile(KEY)
+    (request,) = world.analysis.requests
+    assert isinstance(request, RcaRequest)
+    assert request.incident.origin == bank
 
 
 def test_what_is_missing_on_either_side_is_in_the_report(world: World) -> None:
