@@ -21,6 +21,8 @@ from crds.v1alpha1.actions import ActionType
 from crds.v1alpha1.base import Word
 
 Probe = Callable[[Facts], Observation]
+MAX_REFUTERS = 6
+"""As many as a RootCause holds."""
 
 PROBES: Mapping[str, Probe] = MappingProxyType(
     {
@@ -97,7 +99,7 @@ class Cause(Entry):
     """Probe without which the cause makes no sense: a no refutes it."""
     weights: dict[str, float]
     """Probe → log-odds of a yes; a no counts a quarter of it against."""
-    refuters: Annotated[tuple[RefuterSpec, ...], Field(min_length=1, max_length=4)]
+    refuters: Annotated[tuple[RefuterSpec, ...], Field(min_length=1, max_length=MAX_REFUTERS)]
     summary: Annotated[str, AfterValidator(_summary)]
     summary_with_rollout: Annotated[str, AfterValidator(_summary)] = ""
     blame: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from analysis.rca.catalogue import Catalogue, Cause, RefuterSpec
+from analysis.rca.catalogue import MAX_REFUTERS, Catalogue, Cause, RefuterSpec
 from analysis.rca.context import latest_rollout, started_with_rollout
 from analysis.rca.facts import Facts
 from analysis.rca.memory import worst
@@ -105,7 +105,7 @@ def _refuters(cause: Cause, seen: Observations) -> list[Refuter]:
     specs = list(cause.refuters)
     if seen[cause.requires].answer is False and all(spec.probe != cause.requires for spec in specs):
         specs.insert(0, RefuterSpec(probe=cause.requires, when="no", claim="what the cause rests on would be seen"))
-    return [_refuter(spec, seen[spec.probe]) for spec in specs[:4]]
+    return [_refuter(spec, seen[spec.probe]) for spec in specs[:MAX_REFUTERS]]
 
 
 def _refuter(spec: RefuterSpec, observed: Observation) -> Refuter:

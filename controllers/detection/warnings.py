@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +19,8 @@ MAX_EVENTS = 20_000
 MAX_SIGNALS = 500
 MAX_MESSAGE = 300
 WORKLOADS = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "Job": "batch/v1"}
+CRONJOB_RUN = re.compile(r"(?P<name>.+)-[0-9]{8}")
+"""A CronJob's controller names each run after its minute since 1970. An event does not say to whom a Job belongs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,9 @@ def _target(one: Warned, around: Surroundings) -> tuple[TargetRef, str] | None:
     if one.kind == "PersistentVolumeClaim":
         users = _users(one, around.pods.values())
         return (around.workload(users[0]), users[0].name) if users else None
+    run = CRONJOB_RUN.fullmatch(one.name) if one.kind == "Job" else None
+    if run is not None:
+        return TargetRef(api_version="batch/v1", kind="CronJob", namespace=one.namespace, name=run["name"]), ""
     if one.kind in WORKLOADS:
         ref = TargetRef(
             api_version=WORKLOADS[one.kind], kind=one.kind, namespace=one.namespace, name=one.name, uid=one.uid

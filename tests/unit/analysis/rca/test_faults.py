@@ -385,6 +385,15 @@ FAULTS: dict[str, tuple[Facts, str, str]] = {
         "BadCommand",
         "payments",
     ),
+    "job that fails": (
+        told(
+            "JobFailed",
+            lines={"error-lines": 6},
+            events=(event("BackoffLimitExceeded", "Job has reached the specified backoff limit", "Job/payments"),),
+        ),
+        "JobFails",
+        "payments",
+    ),
     "process that gives up": (
         told("CrashLoop", pods=(pod(ready=False, waiting_reason="CrashLoopBackOff", waiting_message="back-off"),)),
         "CrashOnStart",

@@ -64,6 +64,19 @@ def test_a_warning_says_whose_what_since_when_and_how_often() -> None:
 
 
 @pytest.mark.parametrize(
+    ("job", "kind", "name"),
+    [
+        ("nightly", "Job", "nightly"),
+        ("nightly-29345600", "CronJob", "nightly"),
+        ("nightly-2934", "Job", "nightly-2934"),
+    ],
+)
+def test_the_runs_of_a_cronjob_are_one_target(job: str, kind: str, name: str) -> None:
+    (one,) = told(event("BackoffLimitExceeded", kind="Job", name=job))
+    assert (one.target.kind, one.target.name, one.target.api_version) == (kind, name, "batch/v1")
+
+
+@pytest.mark.parametrize(
     ("body", "count"),
     [
         (event(type="Normal"), 0),
