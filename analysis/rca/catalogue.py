@@ -22,7 +22,6 @@ from crds.v1alpha1.base import Word
 
 Probe = Callable[[Facts], Observation]
 MAX_REFUTERS = 6
-"""As many as a RootCause holds."""
 
 PROBES: Mapping[str, Probe] = MappingProxyType(
     {

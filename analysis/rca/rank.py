@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from analysis.rca.catalogue import MAX_REFUTERS, Catalogue, Cause, RefuterSpec
+from analysis.rca.catalogue import Catalogue, Cause, RefuterSpec
 from analysis.rca.context import latest_rollout, started_with_rollout
 from analysis.rca.facts import Facts
 from analysis.rca.memory import worst
@@ -16,6 +16,8 @@ from crds.v1alpha1.rcareport import MAX_QUERY_CHARS, Evidence, Refuter, RootCaus
 
 MAX_CAUSES = 5
 MAX_EVIDENCE = 4
+SHOWN_REFUTERS = 4
+"""As many as a RootCause holds; those that refuted come first."""
 REFUTED_CONFIDENCE = 3
 BLIND_FACTOR = 0.4
 """Of the confidence when the probe that the cause rests on had no data."""
@@ -105,7 +107,8 @@ def _refuters(cause: Cause, seen: Observations) -> list[Refuter]:
     specs = list(cause.refuters)
     if seen[cause.requires].answer is False and all(spec.probe != cause.requires for spec in specs):
         specs.insert(0, RefuterSpec(probe=cause.requires, when="no", claim="what the cause rests on would be seen"))
-    return [_refuter(spec, seen[spec.probe]) for spec in specs[:MAX_REFUTERS]]
+    found = [_refuter(spec, seen[spec.probe]) for spec in specs]
+    return sorted(found, key=lambda one: not one.refuted)[:SHOWN_REFUTERS]
 
 
 def _refuter(spec: RefuterSpec, observed: Observation) -> Refuter:

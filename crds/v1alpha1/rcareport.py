@@ -128,7 +128,7 @@ class RootCause(ApiModel):
     """Who proposed it: Deterministic (rules) or Model."""
     evidence: Annotated[list[Evidence], Field(max_length=4)] = []
     """What speaks for it."""
-    refuters: Annotated[list[Refuter], Field(max_length=6)] = []
+    refuters: Annotated[list[Refuter], Field(max_length=4)] = []
     """What would have spoken against it, and whether it did."""
 
 
