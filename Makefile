@@ -11,7 +11,7 @@ STAMP  := $(VENV)/.installed
 CLUSTER ?= demo
 APPROVE ?= auto
 
-.PHONY: help setup generate verify unit e2e safety chaos test demo down accuracy bench integrations plugin docs lock clean
+.PHONY: help setup generate verify unit e2e safety chaos test demo down accuracy bench integrations plugin docs docs-pictures lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -83,6 +83,9 @@ $(VENV)/.docs: $(STAMP) requirements/docs.txt
 
 docs: $(VENV)/.docs ## the docs site in build/site; a broken link fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
+
+docs-pictures: setup ## the docs' pictures anew: a real leak in a real browser (IIRP_E2E_CLUSTER=NAME uses a kept cluster)
+	$(BIN)/pytest tests/e2e/pictures.py -q --timeout 900 -p no:cacheprovider
 
 lock: setup ## resolve the lock files anew
 	tools/lock

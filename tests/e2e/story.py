@@ -14,6 +14,7 @@ from tests.e2e.support import Cluster, eventually
 
 APPROVER = "alice"
 API = "iirp.io/v1alpha1"
+ADMIN_PORT = 9090
 
 
 def deployment(name: str, image: str, replicas: int = 1, memory_mib: int = 96) -> dict[str, Any]:
@@ -53,6 +54,19 @@ class Story:
     namespace: str
     image: str
     name: str = "web"
+
+    def deploy(self, *apps: str, memory_mib: int) -> None:
+        """Services of the shop, each of one pod, ready."""
+        for app in apps:
+            self.apply(deployment(app, self.image, memory_mib=memory_mib))
+        for app in apps:
+            self.cluster.ok("rollout", "status", f"deploy/{app}", "-n", self.namespace, "--timeout=150s", timeout=180)
+
+    def leak(self, app: str, mib_per_second: float) -> None:
+        """Switch a memory leak on in every pod of a service, by its admin port."""
+        for pod in self.cluster.list("pods", self.namespace, f"app.kubernetes.io/name={app}"):
+            where = f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}:{ADMIN_PORT}/proxy/fault/leak"
+            self.cluster.ok("create", "--raw", where, "-f", "-", stdin=json.dumps({"mib_per_second": mib_per_second}))
 
     def begin(self, replicas: int = 1) -> Story:
         """Deploy the workload, let ``alice`` approve here, and declare the incident."""

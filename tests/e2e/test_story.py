@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from demo.platform import Platform
 from tests.e2e.conftest import SYSTEM
-from tests.e2e.story import Story, deployment
+from tests.e2e.story import Story
 from tests.e2e.support import Cluster, eventually
 
 Policy = Callable[..., str]
-ADMIN_PORT = 9090
-
-
-def _leak(cluster: Cluster, namespace: str, app: str, mib_per_second: float) -> None:
-    for pod in cluster.list("pods", namespace, f"app.kubernetes.io/name={app}"):
-        path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}:{ADMIN_PORT}/proxy/fault/leak"
-        cluster.ok("create", "--raw", path, "-f", "-", stdin=json.dumps({"mib_per_second": mib_per_second}))
 
 
 def _incident(cluster: Cluster, namespace: str) -> dict[str, Any] | None:
@@ -38,15 +30,11 @@ def test_leak_is_called_before_the_kill_and_resolved_after_approval(
     cluster: Cluster, namespace: str, platform: Platform, policy: Policy
 ) -> None:
     policy()
-    image = platform.images["shop"].reference
-    story = Story(cluster, namespace, image, name="payments")
-    for app in ("payments", "catalogue"):
-        story.apply(deployment(app, image, memory_mib=192))
-    for app in ("payments", "catalogue"):
-        cluster.ok("rollout", "status", f"deploy/{app}", "-n", namespace, "--timeout=150s", timeout=180)
+    story = Story(cluster, namespace, platform.images["shop"].reference, name="payments")
+    story.deploy("payments", "catalogue", memory_mib=192)
     story.let_alice_approve()
 
-    _leak(cluster, namespace, "payments", mib_per_second=0.5)
+    story.leak("payments", mib_per_second=0.5)
     # The leak begins with the pod, before there is a normal state to compare with: that takes 100 s of growth and more.
     # The kernel would kill at about six minutes.
     incident = eventually(lambda: _incident(cluster, namespace), within=240, what="an incident to be opened")
