@@ -24,6 +24,7 @@ TOOLS = {
     "fuzz": "benchmarks.fuzz",
     "watch": "benchmarks.watch",
     "explain": "benchmarks.explain",
+    "page": "benchmarks.page",
 }
 """Modules with ``run(argv) -> int`` only."""
 

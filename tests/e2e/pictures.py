@@ -18,6 +18,7 @@ from tests.e2e.story import Story
 from tests.e2e.support import Cluster, eventually
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
+TEAM = "webshop"
 WIDE, PHONE = (1100, 760), (390, 760)
 SOON = 300_000
 """Milliseconds: a rollout and its verification."""
@@ -26,15 +27,15 @@ expect.set_options(timeout=TIMEOUT_MS)
 
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
-    """The shop, since pictures show its name."""
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
-    cluster.apply(*namespace_bindings("shop", SYSTEM))
+    """A name that pictures can show."""
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEAM}})
+    cluster.apply(*namespace_bindings(TEAM, SYSTEM))
     binding = ("clusterrolebinding", "pictures")
     cluster.ok("delete", *binding, "--ignore-not-found")
-    cluster.ok("create", *binding, "--clusterrole=iirp-viewer", "--serviceaccount=shop:alice")
-    yield "shop"
+    cluster.ok("create", *binding, "--clusterrole=iirp-viewer", f"--serviceaccount={TEAM}:alice")
+    yield TEAM
     cluster.ok("delete", *binding)
-    cluster.ok("delete", "deployments,incidents", "--all", "-n", "shop", "--wait=false")
+    cluster.ok("delete", "namespace", TEAM, "--wait=false")
 
 
 @dataclass(frozen=True)
