@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 KEEP = "    helm.sh/resource-policy: keep\n"
+ARGO_KEEP = "    argocd.argoproj.io/sync-options: Prune=false,Delete=false\n"
+"""The same as ``keep``, for Argo CD, which knows nothing of Helm's annotation."""
 SYNC_WAVE = '    argocd.argoproj.io/sync-wave: "{}"\n'
 """Argo CD's order of things: kinds (-2), then what the API server enforces (-1), then whatever lives by both (0)."""
 EXAMPLE = "namespaces: [shop]"
@@ -15,10 +17,10 @@ def crd_template(text: str) -> str:
     """A CRD as a template.
 
     Helm installs what is in a chart's ``crds`` folder once and never upgrades it, so CRDs are templates, behind a
-    value; ``keep`` leaves them, and with them every object, in place when the release goes.
+    value; ``keep`` and its like leave them, and with them every object, in place when release or Application go.
     """
     head, name, rest = text.partition("metadata:\n")
-    body = head + name + "  annotations:\n" + KEEP + SYNC_WAVE.format(-2) + rest
+    body = head + name + "  annotations:\n" + KEEP + ARGO_KEEP + SYNC_WAVE.format(-2) + rest
     return "{{- if .Values.crds.install }}\n" + body + "{{- end }}\n"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from notifications.interactive import serving
 from notifications.outbox import Outbox
 from notifications.service import Notifier
 from notifications.settings import SettingsError, load
@@ -42,12 +43,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     outbox = Outbox(options.outbox)
     notifier = Notifier(settings, outbox)
-    while not stop.is_set():
-        _pass(notifier, source, outbox)
-        if options.once:
-            break
-        stop.wait(settings.poll_seconds)
-    outbox.close()
+    try:
+        with serving(settings):
+            while not stop.is_set():
+                _pass(notifier, source, outbox)
+                if options.once:
+                    break
+                stop.wait(settings.poll_seconds)
+    except OSError as error:
+        sys.stderr.write(f"notifications: listen: {error.strerror}\n")
+        return 2
+    finally:
+        outbox.close()
     return 0
 
 

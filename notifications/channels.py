@@ -39,7 +39,8 @@ def send(channel: Channel, notification: Notification, clock: Callable[[], float
     """Deliver, or raise SendError."""
     match channel:
         case Slack():
-            _post(_secret(channel.url_file), json.dumps(slack(notification)).encode(), {})
+            content = slack(notification, buttons=channel.signing_secret_file is not None)
+            _post(_secret(channel.url_file), json.dumps(content).encode(), {})
         case Webhook():
             body = json.dumps({"version": 1, **notification.model_dump(mode="json")}, sort_keys=True).encode()
             _post(str(channel.url), body, signature(_secret(channel.secret_file), body, int(clock())) | {

@@ -23,7 +23,8 @@ from crds.v1alpha1.base import Severity
 from notifications.message import Event
 
 __all__ = [
-    "Channel", "Email", "PagerDuty", "QuietHours", "Route", "Settings", "SettingsError", "Slack", "Webhook", "load",
+    "Channel", "Email", "Listen", "PagerDuty", "QuietHours", "Route", "Settings", "SettingsError", "Slack", "Webhook",
+    "load",
 ]  # fmt: skip
 
 Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9*?-]{1,63}$")]
@@ -42,6 +43,8 @@ class Slack(_Model):
 
     type: Literal["slack"]
     url_file: Path
+    signing_secret_file: Path | None = None
+    """Of the same app: with it messages get the buttons Approve and Reject, which lead to the page (`listen`)."""
 
 
 class Webhook(_Model):
@@ -104,6 +107,13 @@ class Route(_Model):
     quiet_hours: QuietHours | None = None
 
 
+class Listen(_Model):
+    """Where Slack's button requests come in (`/slack/actions`), behind your TLS."""
+
+    host: str = "0.0.0.0"  # noqa: S104  in a pod; every request is checked for Slack's signature
+    port: int = Field(default=8081, ge=0, le=65535)
+
+
 class Settings(_Model):
     """The whole file."""
 
@@ -114,12 +124,16 @@ class Settings(_Model):
     max_age_minutes: int = Field(default=60, ge=1)
     """Incidents that have ended longer ago are not told any more, for instance at the first start."""
     poll_seconds: float = Field(default=5.0, ge=1.0)
+    listen: Listen | None = None
 
     @model_validator(mode="after")
     def _routes_lead_somewhere(self) -> Settings:
         unknown = {name for route in self.routes for name in route.channels} - set(self.channels)
         if unknown:
             raise ValueError(f"routes name channels that are not there: {', '.join(sorted(unknown))}")
+        signed = any(isinstance(one, Slack) and one.signing_secret_file for one in self.channels.values())
+        if signed and not (self.listen and self.page_url):
+            raise ValueError("signing_secret_file needs listen, where buttons come in, and page_url, where they lead")
         return self
 
 

@@ -26,8 +26,11 @@ def mail(notification: Notification) -> tuple[str, str]:
     return f"[{notification.severity.value}] {plain(notification.title)}", "\n".join(lines) + "\n"
 
 
-def slack(notification: Notification) -> dict[str, Any]:
-    """Block Kit. The button is a link: who decides does it on the page, as themselves; no bot approves for anybody."""
+def slack(notification: Notification, *, buttons: bool = False) -> dict[str, Any]:
+    """Block Kit. All ends in a link: who decides does it on the page, as themselves; no bot approves for anybody.
+
+    ``buttons``: Approve and Reject too, which :mod:`notifications.interactive` answers with that link.
+    """
     head = f"{_SYMBOLS[notification.event]} *{_mrkdwn(notification.title)}*"
     fields = [{"type": "mrkdwn", "text": f"*{label}*\n{_mrkdwn(value)}"} for label, value in _fields(notification)]
     blocks: list[dict[str, Any]] = [
@@ -37,11 +40,21 @@ def slack(notification: Notification) -> dict[str, Any]:
     if notification.url:
         label = "Look and decide" if notification.event is Event.DECISION else "Open"
         button = {"type": "button", "text": {"type": "plain_text", "text": label}, "url": notification.url}
-        blocks.append({"type": "actions", "elements": [button | {"action_id": "open"}]})
+        asked = _buttons(notification) if buttons and notification.event is Event.DECISION else []
+        blocks.append({"type": "actions", "elements": [button | {"action_id": "open"}, *asked]})
     elif notification.event is Event.DECISION:
         commands = "\n".join(_mrkdwn(line) for line in _how(notification))
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"```{commands}```"}})
     return {"text": f"{notification.severity.value}: {_mrkdwn(notification.title)}", "blocks": blocks}
+
+
+def _buttons(notification: Notification) -> list[dict[str, Any]]:
+    value = f"{notification.namespace}/{notification.name}/{notification.approval}"
+    return [
+        {"type": "button", "action_id": verb, "value": value, "style": style}
+        | {"text": {"type": "plain_text", "text": f"{verb.title()}…"}}
+        for verb, style in (("approve", "primary"), ("reject", "danger"))
+    ]
 
 
 def _fields(notification: Notification) -> list[tuple[str, str]]:

@@ -150,7 +150,9 @@ def test_crds_are_kept_and_optional() -> None:
     definitions = named(render(), "CustomResourceDefinition")
     assert len(definitions) == 5
     for body in definitions.values():
-        assert body["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+        annotations = body["metadata"]["annotations"]
+        assert annotations["helm.sh/resource-policy"] == "keep"
+        assert annotations["argocd.argoproj.io/sync-options"] == "Prune=false,Delete=false"
     assert not named(render(crds={"install": False}), "CustomResourceDefinition")
 
 

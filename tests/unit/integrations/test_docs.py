@@ -36,6 +36,13 @@ def test_links_hold(page: Path) -> None:
             assert (page.parent / link).exists(), link
 
 
+def test_every_picture_is_shown_and_small() -> None:
+    shown = {name for page in PAGES for name in re.findall(r"!\[[^]]+\]\(\S*pictures/(\S+?)\)", page.read_text())}
+    there = {path.name: path.stat().st_size for path in (DOCS / "pictures").iterdir()}
+    assert shown == set(there)
+    assert max(there.values()) < 120_000
+
+
 def test_the_plugins_commands_are_as_documented() -> None:
     lines = re.findall(
         r"^\$ kubectl iirp (.+?)(?:\s{2,}#.*)?$", (DOCS / "how-to" / "kubectl.md").read_text(), re.MULTILINE
