@@ -15,7 +15,7 @@ __all__ = ["FOLDER", "choose", "known", "read"]
 
 FOLDER = Path(__file__).resolve().parent.parent / "scenarios"
 _ALL = ("faults", "calm")
-_GROUPS = (*_ALL, "verdicts", "robustness")
+_GROUPS = (*_ALL, "misconfigured", "verdicts", "robustness")
 _MAX_SIZE = 1 << 20
 
 
@@ -26,7 +26,7 @@ def known(folder: Path = FOLDER) -> dict[str, Scenario]:
 
 
 def choose(names: Iterable[str], scenarios: dict[str, Scenario]) -> list[Scenario]:
-    """By name, by group (`faults`, `calm`, `verdicts`, `robustness`), or `all` (the first two). DemoFailed else."""
+    """By name, by group (`faults`, `calm`, `misconfigured`, …), or `all` (the first two). DemoFailed else."""
     chosen: dict[str, Scenario] = {}
     for name in names:
         groups = _ALL if name == "all" else (name,)

@@ -253,7 +253,7 @@ class Scenario(Data):
 
     name: Name
     title: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    group: Literal["faults", "calm", "verdicts", "robustness", "own"] = "own"
+    group: Literal["faults", "calm", "misconfigured", "verdicts", "robustness", "own"] = "own"
     """What `all` runs: faults and calm."""
     hard: bool = False
     """The cluster itself shows the fault at once: its delay counts towards the figure for hard faults."""
