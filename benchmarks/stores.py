@@ -54,10 +54,19 @@ limits_config:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Addresses of the two."""
+    """Addresses of the two, and their processes."""
 
     prometheus: str
     loki: str
+    processes: tuple[int, ...]
+
+    def cpu_seconds(self) -> float:
+        """That both have used since they started."""
+        ticks = 0
+        for process in self.processes:
+            fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -77,7 +86,9 @@ def stores(metrics: str) -> Iterator[Stores]:
         blocks = ["tsdb", "create-blocks-from", "openmetrics", str(folder / "metrics.txt"), str(folder / "tsdb")]
         subprocess.run([programs["promtool"], *blocks], check=True, capture_output=True, timeout=READY_SECONDS)
         with (
-            _running(folder, [programs["loki"], f"-config.file={folder / 'loki.yaml'}"], f"http://127.0.0.1:{loki}"),
+            _running(
+                folder, [programs["loki"], f"-config.file={folder / 'loki.yaml'}"], f"http://127.0.0.1:{loki}"
+            ) as first,
             _running(
                 folder,
                 [
@@ -86,9 +97,9 @@ def stores(metrics: str) -> Iterator[Stores]:
                     "--storage.tsdb.retention.time=30d", "--log.level=error",
                 ],
                 f"http://127.0.0.1:{prometheus}/-",
-            ),
+            ) as second,
         ):  # fmt: skip
-            yield Stores(f"http://127.0.0.1:{prometheus}", f"http://127.0.0.1:{loki}")
+            yield Stores(f"http://127.0.0.1:{prometheus}", f"http://127.0.0.1:{loki}", (first, second))
 
 
 def _program(name: str) -> Path:
@@ -105,7 +116,8 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(folder: Path, command: list[str | Path], url: str) -> Iterator[None]:
+def _running(folder: Path, command: list[str | Path], url: str) -> Iterator[int]:
+    """The program's process id, once it is ready."""
     log = folder / f"{Path(command[0]).name}.log"
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
@@ -115,7 +127,7 @@ def _running(folder: Path, command: list[str | Path], url: str) -> Iterator[None
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{command[0]} did not become ready: {log.read_text(errors='replace')[-800:]}")
             time.sleep(0.2)
-        yield
+        yield process.pid
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -27,17 +27,19 @@ Reply = Callable[[], tuple[int, str]]
 
 
 class ModelServer:
-    """Answers chat completions with what the test sets; keeps the requests."""
+    """Answers chat completions with what the test sets; keeps the requests, and all bytes that came."""
 
     def __init__(self) -> None:
         self.reply: Reply = lambda: (200, "{}")
         self.requests: list[dict] = []
+        self.received: list[bytes] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                outer.requests.append(body)
+                raw = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.received.append(self.requestline.encode() + self.headers.as_bytes() + raw)
+                outer.requests.append(json.loads(raw))
                 status, content = outer.reply()
                 message = {"role": "assistant", "content": content}
                 data = json.dumps(

@@ -52,8 +52,13 @@ class Store:
     def _find(self, query: str, start: int, end: int) -> list[tuple[int, str]]:
         parts = _QUERY.fullmatch(query)
         assert parts is not None, query
-        tests = [(op, json.loads(f'"{text}"')) for op, text in _FILTER.findall(parts["filters"])]
+        tests = [(op, _unquoted(text)) for op, text in _FILTER.findall(parts["filters"])]
         return [one for one in self.lines if start <= one[0] < end and all(_fits(one[1], *test) for test in tests)]
+
+
+def _unquoted(text: str) -> str:
+    """A Go string literal's text; JSON's escapes and ``\\xNN``."""
+    return str(json.loads('"' + re.sub(r"\\(\\|x)", lambda one: "\\\\" if one[1] == "\\" else "\\u00", text) + '"'))
 
 
 def _fits(line: str, op: str, text: str) -> bool:
