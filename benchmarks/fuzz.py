@@ -1,6 +1,7 @@
 """``python -m benchmarks fuzz [--inputs 1000000]``: the remote_write decoder against the ordinary protobuf library.
 
-A quarter each: valid requests, damaged ones, valid ones whose compressed body is damaged, noise. What the decoder
+A fifth each: valid requests of version 1 and of version 2, damaged ones (of both), valid ones whose compressed body is
+damaged, noise. What the decoder
 accepts the library must read the same, bit by bit; what the library refuses it must refuse; nothing else may be raised.
 """
 
@@ -21,7 +22,7 @@ from analysis.telemetry.native import LE
 from analysis.telemetry.remote_write import Decoder, Malformed
 from benchmarks.native import counts_below, some_histogram
 from benchmarks.report import table
-from benchmarks.wire import WriteRequest
+from benchmarks.wire import Request, WriteRequest
 
 Read = list[tuple[tuple[Any, ...], int, float]]
 """(labels, milliseconds, value) by sample; those of native histograms last, by bound."""
@@ -32,31 +33,42 @@ ROOM = 5 * len(LE)
 """Series that one request may have."""
 
 
-def answers(decoder: Decoder, message: bytes) -> Read | None:
+def answers(decoder: Decoder, message: bytes, version: int = 1) -> Read | None:
     """What the decoder reads; None when it refuses."""
     try:
-        found = decoder.read(message)
+        found = decoder.read(message) if version == 1 else decoder.read_v2(message)
     except Malformed:
         return None
-    identity = {row: tuple(sorted(decoder.labels(row).items())) for row in set(found.rows.tolist())}
+    identity = {row: _identity(decoder.labels(row)) for row in set(found.rows.tolist())}
     parts = zip(found.rows.tolist(), found.millis.tolist(), found.values.tolist(), strict=True)
     return [(identity[row], at, value) for row, at, value in parts]
 
 
-def expected(message: bytes) -> Read | None:
-    """What the library reads; None when it refuses."""
+def expected(message: bytes, version: int = 1) -> Read | None:
+    """What the library reads; None when it refuses, or when a label of version 2 refers to nothing."""
     try:
-        read = WriteRequest.FromString(message)
-    except DecodeError:
+        read = WriteRequest.FromString(message) if version == 1 else Request.FromString(message)
+        labelled = [(one, _labels(one) if version == 1 else _referred(one, read.symbols)) for one in read.timeseries]
+    except (DecodeError, LookupError):
         return None
     samples, counts = [], []
-    for series in read.timeseries:
-        labels = {_text(one.name): _text(one.value) for one in series.labels}
+    for series, labels in labelled:
         samples += [(_identity(labels), sample.timestamp, sample.value) for sample in series.samples]
         for one in series.histograms:
             for le, count in zip(LE, counts_below(one) or (), strict=False):
                 counts.append((_identity({**labels, "le": le}), one.timestamp, count))
     return samples + counts
+
+
+def _labels(series: Any) -> dict[str, str]:
+    return {_text(one.name): _text(one.value) for one in series.labels}
+
+
+def _referred(series: Any, symbols: Any) -> dict[str, str]:
+    if len(series.labels_refs) % 2:
+        raise LookupError("half a label")
+    texts = [_text(symbols[ref]) for ref in series.labels_refs]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
 
 
 def same(ours: Read | None, theirs: Read | None) -> bool:
@@ -99,6 +111,23 @@ def some_request(chance: random.Random) -> bytes:
     return bytes(made.SerializeToString())
 
 
+def some_v2_request(chance: random.Random) -> bytes:
+    """The same in version 2."""
+    first, made = WriteRequest.FromString(some_request(chance)), Request(symbols=[b""])
+    for series in first.timeseries:
+        one = made.timeseries.add()
+        for label in series.labels:
+            for text in (label.name, label.value):
+                if text not in made.symbols:
+                    made.symbols.append(text)
+                one.labels_refs.append(list(made.symbols).index(text))
+        for sample in series.samples:
+            one.samples.add(value=sample.value, timestamp=sample.timestamp)
+        for histogram in series.histograms:
+            one.histograms.add().MergeFromString(histogram.SerializeToString())
+    return bytes(made.SerializeToString())
+
+
 def damaged(message: bytes, chance: random.Random) -> bytes:
     """A few bytes changed, removed or put in."""
     data = bytearray(message)
@@ -116,29 +145,26 @@ def damaged(message: bytes, chance: random.Random) -> bytes:
 
 def _one(kind: int, decoder: Decoder, chance: random.Random) -> str:
     """Outcome of one input; ``WRONG: …`` is a defect."""
-    if kind < 2:
-        message = some_request(chance)
-        message = damaged(message, chance) if kind else message
-        ours, theirs = answers(decoder, message), expected(message)
-        if ours is None:
+    if kind < 3:
+        version = kind or chance.randrange(1, 3)
+        message = some_request(chance) if version == 1 else some_v2_request(chance)
+        message = message if kind else damaged(message, chance)
+        ours, theirs = answers(decoder, message, version), expected(message, version)
+        if ours is None and not kind:
             # groups, which remote_write never had, are read by the library and refused here
-            return (
-                "refused" if theirs is None else "refused, the library reads it" if kind else f"WRONG: {message.hex()}"
-            )
-        return "read the same" if same(ours, theirs) else f"WRONG: {message.hex()}"
-    body = (
-        damaged(bytes(cramjam.snappy.compress_raw(some_request(chance))), chance)
-        if kind == 2
-        else chance.randbytes(chance.randrange(80))
-    )
+            return "refused" if theirs is None else "refused, the library reads it"
+        return "read the same" if same(ours, theirs) else f"WRONG: {version} {message.hex()}"
+    body = chance.randbytes(chance.randrange(80))
+    if kind == 3:
+        body = damaged(bytes(cramjam.snappy.compress_raw(some_request(chance))), chance)
     try:
-        decoder.decode(body)
+        decoder.decode(body, chance.randrange(1, 3))
     except Malformed:
         return "refused"
     return "read"
 
 
-KINDS = ("valid", "valid, then damaged", "damaged after compression", "noise")
+KINDS = ("valid, then damaged", "valid", "valid, version 2", "damaged after compression", "noise")
 
 
 def fuzz(inputs: int, seed: int = SEED) -> dict[tuple[str, str], int]:
@@ -148,7 +174,7 @@ def fuzz(inputs: int, seed: int = SEED) -> dict[tuple[str, str], int]:
     for index in range(inputs):
         if len(decoder) > SERIES - ROOM:
             decoder = Decoder(SERIES)
-        found[KINDS[index % 4], _one(index % 4, decoder, chance)] += 1
+        found[KINDS[index % len(KINDS)], _one(index % len(KINDS), decoder, chance)] += 1
     return dict(found)
 
 

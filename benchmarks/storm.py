@@ -16,7 +16,7 @@ SERVICES, NODES, TEAMS = 400, 60, 20
 FAULTS, SIGNALS = 12, 10_000
 START = 1_767_225_600.0
 SYMPTOMS = ("HighLatency", "HighErrorRate", "Restarted", "LogBurst")
-SEEDS = 5
+SEEDS = 20
 
 
 def cluster(random: np.random.Generator) -> tuple[Dependencies, list[str], list[str]]:

@@ -27,7 +27,7 @@ from crds.v1alpha1.incident import Incident, IncidentSpec, IncidentStatus
 ROUND, LENGTH = 5, 600
 SEEN_FOR = 60.0
 """Seconds that a signal is on; a fault signals again and again for as long as it lasts."""
-LIVE_SEEDS = 5
+LIVE_SEEDS = 20
 NO_DIGEST = "sha256:" + "0" * 64
 
 

@@ -2,7 +2,8 @@
 
 Answers as senders expect: 2xx when all of it was looked at, 400 or 415 for what will never be accepted, 503 with
 ``Retry-After`` when it should come again. Series without room are answered 400 with their number, as Prometheus does
-for samples that it cannot append: the rest of the request was taken, and detection reads by query meanwhile.
+for samples that it cannot append: the rest of the request was taken, and detection reads by query meanwhile. The
+content type says the version; to 2.0 the answer says how much was written, as its specification wants it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import time
 from fastapi import APIRouter, Request, Response
 
 from analysis.api.gate import Caller
-from analysis.api.problems import ProblemError
+from analysis.api.problems import ProblemError, problem_response
+from analysis.contract import Problem
 from analysis.telemetry.remote_write import MAX_BYTES, Malformed
+from analysis.telemetry.store import Taken
 
 router = APIRouter(prefix="/v1")
 
+VERSIONS = {"prometheus.writerequest": 1, "io.prometheus.write.v2.request": 2}
+"""By the parameter ``proto`` of the content type."""
 MAX_IN_FLIGHT = 16
 """Requests whose bodies are read at once: their memory is bounded."""
 
@@ -28,7 +33,7 @@ async def write(request: Request, username: Caller) -> Response:
     services = request.app.state.services
     if services.store is None:
         raise ProblemError(404, "This server takes no samples", "set intake.mode to receive")
-    _check_kind(request)
+    version = _version(request)
     if not services.store.ready:
         raise ProblemError(503, "The server has just been started", "send it again")
     if services.in_flight.locked():
@@ -39,21 +44,32 @@ async def write(request: Request, username: Caller) -> Response:
         raise ProblemError(413, "The request is too large", f"limit {MAX_BYTES} bytes")
     started = time.perf_counter()
     try:
-        taken = services.store.accept(body, time.time())
+        taken = services.store.accept(body, time.time(), version)
     except Malformed as error:
         services.metrics.samples.labels("malformed_request").inc()
         raise ProblemError(400, "Not a remote_write request", str(error)) from error
     services.metrics.took(taken, time.perf_counter() - started)
-    if taken.refused:
-        detail = f"{taken.refused} samples of series for which there is no room (intake.maxSeries)"
-        raise ProblemError(400, "Not all series have room", detail)
-    return Response(status_code=204)
+    headers = _written(taken) if version == 2 else {}
+    if not taken.refused:
+        return Response(status_code=204, headers=headers)
+    detail = f"{taken.refused} samples of series for which there is no room (intake.maxSeries)"
+    answer = problem_response(Problem(title="Not all series have room", status=400, detail=detail))
+    answer.headers.update(headers)
+    return answer
 
 
-def _check_kind(request: Request) -> None:
+def _version(request: Request) -> int:
     encoding = request.headers.get("content-encoding", "snappy").strip().lower()
-    kind = request.headers.get("content-type", "application/x-protobuf").replace(" ", "").lower()
+    kind, _, parameter = request.headers.get("content-type", "application/x-protobuf").lower().partition(";")
     if encoding != "snappy":
         raise ProblemError(415, "Unsupported encoding", "remote_write is snappy-compressed")
-    if kind not in {"application/x-protobuf", "application/x-protobuf;proto=prometheus.writerequest"}:
-        raise ProblemError(415, "Unsupported content type", "application/x-protobuf;proto=prometheus.WriteRequest")
+    version = VERSIONS.get(parameter.strip().removeprefix("proto=") or "prometheus.writerequest")
+    if kind.strip() != "application/x-protobuf" or version is None:
+        wanted = "application/x-protobuf;proto=prometheus.WriteRequest or ;proto=io.prometheus.write.v2.Request"
+        raise ProblemError(415, "Unsupported content type", wanted)
+    return version
+
+
+def _written(taken: Taken) -> dict[str, str]:
+    counts = {"Samples": taken.samples, "Histograms": taken.histograms, "Exemplars": 0}
+    return {f"X-Prometheus-Remote-Write-{what}-Written": str(count) for what, count in counts.items()}

@@ -9,7 +9,7 @@ what needs it fails at the same time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from analysis.correlate.kinds import SYMPTOMS
@@ -22,7 +22,9 @@ REACH = 600.0
 TOGETHER = 90.0
 """Seconds within which the users of a silent dependency must fail for it to be blamed."""
 MIN_TOGETHER = 3
-"""Users that must fail together, and …"""
+"""Users that must fail together, …"""
+MIN_UNEXPLAINED = 2
+"""… those of them whose failure nothing else explains, and …"""
 MIN_SHARE = 0.5
 """… the share of all users that they must be."""
 MAX_HOPS = 2
@@ -57,8 +59,8 @@ def correlate(signals: Iterable[Signal], dependencies: Dependencies) -> tuple[Gr
         moments[one.entity] = (*moments.get(one.entity, ()), one.onset, one.latest)
     own = {one.entity for one in merged if one.type not in SYMPTOMS}
     parents = {one: None if one in own else _parent(one, onset, moments, dependencies.needs) for one in onset}
-    unexplained = {one: at for one, at in onset.items() if one not in own and parents[one] is None}
-    silent = _silent_roots(unexplained, onset, dependencies)
+    unexplained = frozenset(one for one in onset if one not in own and parents[one] is None)
+    silent = _silent_roots(unexplained, own, onset, dependencies)
     with_silent = onset | silent
     moments |= {one: (at,) for one, at in silent.items()}
     parents |= {one: _parent(one, with_silent, moments, dependencies.needs) for one in unexplained}
@@ -76,27 +78,34 @@ def correlate(signals: Iterable[Signal], dependencies: Dependencies) -> tuple[Gr
 
 
 def _silent_roots(
-    unexplained: Mapping[Entity, float], onset: Mapping[Entity, float], dependencies: Dependencies
+    unexplained: Set[Entity], own: Set[Entity], onset: Mapping[Entity, float], dependencies: Dependencies
 ) -> dict[Entity, float]:
-    """Dependencies without a signal of their own whose users fail together, for no other reason, and since when."""
+    """Dependencies without a signal of their own whose users fail together, and since when.
+
+    Users that another user's failure explains are evidence too: on a bad node, callers fail as their callees do. What
+    shows a fault of its own is none.
+    """
     found: dict[Entity, float] = {}
     for needed, users in dependencies.used_by().items():
-        if needed in onset:
+        if needed in onset or sum(one in unexplained for one in users) < MIN_UNEXPLAINED:
             continue
-        best, first = _together(sorted(unexplained[one] for one in users if one in unexplained))
+        failed = sorted((onset[one], one in unexplained) for one in users if one in onset and one not in own)
+        best, first = _together(failed)
         if best >= MIN_TOGETHER and best >= MIN_SHARE * len(users):
             found[needed] = first
     return found
 
 
-def _together(at: list[float]) -> tuple[int, float]:
-    """The most moments that lie within ``TOGETHER`` seconds, and the first of them."""
-    best, first, start = 0, 0.0, 0
-    for end, moment in enumerate(at):
-        while moment - at[start] > TOGETHER:
+def _together(failed: list[tuple[float, bool]]) -> tuple[int, float]:
+    """The most moments that lie within ``TOGETHER`` seconds, enough of them unexplained, and the first of them."""
+    best, first, start, open_ = 0, 0.0, 0, 0
+    for end, (moment, is_unexplained) in enumerate(failed):
+        open_ += is_unexplained
+        while moment - failed[start][0] > TOGETHER:
+            open_ -= failed[start][1]
             start += 1
-        if end - start + 1 > best:
-            best, first = end - start + 1, at[start]
+        if open_ >= MIN_UNEXPLAINED and end - start + 1 > best:
+            best, first = end - start + 1, failed[start][0]
     return best, first
 
 

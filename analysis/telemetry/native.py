@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from analysis.compiled import kernel
-from analysis.telemetry.wire import Bytes, Index, Int64, UInt64, field, signed, varint, word
+from analysis.telemetry.wire import Bytes, Index, Int64, UInt64, field, signed, varint, varints, word
 from analysis.windows.block import Bool, Float64
 
 BOUNDS: Float64 = np.exp2(np.arange(-16, 13) / 2)
@@ -43,19 +43,6 @@ def _zigzag(value: np.uint64) -> Index:
     """A sint64."""
     half = np.int64(value >> _ONE)
     return -half - 1 if value & _ONE else half
-
-
-@kernel
-def _varints(data: Bytes, begin: Index, stop: Index, wire: Index, into: UInt64, count: Index) -> Index:
-    """Append a repeated varint field, packed or not; how many there are then, −1 when malformed."""
-    if wire != 0 and wire != 2:
-        return count
-    while begin < stop:
-        into[count], begin = varint(data, begin, stop)
-        if begin < 0:
-            return -1
-        count += 1
-    return count
 
 
 @kernel
@@ -161,7 +148,7 @@ def _read(
             sizes[5] += wire == 2 and number == 11
         elif number == 9 or number == 12:
             kind = 0 if number == 9 else 1
-            sizes[kind] = _varints(data, begin, at, wire, lists[kind], sizes[kind])
+            sizes[kind] = varints(data, begin, at, wire, lists[kind], sizes[kind])
         elif number == 10 or number == 13 or number == 16:
             kind = 2 if number == 10 else 3 if number == 13 else 4
             sizes[kind] = _words(data, begin, at, wire, lists[kind], sizes[kind])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cramjam
 import numpy as np
 
-from analysis.telemetry import native, wire
+from analysis.telemetry import native, wire, write_v2
 from analysis.telemetry.labels import joined, labels_of, with_each
 from analysis.telemetry.wire import Bytes, UInt64
 from analysis.telemetry.write_request import decode
@@ -64,7 +64,7 @@ class Written:
     ignored: int = 0
     """Samples of series that nobody wants."""
     samples: int = 0
-    """Samples that the request had, whatever became of them."""
+    """Samples that the request had and that were looked at: all but the refused."""
     histograms: int = 0
     """The same for native histograms."""
 
@@ -87,6 +87,7 @@ class Decoder:
         self._rows: dict[bytes, int] = {}
         self._taken = 0
         self._scratch = _arrays(0)
+        self._rewritten = np.empty(0, dtype=np.uint8)
         self._natives = native.Natives()
         self._buffer = np.empty(0, dtype=np.uint8)
         self._table = np.full((size, 3), wire.VACANT, dtype=np.uint64)
@@ -103,11 +104,11 @@ class Decoder:
         raw = self._raw[row]
         return {} if raw is None else labels_of(raw)
 
-    def decode(self, body: bytes) -> Written:
-        """Read one request's body.
+    def decode(self, body: bytes, version: int = 1) -> Written:
+        """Read one request's body, of remote_write 1.0 or 2.0.
 
         Raises:
-            Malformed: it is not snappy, too large, or not a WriteRequest.
+            Malformed: it is not snappy, too large, or not a request of that version.
         """
         size = uncompressed_size(body)
         if size > len(self._buffer):
@@ -116,7 +117,19 @@ class Decoder:
             written = cramjam.snappy.decompress_raw_into(body, self._buffer.data)
         except cramjam.DecompressionError as error:
             raise Malformed("not snappy") from error
-        return self.read(self._buffer[:written].data)
+        message = self._buffer[:written].data
+        return self.read(message) if version == 1 else self.read_v2(message)
+
+    def read_v2(self, message: bytes | memoryview) -> Written:
+        """The same, of an uncompressed Request of version 2."""
+        if not len(self._rewritten):
+            self._rewritten = np.empty(MAX_BYTES, dtype=np.uint8)
+        size = write_v2.rewrite(np.frombuffer(message, dtype=np.uint8), self._rewritten)
+        if size == write_v2.TOO_LARGE:
+            raise Malformed(f"labels of more than {MAX_BYTES} bytes")
+        if size < 0:
+            raise Malformed("not a Request of remote_write 2.0")
+        return self.read(self._rewritten[:size].data)
 
     def read(self, message: bytes | memoryview) -> Written:
         """The same, of an uncompressed WriteRequest."""
@@ -139,9 +152,10 @@ class Decoder:
         kept = (rows >= 0) & (rows < wire.IGNORED)
         if kept.all():
             return Written(rows, at, values, 0, new, 0, int(count), int(histograms))
-        refused = int((rows == wire.EMPTY).sum())
-        ignored = int((~kept).sum()) - refused
-        return Written(rows[kept], at[kept], values[kept], refused, new, ignored, int(count), int(histograms))
+        refused = rows == wire.EMPTY
+        of_samples, of_all = int(refused[:count].sum()), int(refused.sum())
+        looked_at = int(count) - of_samples, int(histograms) - (of_all - of_samples)
+        return Written(rows[kept], at[kept], values[kept], of_all, new, int((~kept).sum()) - of_all, *looked_at)
 
     def row(self, raw: bytes) -> tuple[int, bool]:
         """Row of a series by its label fields, and whether it was given out just now; ``EMPTY`` without room."""

@@ -8,7 +8,7 @@ in ten minutes is given up. Series that nobody wants cost a place in a hash tabl
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from analysis.telemetry import wire
 from analysis.telemetry.kept import Metric, Missing
 from analysis.telemetry.labels import encode, metric_of
 from analysis.telemetry.query import RateSum, Select
-from analysis.telemetry.remote_write import Decoder, Written
+from analysis.telemetry.remote_write import Decoder
 from analysis.telemetry.rows import Rows
 from analysis.telemetry.views import View
 from analysis.windows.block import Block, Bool, Float64, Int64, Labels, Samples
@@ -42,6 +42,10 @@ class Taken:
     ignored: int
     refused: int
     """Series for which there is no room."""
+    samples: int = 0
+    """Of the request, looked at, kept or not; those without room left out."""
+    histograms: int = 0
+    """The same for native histograms."""
 
 
 class Store:
@@ -72,30 +76,23 @@ class Store:
 
     # --- in ---------------------------------------------------------------------------------------------------------
 
-    def accept(self, body: bytes, now: float) -> Taken:
-        """Take one compressed remote_write 1.0 request in.
+    def accept(self, body: bytes, now: float, version: int = 1) -> Taken:
+        """Take one compressed request of remote_write 1.0 or 2.0 in.
 
         Raises:
             Malformed: nothing of it was taken.
         """
-        written = self._decoder.decode(body)
+        written = self._decoder.decode(body, version)
         if written.refused and self.evict(now, pressing=True):
-            again = self._decoder.decode(body)  # the rows that were given out stay the same
-            written = Written(
-                again.rows,
-                again.millis,
-                again.values,
-                again.refused,
-                np.concatenate([written.new, again.new]),
-                again.ignored,
-            )
+            again = self._decoder.decode(body, version)  # the rows that were given out stay the same
+            written = replace(again, new=np.concatenate([written.new, again.new]))
         self._register(written.new)
         self._rows.write(written.rows, written.millis, written.values, now)
         self._note_silence(now)
         self._note_arrivals(written.rows, written.millis, now)
         if written.refused:
             self.refused_at = now
-        return Taken(len(written.rows), written.ignored, written.refused)
+        return Taken(len(written.rows), written.ignored, written.refused, written.samples, written.histograms)
 
     def put(self, metric: str, samples: Samples, now: float) -> int:
         """Take samples in that were read by a query (labels without the name); how many series found no room."""

@@ -33,6 +33,10 @@ def warm() -> None:
         series = encode({"__name__": metric}) + b"\x12" + bytes([len(sample)]) + sample
         message = b"\x0a" + bytes([len(series)]) + series
         store.accept(bytes(cramjam.snappy.compress_raw(message)), 1.0)
+    store.covers(Select("native", native=True), 60.0, 1.0, exact=True)
+    series = encode({"__name__": "native"}) + b"\x22\x03\x78" + bytes([_MILLIS, 1])
+    store.accept(bytes(cramjam.snappy.compress_raw(b"\x0a" + bytes([len(series)]) + series)), 1.0)
+    store.accept(bytes(cramjam.snappy.compress_raw(b"\x2a\x00")), 1.0, version=2)
     store.evict(1.0)
 
 

@@ -73,6 +73,19 @@ def field(data: Bytes, at: Index, end: Index) -> tuple[Index, Index, Index, Inde
     return number, wire, at, stop if stop <= end else -1
 
 
+@kernel
+def varints(data: Bytes, begin: Index, stop: Index, wire: Index, into: UInt64, count: Index) -> Index:
+    """Append a repeated varint field, packed or not; how many there are then, −1 when malformed."""
+    if wire != 0 and wire != 2:
+        return count
+    while begin < stop:
+        into[count], begin = varint(data, begin, stop)
+        if begin < 0:
+            return -1
+        count += 1
+    return count
+
+
 @inlined
 def word(data: Bytes, at: Index) -> np.uint64:
     """Eight bytes, little-endian. Written out, with unsigned positions, so that the compiler makes one load of it."""

@@ -20,7 +20,7 @@ from analysis.api.limits import BodyLimit
 from analysis.config import Auth, Config, Endpoint, StaticCaller
 from analysis.telemetry.query import Select
 from analysis.telemetry.warm import warm, warm_up
-from tests.unit.analysis.telemetry.remote import request
+from tests.unit.analysis.telemetry.remote import Request, request
 
 ACCOUNTS = ("iirp-alertmanager", "iirp-detection", "iirp-rca", "iirp-feedback", "prometheus-agent")
 DETECT = {"cluster": "c", "topology_digest": "sha256:" + "0" * 64}
@@ -154,6 +154,29 @@ def test_samples_come_in_by_remote_write(client: TestClient) -> None:
     assert client.post("/v1/write", content=body, headers={**agent, "Content-Encoding": "gzip"}).status_code == 415
     assert client.post("/v1/write", content=body, headers={**agent, "Content-Type": "text/plain"}).status_code == 415
     assert 'iirp_analysis_intake_samples_total{outcome="ignored"} 1.0' in client.get("/metrics").text
+
+
+def test_version_2_is_told_what_was_written(client: TestClient) -> None:
+    made = Request(symbols=[b"", b"__name__", b"m", b"pod", b"a", b"b"])
+    now = round(time.time() * 1000)
+    for pod in (4, 5):
+        made.timeseries.add(labels_refs=[1, 2, 3, pod]).samples.add(value=1.0, timestamp=now)
+    made.timeseries.add(labels_refs=[1, 2]).histograms.add(count_int=1, timestamp=now)
+    body = bytes(cramjam.snappy.compress_raw(made.SerializeToString()))
+    headers = {**as_("prometheus-agent"), "Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}
+    store = client.app.state.services.store
+
+    def written() -> tuple[int, list[str]]:
+        answer = client.post("/v1/write", content=body, headers=headers)
+        names = ("Samples", "Histograms", "Exemplars")
+        return answer.status_code, [answer.headers[f"X-Prometheus-Remote-Write-{name}-Written"] for name in names]
+
+    assert written() == (204, ["2", "1", "0"])  # nobody reads them, and that is no failure of the sender
+    store.capacity = store._decoder.capacity = 1
+    store.covers(Select("m"), 60.0, time.time(), exact=False)
+    assert written() == (400, ["1", "0", "0"])
+    unknown = {**headers, "Content-Type": "application/x-protobuf;proto=io.prometheus.write.v3.Request"}
+    assert client.post("/v1/write", content=body, headers=unknown).status_code == 415
 
 
 def test_samples_that_have_no_room_are_said(client: TestClient) -> None:

@@ -17,6 +17,7 @@ SHOP = Dependencies(
         "b": frozenset({"node-9"}),
         "c": frozenset({"node-9"}),
         "d": frozenset({"node-9"}),
+        "e": frozenset({"a", "node-9"}),
         "ping": frozenset({"pong"}),
         "pong": frozenset({"ping"}),
     }
@@ -48,6 +49,14 @@ CASES: dict[str, tuple[list[Signal], dict[str, set[str]]]] = {
     "a silent node": (
         [at(one, "HighErrorRate", n) for n, one in enumerate("abcd")],
         {"node-9": {"a", "b", "c", "d"}},
+    ),
+    "callers on a silent node": (
+        [at("a", "HighErrorRate", 0), at("b", "HighErrorRate", 5), at("e", "HighErrorRate", 9)],
+        {"node-9": {"a", "b", "e"}},
+    ),
+    "one fault and its caller on a good node": (
+        [at("a", "HighErrorRate", 0), at("e", "HighErrorRate", 9), at("d", "ImagePullFailed", 9)],
+        {"a": {"a", "e"}, "d": {"d"}},
     ),
     "two neighbours are no node fault": (
         [at("a", "HighErrorRate", 0), at("b", "HighErrorRate", 5)],
