@@ -42,6 +42,8 @@ class Group:
     signals: tuple[Merged, ...]
     observed: bool
     """False when the root shows nothing itself and is blamed for what fails around it."""
+    undecided: bool = False
+    """True while another that needs the same silent thing fails too: one more of them, and that will be blamed."""
 
     @property
     def count(self) -> int:
@@ -60,7 +62,7 @@ def correlate(signals: Iterable[Signal], dependencies: Dependencies) -> tuple[Gr
     own = {one.entity for one in merged if one.type not in SYMPTOMS}
     parents = {one: None if one in own else _parent(one, onset, moments, dependencies.needs) for one in onset}
     unexplained = frozenset(one for one in onset if one not in own and parents[one] is None)
-    silent = _silent_roots(unexplained, own, onset, dependencies)
+    silent, undecided = _silent_roots(unexplained, own, onset, dependencies)
     with_silent = onset | silent
     moments |= {one: (at,) for one, at in silent.items()}
     parents |= {one: _parent(one, with_silent, moments, dependencies.needs) for one in unexplained}
@@ -71,7 +73,14 @@ def correlate(signals: Iterable[Signal], dependencies: Dependencies) -> tuple[Gr
     for one in merged:
         found.setdefault(roots[one.entity], []).append(one)
     groups = (
-        Group(root, members[0].onset, max(one.weight for one in members), tuple(members), root not in silent)
+        Group(
+            root,
+            members[0].onset,
+            max(one.weight for one in members),
+            tuple(members),
+            observed=root not in silent,
+            undecided=root in undecided,
+        )
         for root, members in found.items()
     )
     return tuple(sorted(groups, key=lambda group: (group.onset, group.root)))
@@ -79,13 +88,14 @@ def correlate(signals: Iterable[Signal], dependencies: Dependencies) -> tuple[Gr
 
 def _silent_roots(
     unexplained: Set[Entity], own: Set[Entity], onset: Mapping[Entity, float], dependencies: Dependencies
-) -> dict[Entity, float]:
-    """Dependencies without a signal of their own whose users fail together, and since when.
+) -> tuple[dict[Entity, float], Set[Entity]]:
+    """Dependencies without a signal of their own whose users fail together, and since when; users that may be next.
 
     Users that another user's failure explains are evidence too: on a bad node, callers fail as their callees do. What
     shows a fault of its own is none.
     """
     found: dict[Entity, float] = {}
+    undecided: set[Entity] = set()
     for needed, users in dependencies.used_by().items():
         if needed in onset or sum(one in unexplained for one in users) < MIN_UNEXPLAINED:
             continue
@@ -93,7 +103,9 @@ def _silent_roots(
         best, first = _together(failed)
         if best >= MIN_TOGETHER and best >= MIN_SHARE * len(users):
             found[needed] = first
-    return found
+        elif best:
+            undecided.update(one for one in users if one in unexplained and first <= onset[one] <= first + TOGETHER)
+    return found, undecided
 
 
 def _together(failed: list[tuple[float, bool]]) -> tuple[int, float]:

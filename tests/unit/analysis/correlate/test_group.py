@@ -91,3 +91,13 @@ def test_signals_find_their_fault(name: str) -> None:
 def test_a_blamed_silent_dependency_is_marked() -> None:
     (group,) = correlate([at(one, "HighErrorRate", 0) for one in "abcd"], SHOP)
     assert not group.observed
+
+
+@pytest.mark.parametrize(
+    ("entities", "undecided"),
+    [("a", {"a": False}), ("ab", {"a": True, "b": True}), ("abcd", {"node-9": False})],
+    ids=["alone", "a second on the same node", "enough to blame the node"],
+)
+def test_neighbours_that_fail_together_wait_for_a_third(entities: str, undecided: dict[str, bool]) -> None:
+    groups = correlate([at(one, "Restarted", n) for n, one in enumerate(entities)], SHOP)
+    assert {group.root: group.undecided for group in groups} == undecided
