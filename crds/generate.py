@@ -1,7 +1,8 @@
 """Write every generated file, or say which ones differ: ``python -m crds.generate [--check]``.
 
-Sources: the pydantic types in ``crds/v1alpha1``, the YAML in ``rbac/`` and ``config/policies``. Targets: ``crds/yaml``,
-the chart's templates of all three, its copy of the alerts in ``integrations/prometheus``, and the reference pages under
+Sources: the pydantic types in ``crds/v1alpha1``, the YAML in ``rbac/``, ``config/policies`` and ``config/rules``.
+Targets: ``crds/yaml``, the chart's templates, its copy of the alerts in ``integrations/prometheus``, and the reference
+pages under
 ``docs/reference``.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from crds.chart import crd_template, policy_template
 from crds.definition import custom_resource_definition, to_yaml
 from crds.reference import api_reference
+from crds.rules import rules_reference
 from crds.v1alpha1 import KINDS
 from rbac.chart import rbac_templates
 from rbac.reference import rbac_reference
@@ -28,7 +30,11 @@ OWNED_FOLDERS = ("crds/yaml", *(f"{TEMPLATES}/{name}" for name in ("crds", "rbac
 
 def generated_files(root: Path = ROOT) -> dict[str, str]:
     """All generated files: path relative to ``root`` and content."""
-    files = {"docs/reference/api.md": api_reference(KINDS), "docs/reference/rbac.md": rbac_reference()}
+    files = {
+        "docs/reference/api.md": api_reference(KINDS),
+        "docs/reference/rbac.md": rbac_reference(),
+        "docs/reference/rules.md": rules_reference(root / "config/rules"),
+    }
     from_types = HEADER.format(source="crds/v1alpha1")
     for kind in KINDS:
         name = f"{kind.definition.plural}.yaml"
