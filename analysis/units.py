@@ -8,7 +8,18 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_BYTES = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
+_BYTES = {
+    "": 1,
+    "k": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "Ki": 1 << 10,
+    "Mi": 1 << 20,
+    "Gi": 1 << 30,
+    "Ti": 1 << 40,
+}
+SIZE = r"\d+(?:\.\d+)?(?:[KMGT]i|[kMGT])?"
 
 
 def seconds(value: object) -> object:
@@ -21,9 +32,9 @@ def seconds(value: object) -> object:
     return float(found[1]) * _SECONDS[found[2]]
 
 
-def size(value: object) -> object:
-    """``8Mi`` → 8388608.0."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi)?", value) if isinstance(value, str) else None
+def size(value: object) -> float:
+    """``8Mi`` → 8388608.0. Decimal units are Kubernetes' own: ``1k`` is a thousand."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]i|[kMGT])?", value) if isinstance(value, str) else None
     if isinstance(value, float):
         return value
     if not found:

@@ -31,6 +31,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "siblings-grow-too": memory.siblings_grow_too,
         "level-near-limit": memory.level_near_limit,
         "oom-killed": memory.oom_killed,
+        "memory-limit-lowered": context.memory_limit_lowered,
         "rollout-before-onset": context.rollout_before_onset,
         "traffic-grew": context.traffic_grew,
         "traffic-explains-growth": context.traffic_explains_growth,

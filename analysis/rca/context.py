@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from analysis.rca.around import resolve, subjects
 from analysis.rca.facts import BeforeAfter, Facts
 from analysis.rca.memory import since_start, worst
 from analysis.rca.observation import Observation, unknown
+from analysis.units import SIZE, size
 from analysis.words import clock, moment, percent
 from crds.v1alpha1.rcareport import EvidenceKind
 
@@ -36,6 +38,8 @@ TOUCHED = {
 }
 """Words of a change's summary → how often such a change breaks something, against a new image."""
 TOUCHED_OTHER = 0.5
+LIMIT_CHANGE = re.compile(rf"memory limit (?P<before>none|{SIZE}) -> (?P<after>none|{SIZE})(?![A-Za-z0-9.])")
+"""How the rca controller describes it; sizes that do not read as such are not judged."""
 USUAL_CHANGES = 3
 """A workload that changes more often than this within the window changes all the time: each change says less."""
 
@@ -103,6 +107,23 @@ def rollout_before_onset(facts: Facts) -> Observation:
         at=change.at,
         result=[change.target.name, change.revision, change.summary],
         blames=change.target if elsewhere or facts.target.kind == "Service" else None,
+    )
+
+
+def memory_limit_lowered(facts: Facts) -> Observation:
+    """Did the rollout just before the onset give the workload less memory, or its first limit?"""
+    change = latest_rollout(facts)
+    found = LIMIT_CHANGE.search(change.summary) if change is not None else None
+    if change is None or found is None:
+        return Observation(False, "no rollout has lowered its memory limit", kind=EvidenceKind.CHANGE, result=[])
+    before, after = (math.inf if found[side] == "none" else size(found[side]) for side in ("before", "after"))
+    return Observation(
+        after < before,
+        f"{found[0]} with rev {change.revision} at {clock(change.at)}",
+        kind=EvidenceKind.CHANGE,
+        query=change.reference,
+        at=change.at,
+        result=[change.revision, found["before"], found["after"]],
     )
 
 

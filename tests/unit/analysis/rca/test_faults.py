@@ -399,6 +399,24 @@ FAULTS: dict[str, tuple[Facts, str, str]] = {
         "CrashOnStart",
         "payments",
     ),
+    "limit that a rollout has lowered": (
+        told(
+            "OOMKilled",
+            changes=(rollout(ONSET - 5).model_copy(update={"summary": "memory limit 128Mi -> 7Mi"}),),
+            pods=(pod(restarts=1, last_termination_reason="OOMKilled", last_termination_at=at(ONSET)),),
+        ),
+        "MemoryLimitLowered",
+        "payments",
+    ),
+    "kill after a rollout that raised the limit": (
+        told(
+            "OOMKilled",
+            changes=(rollout(ONSET - 5).model_copy(update={"summary": "memory limit 64Mi -> 128Mi"}),),
+            pods=(pod(restarts=1, last_termination_reason="OOMKilled", last_termination_at=at(ONSET)),),
+        ),
+        "SuddenAllocation",
+        "payments",
+    ),
     "allocation between two samples, and requests that are repeated after the kill": (
         told(
             "OOMKilled",
