@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from demo.driver.tell import Teller
 
 __all__ = ["demo"]
 
@@ -61,13 +67,10 @@ def demo(
     context.ensure_object(dict)["name"] = name
     if context.invoked_subcommand is not None:
         return
-    from demo.driver.errors import DemoFailed
     from demo.driver.tell import Teller
-    from devcluster.errors import ClusterError
-    from external.errors import ExternalError
 
     teller = Teller()
-    try:
+    with _plain_errors(context, teller):
         if listing or names or files:
             from cli import scenarios
 
@@ -81,6 +84,17 @@ def demo(
         from demo.driver.run import run
 
         run(name, approve, teller, values)
+
+
+@contextmanager
+def _plain_errors(context: click.Context, teller: Teller) -> Iterator[None]:
+    """What failed, after how long, and what to do; Ctrl-C ends with 130, as shells have it."""
+    from demo.driver.errors import DemoFailed
+    from devcluster.errors import ClusterError
+    from external.errors import ExternalError
+
+    try:
+        yield
     except KeyboardInterrupt:
         click.echo("interrupted; what had begun is cleaned up", err=True)
         context.exit(130)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from analysis.contract import DetectResponse
@@ -13,49 +15,46 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "iirp_analysis_requests_total", "Requests answered.", ["route", "code"], registry=self.registry
+        self._requests()
+        self._detection()
+        self._model()
+        self._intake()
+
+    def _requests(self) -> None:
+        counter, histogram = partial(Counter, registry=self.registry), partial(Histogram, registry=self.registry)
+        self.requests = counter("iirp_analysis_requests_total", "Requests answered.", ["route", "code"])
+        buckets = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 30, 60)
+        self.seconds = histogram(
+            "iirp_analysis_request_duration_seconds", "Time to answer.", ["route"], buckets=buckets
         )
-        self.seconds = Histogram(
-            "iirp_analysis_request_duration_seconds",
-            "Time to answer.",
-            ["route"],
-            buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 30, 60),
-            registry=self.registry,
-        )
-        self.decisions = Counter(
-            "iirp_analysis_auth_decisions_total", "Answers of /auth.", ["outcome", "route"], registry=self.registry
-        )
-        self.source_up = Gauge(
-            "iirp_analysis_source_up", "1 when a source answers with fresh data.", ["source"], registry=self.registry
-        )
-        self.sample_age = Gauge(
-            "iirp_analysis_newest_sample_age_seconds", "Age of the newest container sample.", registry=self.registry
-        )
-        self.alerts = Counter(
-            "iirp_analysis_alerts_received_total", "Alerts of an Alertmanager.", ["outcome"], registry=self.registry
-        )
-        self.candidates = Gauge(
-            "iirp_analysis_candidates", "Faults that are on, by type.", ["type"], registry=self.registry
-        )
-        self.model_calls = Counter(
-            "iirp_analysis_model_calls_total", "Calls of the language model.", ["outcome"], registry=self.registry
-        )
-        self.model_tokens = Counter(
-            "iirp_analysis_model_tokens_total", "Tokens of the language model.", ["kind"], registry=self.registry
-        )
-        self.fabricated = Counter(
-            "iirp_analysis_model_citations_dropped_total",
-            "Evidence ids that the model made up.",
-            registry=self.registry,
+        self.decisions = counter("iirp_analysis_auth_decisions_total", "Answers of /auth.", ["outcome", "route"])
+        self.alerts = counter("iirp_analysis_alerts_received_total", "Alerts of an Alertmanager.", ["outcome"])
+
+    def _detection(self) -> None:
+        counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
+        self.source_up = gauge("iirp_analysis_source_up", "1 when a source answers with fresh data.", ["source"])
+        self.sample_age = gauge("iirp_analysis_newest_sample_age_seconds", "Age of the newest container sample.")
+        self.candidates = gauge("iirp_analysis_candidates", "Faults that are on, by type.", ["type"])
+        self.reads = counter("iirp_analysis_reads_total", "Reads of detection, from memory or by query.", ["source"])
+        self.learned = counter(
+            "iirp_analysis_baselines_total",
+            "Learned baselines: trained, judged (a step looked at), unfit (does not fit any more), failed.",
+            ["outcome"],
         )
 
-        self.samples = Counter(
+    def _model(self) -> None:
+        counter = partial(Counter, registry=self.registry)
+        self.model_calls = counter("iirp_analysis_model_calls_total", "Calls of the language model.", ["outcome"])
+        self.model_tokens = counter("iirp_analysis_model_tokens_total", "Tokens of the language model.", ["kind"])
+        self.fabricated = counter("iirp_analysis_model_citations_dropped_total", "Evidence ids that the model made up.")
+
+    def _intake(self) -> None:
+        counter = partial(Counter, registry=self.registry)
+        self.samples = counter(
             "iirp_analysis_intake_samples_total",
             "Samples received by remote_write: kept, ignored (nobody reads them), refused (no room); malformed_request"
             " counts requests.",
             ["outcome"],
-            registry=self.registry,
         )
         self.intake_seconds = Histogram(
             "iirp_analysis_intake_duration_seconds",
@@ -63,21 +62,8 @@ class Metrics:
             buckets=(0.0002, 0.001, 0.005, 0.02, 0.1, 0.5, 2),
             registry=self.registry,
         )
-        self.fills = Counter(
-            "iirp_analysis_store_fills_total",
-            "Metrics read into memory: seeded, pulled, failed.",
-            ["outcome"],
-            registry=self.registry,
-        )
-        self.reads = Counter(
-            "iirp_analysis_reads_total", "Reads of detection, from memory or by query.", ["source"],
-            registry=self.registry,
-        )  # fmt: skip
-        self.learned = Counter(
-            "iirp_analysis_baselines_total",
-            "Learned baselines: trained, judged (a step looked at), unfit (does not fit any more), failed.",
-            ["outcome"],
-            registry=self.registry,
+        self.fills = counter(
+            "iirp_analysis_store_fills_total", "Metrics read into memory: seeded, pulled, failed.", ["outcome"]
         )
         self.store_size = Gauge(
             "iirp_analysis_store", "Series, bytes and dropped samples in memory.", ["what"], registry=self.registry
