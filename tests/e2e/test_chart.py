@@ -49,7 +49,7 @@ VARIANTS = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def named(cluster: Cluster) -> Iterator[None]:
     """The namespaces that the docs' values name; one that was not there goes again."""
     new = [name for name in NAMED if cluster.get("namespace", name) is None]
