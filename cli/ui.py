@@ -14,7 +14,12 @@ __all__ = ["ui"]
 @click.command()
 @name_option("The cluster's name.")
 @click.option("--namespace", "-n", default="shop", show_default=True, help="Namespace of the incidents.")
-@click.option("--account", default="oncall", show_default=True, help="ServiceAccount whose token may look.")
+@click.option(
+    "--account",
+    default="oncall",
+    show_default=True,
+    help="ServiceAccount to sign in as; in the demo oncall may look, approver may decide.",
+)
 @click.option("--open/--no-open", "open_", default=False, help="Also open the page in the default browser.")
 @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text")
 def ui(name: str, namespace: str, account: str, open_: bool, output: str) -> None:

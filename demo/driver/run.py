@@ -33,7 +33,7 @@ def run(name: str, approve: str, teller: Teller, values: Sequence[Path] = ()) ->
     stage = platform.up(name, values=values, meanwhile=_open_shop)
     shop = Shop(stage.kubectl)
     alice, bob = (people.as_user(stage.provider, stage.kubeconfig, user) for user in ("alice", "bob"))
-    story = Story(stage.kubectl, alice, bob, teller, approve)
+    story = Story(stage.kubectl, alice, bob, teller, approve, page=stage.local_url)
     teller.heading("A shop: frontend → checkout → payments, and a catalogue  (about a minute)")
     shop.wait()
     story.prepare()

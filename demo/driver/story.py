@@ -64,12 +64,14 @@ class Story:
         teller: Teller,
         approve: str = "auto",
         watch: Watch | None = None,
+        page: str = "",
     ) -> None:
         self._kubectl = kubectl
         self._alice = alice
         self._bob = bob
         self._tell = teller
         self._approve = approve
+        self._page = page
         self._watch = watch or Watch(kubectl.kubeconfig, NAMESPACE)
         self._shop = Shop(kubectl)
         self._known: set[str] = set()
@@ -127,6 +129,7 @@ class Story:
             if hint := path_hint():
                 self._tell.command(hint)
             self._tell.command(self._alice.shown(*arguments))
+            self._tell_page(chain)
             chain = self._until("a person decides", scenario, _HUMAN_PATIENCE, _decided)
             if _rejected(chain):
                 raise DemoFailed(
@@ -137,6 +140,16 @@ class Story:
         self._tell.line("alice decides:")
         self._tell.command(people.typed(arguments, "alice"))
         self._tell.output(people.decide(self._alice, approval.metadata.name, "approve"))
+
+    def _tell_page(self, chain: Chain) -> None:
+        """The other way to decide: in a browser, as somebody who may."""
+        assert chain.approval is not None  # noqa: S101 the step before waited for it
+        incident, approval = chain.incident.metadata.name, chain.approval.metadata.name
+        self._tell.line(
+            "or in a browser (its certificate is the demo's own), signed in with the token that this prints:"
+        )
+        self._tell.command(self._kubectl.shown("create", "token", "approver", "-n", NAMESPACE))
+        self._tell.line(f"{self._page}/incidents/{NAMESPACE}/{incident}/decide/{approval}")
 
     def _until(self, step: str, scenario: Scenario, timeout: float, done: Callable[[Chain], bool]) -> Chain:
         """Looks every second and tells what changed, until `done`; fails at the deadline or when all is over."""

@@ -61,11 +61,11 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def story(watch: Script) -> tuple[Story, io.StringIO]:
+def story(watch: Script, approve: str = "auto") -> tuple[Story, io.StringIO]:
     out = io.StringIO()
     person = Kubectl(Path("k"))
     teller = Teller(Console(file=out, highlight=False, soft_wrap=True))
-    return Story(person, person, person, teller, "auto", cast(Watch, watch)), out
+    return Story(person, person, person, teller, approve, cast(Watch, watch), page="https://page"), out
 
 
 def test_no_incident_in_time_names_detection_and_its_log() -> None:
@@ -94,3 +94,12 @@ def test_an_incident_that_ends_otherwise_ends_the_story_with_its_reason() -> Non
 )
 def test_only_resolved_by_an_effective_action_is_a_good_end(state: str, verdict: str, good: bool) -> None:
     assert Outcome(chain(state, verdict), 40.0, 110.0, 0).succeeded is good
+
+
+def test_who_decides_in_a_browser_is_told_where_and_as_whom(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("demo.driver.people.refused", lambda *_: "Error: bob may not")
+    told, out = story(Script(chain("AwaitingApproval")), "ask")
+    with pytest.raises(DemoFailed, match="a person decides: not within"):
+        told._decide(chain("AwaitingApproval"), Scenario())
+    assert "create token approver -n shop" in out.getvalue()
+    assert "https://page/incidents/shop/payments-1/decide/payments-1-1" in out.getvalue()
