@@ -16,6 +16,7 @@ COMMANDS = {
     "metrics": ("cli.telemetry", "metric values by time and labels"),
     "ask": ("cli.ask", "a question about incidents, in words"),
     "rca": ("cli.rca", "run a report's queries again: does it still say what it claims?"),
+    "history": ("cli.history", "incidents and changes, also long after their objects are gone"),
     "rules": ("cli.rules", "when something is a fault, and the tests of that"),
     "grant": ("cli.grant", "the RoleBindings that opt a namespace in, as YAML for GitOps"),
     "doctor": ("cli.doctor", "what works, what is missing, and the command that helps"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -172,7 +173,23 @@ class Gateway:
         )
         return sum(round(float(item["value"][1])) for item in data["result"])
 
+    def history(self, what: str, parameters: Mapping[str, str]) -> Any:
+        """JSON of `/v1/history/{what}`. Raises ExternalError."""
+        answer = self._ask(f"/v1/history/{what}", parameters)
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise ExternalError(f"{self.url}/v1/history answered something else than JSON") from error
+
     def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+        answer = self._ask(path, parameters)
+        try:
+            data: dict[str, Any] = answer.json()["data"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ExternalError(f"{self.url}{path} answered something else than a query result") from error
+        return data
+
+    def _ask(self, path: str, parameters: Mapping[str, str]) -> requests.Response:
         try:
             answer = self._session.get(
                 self.url + path,
@@ -188,11 +205,7 @@ class Gateway:
             raise ExternalError(f"{self.url} does not answer: {_short(error)}. {self._hint}".rstrip()) from error
         if answer.status_code != 200:
             raise ExternalError(_refused(self.url, answer.status_code, answer.text, self._hint))
-        try:
-            data: dict[str, Any] = answer.json()["data"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ExternalError(f"{self.url}{path} answered something else than a query result") from error
-        return data
+        return answer
 
 
 def _refused(url: str, status: int, body: str, hint: str) -> str:
@@ -204,10 +217,22 @@ def _refused(url: str, status: int, body: str, hint: str) -> str:
             return f"{url}: this identity may not query (403); use ServiceAccount iirp-system/iirp-reader"
         case 400 | 422:
             return f"{url} refuses the query: {text}"
+        case 404:
+            return f"{url}: {_problem(body) or 'there is no such thing (404)'}"
         case 429:
             return f"{url}: too many queries at once (429); ask for less, or later"
         case _:
             return f"{url} cannot answer now ({status}): {text}. {hint}".rstrip()
+
+
+def _problem(body: str) -> str:
+    """Title and detail of problem details (RFC 9457); empty for anything else."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return ""
+    parts = (str(found.get(name, "")) for name in ("title", "detail")) if isinstance(found, dict) else ()
+    return ": ".join(" ".join(part.split())[:200] for part in parts if part)
 
 
 def _parse(selector: str) -> Iterator[tuple[str, str, str]]:
