@@ -113,3 +113,14 @@ def change_rows(cluster: str, changes: Iterable[Change]) -> list[Row]:
 def short_digest(*parts: str, length: int = 16) -> str:
     """Hex digits of a SHA-256 over the parts."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:length]
+
+
+def storable(value: Any) -> Any:
+    """The value without NUL, which JSON may hold and a text in PostgreSQL may not."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(item) for item in value]
+    return value

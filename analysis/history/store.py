@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.contract import Change, HistoryRecord, RcaRequest, RcaResponse
-from analysis.history.rows import Row, change_rows, incident_row, object_rows, timeline_rows
+from analysis.history.rows import Row, change_rows, incident_row, object_rows, storable, timeline_rows
 from analysis.history.similar import Match, Traits, most_alike, words_of
 from analysis.history.tables import changes, incidents, objects, timeline
 
@@ -173,7 +173,7 @@ def _upsert(connection: Connection, table: Table, rows: list[Row], key: tuple[st
     """Insert; of rows that are there, set ``update`` (nothing when it is empty)."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     for start in range(0, len(rows), BATCH):
-        statement = insert(table).values(rows[start : start + BATCH])
+        statement = insert(table).values([storable(row) for row in rows[start : start + BATCH]])
         values = {name: statement.excluded[name] for name in update if name not in key}
         if values:
             connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))

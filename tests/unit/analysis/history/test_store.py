@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
@@ -24,9 +25,27 @@ NOW = datetime(2030, 5, 6, 10, 0, tzinfo=UTC)
 LINE = {"at": "2030-05-06T09:00:00Z", "source": "metric", "message": "working set grows"}
 
 
+POSTGRES = os.environ.get("IIRP_TEST_POSTGRES", "")
+"""``postgresql+psycopg://user@host/db`` of a database that may be emptied; the tests run in it as well then."""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'history.db'}"
+    if not POSTGRES:
+        pytest.skip("set IIRP_TEST_POSTGRES to the URL of an empty database (docs/root-causes.md, History)")
+    engine = create_engine(POSTGRES)
+    with engine.begin() as connection:
+        metadata.drop_all(connection)
+        connection.execute(text("DROP TABLE IF EXISTS alembic_version"))
+    engine.dispose()
+    return POSTGRES
+
+
 @pytest.fixture
-def history(tmp_path: Path) -> Iterator[History]:
-    made = History(f"sqlite:///{tmp_path / 'history.db'}")
+def history(url: str) -> Iterator[History]:
+    made = History(url)
     yield made
     made.close()
 
@@ -69,25 +88,36 @@ def report(cause: str = "MemoryLeak") -> RCAReport:
     )
 
 
-def test_the_migrations_make_exactly_the_tables_that_the_code_uses() -> None:
-    engine = create_engine("sqlite://")
+def test_the_migrations_make_exactly_the_tables_that_the_code_uses(url: str) -> None:
+    engine = create_engine(url)
     with engine.begin() as connection:
         migrate(connection)
         difference = compare_metadata(MigrationContext.configure(connection), metadata)
+    engine.dispose()
     assert [one for one in difference if one[0] not in {"modify_default"}] == []
 
 
 def test_the_tables_can_be_made_in_postgresql() -> None:
-    text = [str(CreateTable(table).compile(dialect=postgresql.dialect())) for table in metadata.sorted_tables]
-    assert any("TIMESTAMP WITH TIME ZONE" in one for one in text)
+    made = [str(CreateTable(table).compile(dialect=postgresql.dialect())) for table in metadata.sorted_tables]
+    assert any("TIMESTAMP WITH TIME ZONE" in one for one in made)
 
 
-def test_opening_a_database_again_keeps_what_is_in_it(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'history.db'}"
-    first = History(url)
-    first.record(record(), NOW)
-    first.close()
-    assert History(url).story("shop", "payments-leak-1") is not None
+def test_opening_a_database_again_keeps_what_is_in_it(url: str) -> None:
+    for number in range(2):
+        history = History(url)
+        assert (history.story("shop", "payments-leak-1") is None) == (number == 0)
+        history.record(record(), NOW)
+        history.close()
+
+
+def test_hostile_text_is_kept_without_what_a_database_cannot_hold(history: History) -> None:
+    """PostgreSQL takes no NUL in text: that must not cost the incident its history."""
+    line = {"at": "2030-05-06T09:30:00Z", "source": "log", "message": "a\x00b'; DROP TABLE incidents; -- \u202e"}
+    history.record(record(timeline=[line], cause="nul \x00 here"), NOW)
+    found = history.story("shop", "payments-leak-1")
+    assert found is not None
+    assert found["timeline"][0]["message"] == "ab'; DROP TABLE incidents; -- \u202e"
+    assert found["cause"] == "nul  here"
 
 
 def test_a_database_that_cannot_be_opened_is_said_in_one_line(tmp_path: Path) -> None:
