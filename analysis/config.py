@@ -106,6 +106,12 @@ class Baselines(Section):
     """Of a query over the whole history."""
 
 
+class LogBursts(Section):
+    """New kinds of error lines, as evidence beside other signals."""
+
+    enabled: bool = True
+
+
 class ModelBudget(Section):
     """What the model may cost. A call that does not fit is not made, and the report says so."""
 
@@ -182,6 +188,7 @@ class Config(Section):
     causes: Directory = Directory(directory=DATA_ROOT / "causes")
     intake: Intake = Intake()
     baselines: Baselines = Baselines()
+    log_bursts: LogBursts = LogBursts()
     state_dir: Path | None = None
     """What is kept across restarts: versions of what was learned, alerts. Without it, training starts anew."""
     alerts: Alerts = Alerts()

@@ -15,7 +15,7 @@ SEED = 42
 SERVICES, NODES, TEAMS = 400, 60, 20
 FAULTS, SIGNALS = 12, 10_000
 START = 1_767_225_600.0
-SYMPTOMS = ("HighLatency", "HighErrorRate", "Restarted", "LogBurst")
+SYMPTOMS = ("HighLatency", "HighErrorRate", "Restarted", "ApiTimeouts")
 SEEDS = 20
 
 

@@ -20,6 +20,7 @@ from analysis.auth.identity import Authenticator, NoReviewer, TokenReviewer, rea
 from analysis.config import Config, ConfigError
 from analysis.config import Intake as IntakeConfig
 from analysis.detect.learner import Learner
+from analysis.detect.logwatch import LogWatch
 from analysis.detect.registry import Registry
 from analysis.detect.rulebook import RuleBook
 from analysis.detect.series import load_learning
@@ -62,6 +63,7 @@ class Services:
     """Samples in memory; None when the intake is off."""
     seeder: Seeder | None
     learner: Learner | None
+    logwatch: LogWatch | None
     historian: Historian | None
     now: Callable[[], datetime]
     in_flight: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(intake.MAX_IN_FLIGHT))
@@ -80,7 +82,9 @@ def create_app(config: Config) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        beside = [asyncio.create_task(one.run()) for one in (services.seeder, services.learner) if one]
+        beside = [
+            asyncio.create_task(one.run()) for one in (services.seeder, services.learner, services.logwatch) if one
+        ]
         if services.store and not loaded():
             services.store.ready = False
             beside.append(asyncio.create_task(warm_up(services.store)))
@@ -126,13 +130,14 @@ def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer |
     book = AlertBook(config.alerts.max_alerts, config.alerts.expire_after_seconds, kept)
     store, seeder = _memory(config.intake, prometheus, metrics)
     learner = _learner(config, client, metrics) if config.baselines.enabled else None
+    logwatch = _logwatch(loki, metrics) if config.log_bursts.enabled else None
     historian = _historian(config)
     reader = Reader(prometheus, store, lambda source: metrics.reads.labels(source).inc())
     return Services(
         config=config,
         metrics=metrics,
         authenticator=Authenticator(config.auth, read_secrets(config.auth.static), reviewer),
-        detector=Detector(RuleBook(config.rules.directory), reader, probe, utc_now, learner, book),
+        detector=Detector(RuleBook(config.rules.directory), reader, probe, utc_now, learner, book, logwatch),
         explainer=Explainer(load_causes(config.causes.directory), prometheus, loki, narrator, historian),
         verifier=Verifier(prometheus, utc_now),
         probe=probe,
@@ -141,6 +146,7 @@ def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer |
         store=store,
         seeder=seeder,
         learner=learner,
+        logwatch=logwatch,
         historian=historian,
         now=utc_now,
     )
@@ -151,6 +157,10 @@ def _learner(config: Config, client: httpx.AsyncClient, metrics: Metrics) -> Lea
     patient = Prometheus(config.prometheus.url, config.baselines.timeout_seconds, client)
     registry = Registry(config.state_dir, learning.version) if config.state_dir else None
     return Learner(learning, patient, registry, time.time, told=lambda outcome: metrics.learned.labels(outcome).inc())
+
+
+def _logwatch(loki: Loki, metrics: Metrics) -> LogWatch:
+    return LogWatch(loki, time.time, told=lambda outcome: metrics.log_looks.labels(outcome).inc())
 
 
 def _historian(config: Config) -> Historian | None:

@@ -65,6 +65,12 @@ class Metrics:
         self.fills = counter(
             "iirp_analysis_store_fills_total", "Metrics read into memory: seeded, pulled, failed.", ["outcome"]
         )
+        self.log_looks = Counter(
+            "iirp_analysis_log_looks_total",
+            "Looks for new kinds of error lines: looked, failed.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.store_size = Gauge(
             "iirp_analysis_store", "Series, bytes and dropped samples in memory.", ["what"], registry=self.registry
         )

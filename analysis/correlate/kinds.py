@@ -35,6 +35,9 @@ PASSED_ON = frozenset(
 )
 """Symptoms that callers show because of what they call: the first to be seen is often not the first to fail."""
 
+NEVER_ALONE = frozenset({"LogBurst"})
+"""Types that are evidence beside others: they open nothing, and group nothing, by themselves."""
+
 _FAMILIES = {"MemoryLeak": "memory", "MemorySpike": "memory", "OOMKilled": "memory", "ScaledToZero": "scale"}
 _STEMS = {
     "Disk": "disk",
@@ -60,6 +63,8 @@ class Rank(IntEnum):
     WEAK = 1
     """Of the entity itself, but as often a side of something else that is wrong with it."""
     SYMPTOM = 2
+    BESIDE = 3
+    """Names no fault at all."""
 
 
 def family(kind: str) -> str:
@@ -73,6 +78,8 @@ def family(kind: str) -> str:
 
 def rank(kind: str) -> Rank:
     """See :class:`Rank`; a type nobody has heard of (an alert of somebody's own rules) is weak."""
+    if kind in NEVER_ALONE:
+        return Rank.BESIDE
     if kind in SYMPTOMS:
         return Rank.SYMPTOM
     return Rank.STRONG if family(kind) else Rank.WEAK

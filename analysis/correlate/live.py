@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from analysis.contract import Candidate, OpenIncident, Topology
 from analysis.correlate.graph import Calls, dependencies, entity, know
 from analysis.correlate.group import Group, correlate
-from analysis.correlate.kinds import Rank, family, rank
+from analysis.correlate.kinds import NEVER_ALONE, Rank, family, rank
 from analysis.correlate.report import Fault, report
 from analysis.correlate.signals import Dependencies, Entity, Signal
 from crds.v1alpha1.base import Severity, TargetRef
@@ -58,19 +58,33 @@ def incidents(
     alarms: Sequence[Candidate], topology: Topology, calls: Calls, held: Sequence[OpenIncident]
 ) -> tuple[Candidate, ...]:
     """One candidate per fault, in a stable order; every alarm is in exactly one, duplicates with their count.
+    Evidence that opens nothing alone is beside what its workload shows.
 
     ``held``: Incidents that are on, or that ended within their reopen window.
     """
+    beside = [alarm for alarm in alarms if alarm.type in NEVER_ALONE]
+    alarms = _collapse(alarm for alarm in alarms if alarm.type not in NEVER_ALONE)
     if not alarms:
         return ()
-    alarms = _collapse(alarms)
     on = [one for one in held if one.active]
     known = know(topology, [one.target for one in alarms] + [one.target for one in held])
     facets = _facets(alarms, on)
     signals = [_signal(alarm, facets) for alarm in alarms] + [_phantom(*part, facets) for part in _parts(on)]
     needs = facets.expand(dependencies(known, alarms, calls))
-    groups = correlate(signals, needs)
-    return tuple(report(fault, known.targets, needs) for fault in _faults(alarms, groups, held, facets))
+    faults = _faults(alarms, correlate(signals, needs), held, facets)
+    _attach(beside, faults)
+    return tuple(report(fault, known.targets, needs) for fault in faults)
+
+
+def _attach(beside: Iterable[Candidate], faults: Sequence[Fault]) -> None:
+    """Evidence goes with the first fault that its workload shows; where it shows none, nothing is said."""
+    first: dict[Entity, Fault] = {}
+    for fault in faults:
+        for alarm in fault.alarms:
+            first.setdefault(entity(alarm.target), fault)
+    for alarm in beside:
+        if (of := first.get(entity(alarm.target))) is not None:
+            of.alarms.append(alarm)
 
 
 def _collapse(alarms: Iterable[Candidate]) -> list[Candidate]:

@@ -65,7 +65,7 @@ def report(fault: Fault, targets: Mapping[Entity, TargetRef], dependencies: Depe
 
 def _may_be_passed_on(fault: Fault, dependencies: Dependencies) -> bool:
     """Whether a moment more may show that something else is to blame."""
-    if any(group.undecided for group in fault.groups) and all(rank(one.type) is Rank.SYMPTOM for one in fault.alarms):
+    if any(group.undecided for group in fault.groups) and all(rank(one.type) >= Rank.SYMPTOM for one in fault.alarms):
         return True
     needs = any(dependencies.needs.get(group.root) for group in fault.groups)
     return needs and all(alarm.type in PASSED_ON for alarm in fault.alarms)

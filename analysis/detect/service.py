@@ -17,6 +17,7 @@ from analysis.detect.evaluate import evaluate_all, rate_queries
 from analysis.detect.fill import concerns, gauges
 from analysis.detect.finding import ContainerKey, Level, Observed, Rates
 from analysis.detect.learner import Learner
+from analysis.detect.logwatch import LogWatch
 from analysis.detect.rulebook import RuleBook
 from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, RuleSet, StepRule, ThrottleRule
 from analysis.detect.services import in_namespaces
@@ -48,6 +49,7 @@ class Detector:
         now: Callable[[], datetime],
         learner: Learner | None = None,
         alerts: AlertBook | None = None,
+        logs: LogWatch | None = None,
     ) -> None:
         self._book = rules if isinstance(rules, RuleBook) else None
         self.rules = rules.current() if isinstance(rules, RuleBook) else rules
@@ -56,6 +58,7 @@ class Detector:
         self._now = now
         self._learner = learner
         self._alerts = alerts
+        self._logs = logs
         self._correlator = Correlator(reader.prometheus)
         self._topologies = Topologies()
         self._tracks: dict[str, Tracks] = {}
@@ -92,6 +95,9 @@ class Detector:
             self._learner.note(request, topology, now.timestamp())
             alarms += self._learner.alarms(request.cluster, now.timestamp())
             others.append(self._learner.health(request.cluster))
+        if self._logs is not None:
+            self._logs.note(request.cluster, topology, now.timestamp())
+            alarms += self._logs.alarms(request.cluster)
         if self._alerts is not None and (alerts := self._alerts.firing(request.cluster, now)):
             mapped, unmapped = alert_candidates(alerts, observed)
             alarms += mapped

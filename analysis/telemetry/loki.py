@@ -11,7 +11,10 @@ import httpx
 from analysis.telemetry.errors import QueryRefused
 from analysis.telemetry.http import JsonSource
 from analysis.telemetry.query import duration
+from analysis.windows.block import Labels
 
+MAX_SERIES = 10_000
+"""Of one answer."""
 MAX_LINE_CHARS = 2048
 """Longer lines are cut: a stack trace's head tells its template."""
 
@@ -58,11 +61,19 @@ class Loki:
             SourceError: the service does not answer or refuses the query.
         """
         asked = f"sum(count_over_time({query} [{duration(seconds)}]))"
-        params = {"query": asked, "time": str(int(at.timestamp() * 1e9)), "limit": "1"}
+        return sum(round(value) for _, value in await self.vector(asked, at))
+
+    async def vector(self, query: str, at: datetime) -> list[tuple[Labels, float]]:
+        """Labels and values of a metric query at one moment.
+
+        Raises:
+            SourceError: the service does not answer or refuses the query.
+        """
+        params = {"query": query, "time": str(int(at.timestamp() * 1e9)), "limit": str(MAX_SERIES)}
         data = await self._source.ask("/loki/api/v1/query", params)
         if not isinstance(data, dict) or data.get("resultType") != "vector":
             raise QueryRefused("Loki", self.address, "expected a vector")
-        return sum(round(float(item["value"][1])) for item in data.get("result") or ())
+        return [(item["metric"], float(item["value"][1])) for item in data.get("result") or ()]
 
     async def alive(self) -> None:
         """One cheap query.

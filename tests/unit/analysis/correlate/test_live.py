@@ -254,3 +254,12 @@ def test_services_and_volumes_lead_to_the_workloads_behind_and_on_them() -> None
     crash, empty = alarm("CrashLoop", "db", 60, on="StatefulSet"), alarm("ZeroEndpoints", "postgres", 62, on="Service")
     found = incidents([full, crash, empty, alarm("HighErrorRate", "web", 90)], topology, calls, ())
     assert told(found) == {"DiskFilling data-db-0": {"CrashLoop db", "ZeroEndpoints postgres", "HighErrorRate web"}}
+
+
+def test_a_log_burst_is_evidence_and_opens_nothing() -> None:
+    burst = alarm("LogBurst", "payments", -30)
+    assert group([burst]) == ()
+    assert told(group([burst, alarm("HighErrorRate", "checkout")])) == {"HighErrorRate checkout": set()}
+    assert told(group([burst, alarm("HighErrorRate", "payments")])) == {"HighErrorRate payments": {"LogBurst payments"}}
+    (candidate,) = group([burst, alarm("HighErrorRate", "payments")])
+    assert candidate.onset == START
