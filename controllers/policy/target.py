@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from crds.v1alpha1.digest import RELATED, JsonObject, related, rollback_template
+from crds.v1alpha1.digest import RELATED, JsonObject, related, rollback_template, same_template
 
 CLASS_LABEL = "iirp.io/workload-class"
 DEFAULT_SHARE = "25%"
@@ -79,7 +79,7 @@ def read_target(body: JsonObject, autoscaler: str = "", budgets: Iterable[JsonOb
         on_delete=strategy.get("type") == "OnDelete",
         claims=_claims(spec),
         related=bool(body.get(RELATED, True)),
-        unchanged=revision is not None and _same_template(spec["template"], rollback_template(revision)),
+        unchanged=revision is not None and same_template(spec["template"], rollback_template(revision)),
     )
 
 
@@ -96,12 +96,6 @@ def _pod_labels(body: JsonObject) -> JsonObject:
     metadata = (spec.get("template") or {}).get("metadata") if "containers" not in spec else body["metadata"]
     labels: JsonObject = (metadata or {}).get("labels") or {}
     return labels
-
-
-def _same_template(one: JsonObject, other: JsonObject) -> bool:
-    """The same pods would come of both; annotations of an earlier restart make no difference."""
-    labels = [(template.get("metadata") or {}).get("labels") or {} for template in (one, other)]
-    return bool(one["spec"] == other["spec"] and labels[0] == labels[1])
 
 
 def _claims(spec: JsonObject) -> tuple[str, ...]:

@@ -149,6 +149,11 @@ def _revision(live: JsonObject) -> dict[str, Any] | None:
     return {"name": metadata["name"], "uid": metadata["uid"], "template": rollback_template(found)}
 
 
+def same_template(one: JsonObject, other: JsonObject) -> bool:
+    """The same pods would come of both; annotations of an earlier restart make no difference, all others do."""
+    return _template_without_restart(one) == _template_without_restart(other)
+
+
 def _template_without_restart(template: JsonObject) -> dict[str, Any]:
     """The pod template as if it had never been restarted by annotation."""
     result = dict(template)
@@ -158,6 +163,8 @@ def _template_without_restart(template: JsonObject) -> dict[str, Any]:
     annotations = {k: v for k, v in (metadata.pop("annotations", None) or {}).items() if k not in RESTART_ANNOTATIONS}
     if annotations:
         metadata["annotations"] = annotations
+    if not metadata.get("labels"):
+        metadata.pop("labels", None)
     result.pop("metadata", None)
     if metadata:
         result["metadata"] = metadata

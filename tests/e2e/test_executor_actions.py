@@ -183,6 +183,9 @@ def test_nobody_rewrites_what_a_rollback_may_write(cluster: Cluster, room: Room,
     patch = ("patch", "podtemplate", name, "-n", room.namespace, "--type=merge", "-p", '{"metadata":{"labels":null}}')
     assert "may not write iirp-grant-" in cluster.denied(*patch), "not even an administrator"
     assert "forbidden" in cluster.denied(*patch, token=executor_token)
+    # Without it a rollback would be compared with nothing.
+    for which in (["podtemplate", name], ["podtemplates", "--all"]):
+        assert "may not write iirp-grant-" in cluster.denied("delete", *which, "-n", room.namespace)
     body = pod_template(cluster.get("role", name, room.namespace) or {}, room.second)
     body["metadata"]["name"] = f"iirp-grant-{OTHER_ID}"
     assert "may not write iirp-grant-" in create(cluster, body).stderr

@@ -12,7 +12,7 @@ from tests.e2e.objects import deployment
 from tests.e2e.objects import workload as body_of
 from tests.e2e.support import eventually
 from tests.safety.api import ADMIN, Api, Who, path_of
-from tests.safety.case import EXECUTOR, RBAC, ROLLBACK, Case
+from tests.safety.case import EXECUTOR, GRANTS, RBAC, ROLLBACK, Case
 from tests.safety.fields import Change, changes, merged
 from tests.safety.thief import AREA
 from tests.safety.world import account, create, grant, soon
@@ -134,8 +134,18 @@ def cases(targets: Targets, who: Who) -> Iterator[Case]:
     for field, change in changes().items():
         both = merged(targets.rollback, change)
         yield Case(area, field, "PATCH", path, both, who=who, by=(EXECUTOR, ROLLBACK))
+    yield from _template_stays(targets)
     yield from _others(targets, who)
     yield from _of_pods(targets, who)
+
+
+def _template_stays(targets: Targets) -> Iterator[Case]:
+    """Whoever may delete PodTemplates would otherwise widen what the granted rollback may write."""
+    one = path_of("v1", targets.namespace, "podtemplates", f"iirp-grant-{BACK}")
+    for name, path in (("alone", one), ("with all others", path_of("v1", targets.namespace, "podtemplates"))):
+        for by in (ADMIN, account("iirp-approval")):
+            area = f"{AREA}: what a rollback is compared with"
+            yield Case(area, f"deleted {name}", "DELETE", path, {}, who=by, by=(GRANTS, RBAC), dry=True)
 
 
 def _others(targets: Targets, who: Who) -> Iterator[Case]:

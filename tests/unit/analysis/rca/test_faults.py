@@ -488,6 +488,19 @@ def test_what_began_with_a_rollout_is_rolled_back_to_the_revision_before(fault: 
     assert best.action.target.uid == TARGET.uid
 
 
+@pytest.mark.parametrize(
+    ("claims", "asked"),
+    [(("journal",), "journal"), ((), None), (("journal", "scratch"), None), (("x" * 129,), None)],
+    ids=["one", "none", "which of two", "a name too long"],
+)
+def test_a_disk_that_fills_is_looked_into_where_it_is_clear_which(claims: tuple[str, ...], asked: str | None) -> None:
+    full = {"volume-fills": (0.2, 0.8), "volume-nearly-full": (0.2, 0.8)}
+    payments = WorkloadState(target=TARGET, replicas=2, ready=2, claims=claims)
+    actions = explained(told("DiskFilling", measured=full, workloads=(payments,))).recommended_actions
+    found = [one.action.job.claim for one in actions if one.action.job is not None]
+    assert found == ([asked] if asked else [])
+
+
 def test_without_a_revision_to_go_back_to_no_rollback_is_proposed() -> None:
     oldest = rollout(ONSET - 40).model_copy(update={"previous_revision": "", "previous_reference": ""})
     measured = {"own-errors-rose": (0.0, 0.3)}

@@ -97,6 +97,17 @@ def already_there(objects: World) -> None:
     template["metadata"]["annotations"] = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
 
 
+def test_a_revision_that_differs_in_an_annotation_only_is_another_one() -> None:
+    """An annotation of the pod template may be what an injector or a scraper goes by."""
+
+    def annotated(objects: World) -> None:
+        already_there(objects)
+        template = objects["deployments", NS, "payments"]["spec"]["template"]
+        template["metadata"]["annotations"]["prometheus.io/scrape"] = "false"
+
+    assert decide(rollback(), annotated) == ("HumanApproval", "ApprovalRequired")
+
+
 def orphan(objects: World) -> None:
     del objects["pods", NS, POD]["metadata"]["ownerReferences"]
 
