@@ -15,7 +15,7 @@ from controllers.audit.codec import decode, encode
 from controllers.execution import decide as execution
 from controllers.feedback import decide as feedback
 from controllers.policy import decide as policy
-from crds.v1alpha1.actionplan import ActionPlan, ExecutionStatus
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.digest import canonical_json
 
 Record = Mapping[str, Any]
@@ -58,8 +58,8 @@ def _feedback_unanswered(inputs: Record, now: datetime) -> Any:
     return feedback.unanswered(plan, step, inputs["reason"], inputs["message"], now)
 
 
-def _feedback_looked(inputs: Record, _: datetime) -> Any:
-    return feedback.looked(decode(ExecutionStatus, inputs["execution"]), decode(datetime, inputs["at"]))
+def _feedback_concluded(inputs: Record, _: datetime) -> Any:
+    return feedback.concluded(decode(ActionPlan, inputs["plan"]))
 
 
 FUNCTIONS: Mapping[str, Callable[[Record, datetime], Any]] = {
@@ -69,7 +69,7 @@ FUNCTIONS: Mapping[str, Callable[[Record, datetime], Any]] = {
     "execution.decide": _execution_decide,
     "feedback.answered": _feedback_answered,
     "feedback.unanswered": _feedback_unanswered,
-    "feedback.looked": _feedback_looked,
+    "feedback.concluded": _feedback_concluded,
 }
 
 

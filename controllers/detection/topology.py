@@ -17,6 +17,7 @@ from controllers.kube.errors import Forbidden, NotFound
 from controllers.kube.facts import PodRecord, controller_of, pod_record
 from controllers.kube.resources import PODS, REPLICASETS
 from crds.v1alpha1.base import TargetRef
+from crds.v1alpha1.grants import JOB_PREFIX
 
 log = logging.getLogger(__name__)
 
@@ -80,9 +81,16 @@ class PodStore:
             return sorted(self._pods.values(), key=lambda pod: (pod.namespace, pod.name))
 
     def _put(self, record: PodRecord) -> None:
+        if _diagnostic(record):
+            return
         known = self._pods.get(record.uid)
         if record.uid not in self._deleted and (known is None or known.version <= record.version):
             self._pods[record.uid] = record
+
+
+def _diagnostic(pod: PodRecord) -> bool:
+    """Ours, looking into a volume: what is wrong with that volume is not about the one who looks."""
+    return pod.owner is not None and pod.owner.kind == "Job" and pod.owner.name.startswith(JOB_PREFIX)
 
 
 def _newer(pod: PodRecord, moment: datetime) -> bool:

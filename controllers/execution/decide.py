@@ -130,6 +130,7 @@ def _intent(observed: Observed, action: Action, now: datetime) -> ActionResult:
         started_at=now,
         target_digest=live.digest,
         before=clip(ActionResult, "before", live.summary),
+        undo=live.undo,
     )
 
 

@@ -65,6 +65,8 @@ def _live(kube: Kube, plan: ActionPlan, action: Action, body: dict[str, Any] | N
     if action.effect is Effect.RUN_JOB:
         job = find(kube, JOBS, plan.metadata.namespace, job_name(identity))
         return read_job(action, identity, body, job, _pods_of(kube, job) if job is not None else ())
+    if action.rollback is not None and begun is None:
+        return read(action, identity, body, kube.list_raw(REPLICASETS, plan.metadata.namespace))
     live = read(action, identity, body)
     if live.applied or action.effect is not Effect.RESTART or begun is not ActionPhase.INTENT:
         return live

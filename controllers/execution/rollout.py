@@ -34,13 +34,18 @@ def stalled(body: JsonObject) -> str:
 
 def summary(kind: str, body: JsonObject) -> str:
     """``revision 3, 2/2 available``."""
-    metadata, status = body["metadata"], body.get("status") or {}
+    status = body.get("status") or {}
     if kind == "DaemonSet":
         return f"{int(status.get('numberAvailable', 0))}/{int(status.get('desiredNumberScheduled', 0))} available"
     if kind in ("StatefulSet", "ReplicaSet"):
         return f"{int(status.get('readyReplicas', 0))}/{replicas(body)} ready"
-    revision = (metadata.get("annotations") or {}).get(REVISION_ANNOTATION, "?")
-    return f"revision {revision}, {int(status.get('availableReplicas', 0))}/{replicas(body)} available"
+    return f"revision {revision(body) or '?'}, {int(status.get('availableReplicas', 0))}/{replicas(body)} available"
+
+
+def revision(body: JsonObject) -> str:
+    """Number of a Deployment's present revision, or of the one that a ReplicaSet keeps; empty for none."""
+    found = str((body["metadata"].get("annotations") or {}).get(REVISION_ANNOTATION, ""))
+    return found if found.isdigit() else ""
 
 
 def replicas(body: JsonObject) -> int:

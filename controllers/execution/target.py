@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from controllers.execution import rollout
-from crds.v1alpha1.actions import Action, Effect
+from crds.v1alpha1.actionplan import Undo
+from crds.v1alpha1.actions import MAX_REPLICAS, Action, Effect, RollbackParameters, ScaleParameters
 from crds.v1alpha1.digest import (
     ACTION_ID_ANNOTATION,
     JsonObject,
     related,
     rollback_template,
+    same_template,
     target_digest,
 )
 from crds.v1alpha1.owners import owned_by
@@ -35,6 +37,8 @@ class Live:
     """Why it cannot get through any more; empty otherwise."""
     summary: str
     """``revision 3, 2/2 available``."""
+    undo: Undo | None = None
+    """What would take the action back now, before it was written."""
     output: str = ""
     """What a diagnostic Job said in the end; written by a program that read somebody's data, so hostile."""
 
@@ -43,10 +47,12 @@ def read(action: Action, action_id: str, live: JsonObject, revisions: Iterable[J
     """Reduce a workload to what decisions need.
 
     Args:
-        revisions: for a restart, the ReplicaSets or ControllerRevisions of its namespace.
+        revisions: ReplicaSets or ControllerRevisions of its namespace: for a restart that may have been written, and
+            for a rollback that has not begun.
     """
     metadata, kind = live["metadata"], action.shape.kind
     carries = _carries(action, action_id, live)
+    revisions = tuple(revisions)
     made = any(owned_by(one, metadata["uid"]) and _template_id(one) == action_id for one in revisions)
     return Live(
         uid=metadata["uid"],
@@ -57,7 +63,20 @@ def read(action: Action, action_id: str, live: JsonObject, revisions: Iterable[J
         complete=_complete(action, live),
         stalled=rollout.stalled(live),
         summary=rollout.summary(kind, live),
+        undo=_undo(action, live, revisions),
     )
+
+
+def _undo(action: Action, live: JsonObject, revisions: Iterable[JsonObject]) -> Undo | None:
+    """Back to the number of replicas, or to the revision, that there is now."""
+    if action.scale is not None and 1 <= rollout.replicas(live) <= MAX_REPLICAS:
+        return Undo(scale=ScaleParameters(replicas=rollout.replicas(live)))
+    if action.rollback is None:
+        return None
+    number = rollout.revision(live)
+    mine = (one for one in revisions if owned_by(one, live["metadata"]["uid"]) and rollout.revision(one) == number)
+    name = next((one["metadata"]["name"] for one in mine), "")
+    return Undo(rollback=RollbackParameters(replica_set=name, revision=int(number))) if name else None
 
 
 def read_pod(action: Action, pod: JsonObject | None, owner: JsonObject | None) -> Live:
@@ -136,9 +155,7 @@ def _says_so(action: Action, live: JsonObject) -> bool:
         return bool(spec.get("paused"))
     kept = related(live, "replicaSet")
     if action.effect is Effect.ROLLBACK and kept is not None:
-        wanted, now = rollback_template(kept), spec["template"]
-        labels = (now.get("metadata") or {}).get("labels") or {}
-        return bool(now["spec"] == wanted["spec"] and labels == wanted["metadata"]["labels"])
+        return same_template(spec["template"], rollback_template(kept))
     return True
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from analysis.contract import IncidentFacts, MeasuredChange, VerifyRequest, VerifyResponse
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ExecutionStatus, Measurement, VerificationStatus
+from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, Measurement, VerificationStatus
 from crds.v1alpha1.actions import Effect
 from crds.v1alpha1.base import Window
 from crds.v1alpha1.clip import clip
@@ -60,8 +60,8 @@ def decide(plan: ActionPlan, incident: Incident, timing: Timing, now: datetime) 
         return Nothing()
     if verification is not None and verification.verdict is not None:
         return Nothing()
-    if all(action.effect is Effect.RUN_JOB for action in plan.spec.actions):
-        return Conclude(looked(execution, execution.finished_at))
+    if (status := concluded(plan)) is not None:
+        return Conclude(status)
     window = verification.window if verification is not None else None
     # A window that was begun stays as it was announced, whatever the configuration says now.
     window = window or Window(start=execution.finished_at, end=execution.finished_at + timing.window)
@@ -75,13 +75,26 @@ def decide(plan: ActionPlan, incident: Incident, timing: Timing, now: datetime) 
     return Ask(request)
 
 
-def looked(execution: ExecutionStatus, at: datetime) -> VerificationStatus:
-    """A diagnosis repairs nothing, so it cannot have helped; what it found is a person's to act on."""
-    seen = "\n".join(result.output for result in execution.actions if result.output) or "nothing"
+def concluded(plan: ActionPlan) -> VerificationStatus | None:
+    """Of a plan that ended and cannot have helped, because that was not what it was for; None: it is to be measured."""
+    execution = plan.status.execution
+    if execution is None or execution.finished_at is None:
+        return None
+    if plan.spec.undoes is not None:
+        # As it was before: the incident is where it began, and a person's.
+        message = f"what plan {plan.spec.undoes.name} had changed was taken back; nothing else was done"
+        return _unmeasured("Undone", message, execution.finished_at)
+    if all(action.effect is Effect.RUN_JOB for action in plan.spec.actions):
+        seen = "\n".join(result.output for result in execution.actions if result.output) or "nothing"
+        return _unmeasured("DiagnosisOnly", f"nothing was changed; the Job reported: {seen}", execution.finished_at)
+    return None
+
+
+def _unmeasured(reason: str, message: str, at: datetime) -> VerificationStatus:
     return VerificationStatus(
         verdict=Verdict.INCONCLUSIVE,
-        reason="DiagnosisOnly",
-        message=clip(VerificationStatus, "message", f"nothing was changed; the Job reported: {seen}"),
+        reason=reason,
+        message=clip(VerificationStatus, "message", message),
         window=Window(start=at, end=at),
         completed_at=at,
     )

@@ -48,8 +48,7 @@ class FeedbackReconciler:
             case Nothing():
                 return Done()
             case Conclude(status=status):
-                inputs = {"execution": plan.status.execution, "at": status.completed_at}
-                self._context.audit.record("feedback.looked", plan, inputs, status, now)
+                self._context.audit.record("feedback.concluded", plan, {"plan": plan}, status, now)
                 self._write(plan, status)
                 return Done()
             case Ask():

@@ -81,7 +81,8 @@ def acted(plan: ActionPlan | None) -> bool:
     if execution is None or execution.phase is ActionPhase.REFUSED:
         return False
     if execution.phase is ActionPhase.FAILED:
-        return any(item.phase in (ActionPhase.WRITTEN, ActionPhase.SUCCEEDED) for item in execution.actions)
+        # What was never written ends as Refused.
+        return any(item.phase is not ActionPhase.REFUSED for item in execution.actions)
     return True
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controllers.incident.chain import Chain, diagnosed, next_plan_name, report_name
-from controllers.incident.plan import plan_spec, recommendation
+from controllers.incident.plan import plan_spec, recommendation, undo_spec
 from controllers.incident.progress import ENDED, Progress, View, progress
 from controllers.incident.timeline import forecast, timeline
 from controllers.runtime.limits import fit
@@ -123,6 +123,8 @@ def _missing(
             report_name(incident, episode),
             RCAReportSpec(incident_ref=incident.ref(), window=Window(start=start, end=end)),
         )
+    if plan is not None and (undo := undo_spec(plan, requested_by)) is not None:
+        return NewPlan(next_plan_name(incident, chain.plans), undo)
     if plan is None and diagnosed(report):
         recommended = recommendation(report)
         if recommended is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controllers.runtime.limits import fit
-from crds.v1alpha1.actionplan import ActionPlanSpec
+from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ActionPlanSpec
 from crds.v1alpha1.actions import Action, Effect
 from crds.v1alpha1.incident import Incident
 from crds.v1alpha1.rcareport import RCAReport, RecommendedAction, ReportState, RootCause
@@ -37,6 +37,40 @@ def plan_spec(
         expected_impact=fit(ActionPlanSpec, "expected_impact", f"{recommended.why}; {_impact(action)}"),
         rollback=fit(ActionPlanSpec, "rollback", _rollback(action)),
     )
+
+
+STALLED = frozenset({"RolloutStalled", "RolloutTimeout"})
+
+
+def undo_spec(plan: ActionPlan, requested_by: str) -> ActionPlanSpec | None:
+    """A plan that takes back what a stalled rollout left behind; None where nothing can, or where that stalled too.
+
+    It is a plan like any other: policy and people decide about it anew.
+    """
+    execution = plan.status.execution
+    if execution is None or execution.phase is not ActionPhase.FAILED or plan.spec.undoes is not None:
+        return None
+    stalled = {done.id: done.undo for done in execution.actions if done.reason in STALLED and done.undo is not None}
+    actions = [
+        one.model_copy(update={"id": "undo", "scale": undo.scale, "rollback": undo.rollback})
+        for one in plan.spec.actions
+        if (undo := stalled.get(one.id)) is not None
+    ]
+    if not actions:
+        return None
+    (action,) = actions
+    why = f"{plan.metadata.name} ended with {execution.reason}: what it changed is taken back"
+    update = {
+        "supersedes": None,
+        "undoes": plan.ref(),
+        "requested_by": requested_by,
+        "on_behalf_of": "",
+        "actions": actions,
+        "summary": fit(ActionPlanSpec, "summary", f"Undo: {action.describe()}"),
+        "expected_impact": fit(ActionPlanSpec, "expected_impact", f"{why}; {_impact(action)}"),
+        "rollback": fit(ActionPlanSpec, "rollback", _rollback(action)),
+    }
+    return plan.spec.model_copy(update=update)
 
 
 def _cause(report: RCAReport, recommended: RecommendedAction) -> RootCause | None:

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, StringConstraints
 
 from crds.v1alpha1.actionpolicy import Tier
-from crds.v1alpha1.actions import Action
+from crds.v1alpha1.actions import Action, RollbackParameters, ScaleParameters
 from crds.v1alpha1.base import (
     ApiModel,
     Column,
@@ -62,6 +62,8 @@ class ActionPlanSpec(ApiModel):
     """The RCAReport that recommended it."""
     supersedes: LocalRef | None = None
     """The plan that it replaces."""
+    undoes: LocalRef | None = None
+    """The plan whose rollout stalled, and what it changed is taken back by this one."""
     requested_by: Username
     """Username of who proposed it; that one can never approve it."""
     on_behalf_of: Annotated[str, StringConstraints(max_length=253)] = ""
@@ -181,6 +183,15 @@ class ActionPhase(StrEnum):
     REFUSED = "Refused"
 
 
+class Undo(ApiModel):
+    """What takes an action back: the parameters of another one of the same type."""
+
+    scale: ScaleParameters | None = None
+    """Of a scale: as many as there were."""
+    rollback: RollbackParameters | None = None
+    """Of a rollback: the revision that ran."""
+
+
 class ActionResult(ApiModel):
     """What one action did."""
 
@@ -203,6 +214,8 @@ class ActionResult(ApiModel):
     """State of the target before."""
     after: Line = ""
     """State of the target after."""
+    undo: Undo | None = None
+    """How to take it back, where that is an action; recorded with the intent."""
     output: Output = ""
     """What a diagnostic Job reported: data, cut to fit."""
 

@@ -84,10 +84,13 @@ SHAPES: Mapping[ActionType, ActionShape] = MappingProxyType(
 )
 
 
+MAX_REPLICAS = 50
+
+
 class ScaleParameters(ApiModel):
     """Absolute, so that repeating it changes nothing."""
 
-    replicas: int = Field(ge=1, le=50)
+    replicas: int = Field(ge=1, le=MAX_REPLICAS)
     """Number of replicas afterwards."""
 
 

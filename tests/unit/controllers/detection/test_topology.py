@@ -33,6 +33,14 @@ def test_the_watch_adds_changes_and_removes() -> None:
     assert store.snapshot()[0].phase == "Failed"
 
 
+def test_a_diagnostic_job_is_no_workload_of_anybody() -> None:
+    """It mounts the volume that fills, so it would be named as what fills it."""
+    store = PodStore(lambda: START)
+    store.observe("ADDED", pod("look", owner=("Job", "iirp-job-act-0123456789abcdef")))
+    store.observe("ADDED", pod("theirs", owner=("Job", "import")))
+    assert [found.name for found in store.snapshot()] == ["theirs"]
+
+
 def test_an_older_event_does_not_undo_a_newer_one() -> None:
     store = PodStore(Clock())
     store.observe("MODIFIED", pod("a", version=7, phase="Running"))

@@ -12,8 +12,9 @@ from controllers.execution.admission import AdmissionNotEnforced, await_objects,
 from controllers.execution.handlers import build
 from controllers.kube.errors import Invalid
 from controllers.kube.resources import JOBS, MUTATING_POLICIES, MUTATING_WEBHOOKS, VALIDATING_POLICIES
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
+from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, Undo
 from crds.v1alpha1.actionpolicy import Tier
+from crds.v1alpha1.actions import RollbackParameters, ScaleParameters
 from crds.v1alpha1.approval import ApprovalState, DecisionVerdict
 from crds.v1alpha1.digest import RESTARTED_AT_ANNOTATION, action_id
 from crds.v1alpha1.grants import job_name
@@ -31,7 +32,7 @@ from tests.fakes.chain import (
     scale,
     set_approval,
 )
-from tests.fakes.workloads import end_jobs, job_template, look
+from tests.fakes.workloads import end_jobs, job_template, look, rollback
 from tests.unit.controllers.execution.world import Killed, World, make, run
 
 Change = Callable[[World, Clock], Any]
@@ -86,6 +87,22 @@ def test_a_scale_changes_the_replicas_and_nothing_else() -> None:
     run(world, clock)
     assert stored(world)["spec"]["replicas"] == 3
     assert stored(world)["spec"]["template"] == before
+
+
+def test_a_scale_and_a_rollback_say_how_to_take_them_back() -> None:
+    world, clock = prepared(scale(5))
+    run(world, clock)
+    assert world.execution is not None
+    assert world.execution.actions[0].undo == Undo(scale=ScaleParameters(replicas=2))
+    world, clock = prepared(rollback())
+    run(world, clock)
+    assert world.execution is not None
+    present = RollbackParameters(replica_set="payments-7d9e", revision=7)
+    assert world.execution.actions[0].undo == Undo(rollback=present)
+    world, clock = prepared(restart())
+    run(world, clock)
+    assert world.execution is not None
+    assert world.execution.actions[0].undo is None, "the template is the same; there is nothing to go back to"
 
 
 def test_a_diagnostic_job_is_the_reviewed_pod_on_the_one_claim_and_its_words_are_kept() -> None:

@@ -76,6 +76,15 @@ def test_a_diagnosis_is_not_measured_and_its_words_reach_the_verdict() -> None:
     assert room.asked == []
 
 
+def test_what_only_took_something_back_is_not_measured() -> None:
+    room = Room()
+    room.kube.objects["actionplans", NS, PLAN]["spec"]["undoes"] = {"name": "payments-1", "uid": "u"}
+    assert room.run() == Done()
+    assert room.status is not None
+    assert (room.status.verdict, room.status.reason) == (Verdict.INCONCLUSIVE, "Undone")
+    assert room.asked == []
+
+
 def fail(_: VerifyRequest) -> VerifyResponse:
     raise Retryable("AnalysisUnreachable", "https://analysis:8443 does not answer")
 
