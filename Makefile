@@ -11,7 +11,7 @@ STAMP  := $(VENV)/.installed
 CLUSTER ?= demo
 APPROVE ?= auto
 
-.PHONY: help setup generate verify unit e2e safety chaos test demo down accuracy bench integrations plugin docs docs-pictures lock clean
+.PHONY: help setup generate verify unit e2e safety chaos mutation test demo down accuracy bench integrations plugin docs docs-pictures lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,10 @@ safety: setup ## ask a real API server for all that must be refused; prints the 
 
 chaos: setup ## kill -9, freeze, double and cut off the executor at every write; the API server's audit log judges (REPEAT=N)
 	$(BIN)/python -m tests.safety.chaos --cluster $(if $(filter file,$(origin CLUSTER)),safety,$(CLUSTER)) --repeat $(or $(REPEAT),1)
+
+mutation: setup ## change the modules that decide about actions, line by line: the tests have to notice 85 % (ONLY='controllers.approval.decide*')
+	$(BIN)/python -m mutmut run --max-children 1 $(if $(ONLY),'$(ONLY)') || true
+	$(BIN)/python tools/mutation.py
 
 integrations: setup ## k9s, Argo CD, Grafana, Prometheus, kubectl plugin and chart with the real tools
 	$(BIN)/python -m integrations.check

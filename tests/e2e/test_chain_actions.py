@@ -15,6 +15,7 @@ from tests.e2e.support import Cluster, eventually
 from tests.e2e.transcript import Transcript
 
 Policy = Callable[..., str]
+DISK = "38281.3 MiB of 258019.6 MiB used (15 %), inodes 5 %; 0 files seen"
 DONE = ("Executed", "Verified", "Inconclusive", "Ineffective", "Failed", "Denied")
 
 
@@ -72,6 +73,8 @@ def test_each_runs_by_itself_and_by_approval(story: Story, policy: Policy, kind:
         assert "largest folders" in result["output"]
         assert story.restarts() == 2, "the first revision had no volume; the look itself rolled nothing out"
         if not by_itself:
+            # The folder lies on the node's own disk, which is never as full as it was.
+            told.names[result["output"].splitlines()[0]] = DISK
             told.run("get", "aplan", plan)
             told.run("get", "aplan", plan, "-o", "jsonpath={.status.execution.actions[0].output}")
             told.settle("actions.md", "job")
