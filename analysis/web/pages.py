@@ -23,6 +23,7 @@ from analysis.web.auditing import audit_routes
 from analysis.web.autonomy import autonomy_routes
 from analysis.web.changes import Previewer
 from analysis.web.decisions import decision_routes
+from analysis.web.evidence import evidence_routes
 from analysis.web.facets import Choice, listing
 from analysis.web.live import live_routes
 from analysis.web.modifying import modify_routes
@@ -124,6 +125,7 @@ def install(app: FastAPI, settings: Web, api: ApiServer, prometheus: Prometheus 
     app.include_router(live_routes(pages, api))
     app.include_router(_incident_routes(pages))
     app.include_router(_document_routes(pages))
+    app.include_router(evidence_routes(pages))
     app.include_router(asking_routes(pages))
     app.include_router(decision_routes(pages))
     app.include_router(modify_routes(pages))

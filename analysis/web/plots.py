@@ -18,9 +18,9 @@ from analysis.telemetry.prometheus import Prometheus
 from analysis.web.reader import Chain
 from analysis.web.view import amount
 from analysis.windows.block import Float64, Samples
-from crds.v1alpha1.incident import Incident, MetricEvidence, TimelineSource
+from crds.v1alpha1.incident import Incident, TimelineSource
 
-__all__ = ["Mark", "Plot", "Plotter", "draw"]
+__all__ = ["Mark", "Plot", "Plotter", "Shown", "draw"]
 
 WIDTH, HEIGHT = 720, 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 84, 12, 22, 24
@@ -58,6 +58,15 @@ class Plot:
     height: int = HEIGHT
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a drawing is of: PromQL, words for it, and the unit of its values."""
+
+    query: str
+    summary: str
+    unit: str = ""
+
+
 class Plotter:
     """Asks Prometheus, with little patience: a page without a drawing is better than a page that hangs."""
 
@@ -66,10 +75,11 @@ class Plotter:
 
     async def plot(self, chain: Chain, now: datetime) -> Plot | None:
         """The first metric of the first signal; None when the incident names none."""
-        incident = chain.incident
-        shown = _evidence(incident)
-        if shown is None:
-            return None
+        shown = _evidence(chain.incident)
+        return await self.query(shown, chain.incident, now) if shown is not None else None
+
+    async def query(self, shown: Shown, incident: Incident, now: datetime) -> Plot:
+        """Any query of an incident, around its time."""
         start, end = _window(incident, now)
         step = max(5.0, (end - start).total_seconds() / _STEPS)
         try:
@@ -80,9 +90,7 @@ class Plotter:
         return draw(samples, shown, incident, start, end, step)
 
 
-def draw(
-    samples: Samples, shown: MetricEvidence, incident: Incident, start: datetime, end: datetime, step: float
-) -> Plot:
+def draw(samples: Samples, shown: Shown, incident: Incident, start: datetime, end: datetime, step: float) -> Plot:
     """Lay out the drawing. Gaps in the data stay gaps. Pure."""
     finite = np.isfinite(samples.values)
     if not finite.any():
@@ -117,9 +125,10 @@ def draw(
     )
 
 
-def _evidence(incident: Incident) -> MetricEvidence | None:
+def _evidence(incident: Incident) -> Shown | None:
     signals = incident.status.detection.signals if incident.status.detection else ()
-    return next((metric for signal in signals for metric in signal.metrics), None)
+    found = (Shown(metric.query, metric.summary, metric.unit) for signal in signals for metric in signal.metrics)
+    return next(found, None)
 
 
 def _window(incident: Incident, now: datetime) -> tuple[datetime, datetime]:

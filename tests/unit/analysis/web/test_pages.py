@@ -204,7 +204,12 @@ def test_the_list_is_filtered_by_its_address(client: TestClient) -> None:
 class Metric:
     """Prometheus with one rising series."""
 
-    async def range(self, _query: str, start: datetime, _end: datetime, step: float) -> Samples:
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def range(self, query: str, start: datetime, _end: datetime, step: float) -> Samples:
+        if query != "up":
+            self.asked.append(query)
         times = start.timestamp() + step * np.arange(5.0)
         return Samples(({},), np.zeros(5, dtype=np.int64), times, np.arange(5.0))
 
@@ -229,6 +234,61 @@ def test_the_metric_is_drawn_without_scripts_and_its_words_are_inert() -> None:
     assert [line.get("class") for line in root.findall("line") if line.get("class") != "grid"] == [
         "mark onset", "mark action",
     ]  # fmt: skip
+
+
+EVIDENCE = "/incidents/shop/payments-leak-1/evidence/cause-memoryleak"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"{EVIDENCE}/shows/0", 200),
+        (f"{EVIDENCE}/refutes/0", 404),  # it names no query
+        (f"{EVIDENCE}/shows/1", 404),
+        (f"{EVIDENCE}/shows/-1", 404),
+        (f"{EVIDENCE}/runs/0", 422),
+        ("/incidents/shop/payments-leak-1/evidence/another/shows/0", 404),
+        ("/incidents/shop/none/evidence/cause-memoryleak/shows/0", 404),
+    ],
+)
+def test_only_queries_of_the_report_are_run_again(path: str, status: int) -> None:
+    metric, app = Metric(), FastAPI()
+    install(app, Web(cluster_name="dev"), Cluster(), metric)  # type: ignore[arg-type]
+    with TestClient(app, base_url="https://page", follow_redirects=False) as client:
+        assert client.get(path).status_code in {303, 422}
+        sign_in(client)
+        answer = client.get(path)
+        page = client.get("/incidents/shop/payments-leak-1").text
+    assert answer.status_code == status
+    assert f'href="{EVIDENCE}/shows/0"' in page
+    assert metric.asked == (['deriv(m{a="b"})'] if status == 200 else [])
+    assert EVIL not in answer.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Remote-User": "alice"},
+        {"X-Forwarded-User": "alice", "X-Forwarded-Email": "alice@example.com"},
+        {"Authorization": "Bearer alice-token"},
+        {"Impersonate-User": "alice"},
+    ],
+)
+def test_no_header_signs_anybody_in(client: TestClient, cluster: Cluster, headers: dict[str, str]) -> None:
+    for path in ("/", "/audit", DECIDE):
+        assert client.get(path, headers=headers).headers["location"] == "/login"
+    sign_in(client, "eve-token")
+    assert client.get("/", headers=headers).status_code == 403, "still eve"
+    assert {token for _, _, token in cluster.asked} == {"eve-token"}
+
+
+@pytest.mark.parametrize("name", ["%3Cscript%3E", "..%2f..%2fetc", "a%00b", "A", "x" * 300, "%F0%9F%92%A5"])
+def test_a_hostile_name_is_no_name(client: TestClient, name: str) -> None:
+    sign_in(client)
+    for path in (f"/incidents/{name}/x", f"/incidents/shop/{name}", f"{DECIDE[:-4]}{name}", f"/audit?namespace={name}"):
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert "<script>" not in answer.text
 
 
 def test_signing_out_needs_our_own_form(client: TestClient) -> None:
