@@ -81,7 +81,13 @@ def _origin(
 ) -> TargetRef | None:
     core = entity(incident.origin or incident.target)
     deeper = [root for root, group in roots.items() if root != core and core in _entities(group)]
-    return targets.get(deeper[0]) if deeper else incident.origin
+    return _target(deeper[0], targets) if deeper else incident.origin
+
+
+def _target(root: Entity, targets: Mapping[Entity, TargetRef]) -> TargetRef:
+    """What shows nothing, such as a node, is known by its name only."""
+    kind, namespace, name = root.split("/", 2)
+    return targets.get(root) or TargetRef(api_version="v1", kind=kind, namespace=namespace, name=name)
 
 
 def _entities(group: Group) -> set[Entity]:
@@ -114,9 +120,8 @@ def _head_of_group(
     own = next((alarm for alarm in ordered if entity(alarm.target) == root), None)
     if own is not None:
         return own
-    kind, namespace, name = root.split("/", 2)
-    target = targets.get(root) or TargetRef(api_version="v1", kind=kind, namespace=namespace, name=name)
-    scope = _SCOPES.get(kind, Scope.WORKLOAD)
+    target = _target(root, targets)
+    scope = _SCOPES.get(target.kind, Scope.WORKLOAD)
     failing = sorted({alarm.target.name for alarm in ordered})
     return Candidate(
         type=SILENT,

@@ -263,3 +263,14 @@ def test_a_log_burst_is_evidence_and_opens_nothing() -> None:
     assert told(group([burst, alarm("HighErrorRate", "payments")])) == {"HighErrorRate payments": {"LogBurst payments"}}
     (candidate,) = group([burst, alarm("HighErrorRate", "payments")])
     assert candidate.onset == START
+
+
+def test_a_silent_node_becomes_the_origin_of_an_incident_that_is_on() -> None:
+    """Restarts of one workload had opened it; now all that runs on the same node fails."""
+    (first,) = group([alarm("Restarted", "payments", pods=(PODS[6].name,))])
+    on = {name: (PODS[2 * index].name,) for index, name in enumerate(SERVICES)}
+    alarms = [alarm("Restarted", name, 5, pods=on[name]) for name in SERVICES]
+    (second,) = incidents(tuple(alarms), TOPOLOGY, {}, (opened(first),))
+    assert second.target.name == "payments"
+    assert second.origin is not None
+    assert (second.origin.kind, second.origin.name) == ("Node", "n1")
