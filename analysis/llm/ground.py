@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from analysis.llm.answer import Answer
+from analysis.llm.answer import Answer, Hypothesis, Wording
 from analysis.llm.redact import neutral
 from analysis.rca.observation import Observation
-from crds.v1alpha1.base import Window
+from crds.v1alpha1.base import TargetRef, Window
 from crds.v1alpha1.rcareport import Refuter, RootCause
 
 MAX_CAUSES = 5
@@ -28,45 +28,57 @@ def ground(
     cause that stands, and never displace it; their confidence follows from the evidence cited, not from the model.
     ``restore`` turns the pseudonyms of the prompt back, so that the report names what it is about.
     """
-    dropped = 0
-    worded = {cause.id: cause for cause in causes}
-    for wording in answer.wordings:
-        known = [name for name in wording.evidence_ids if name in seen]
-        dropped += len(wording.evidence_ids) - len(known)
-        if wording.cause_id not in worded:
-            dropped += 1
-        elif known:
-            cause = worded[wording.cause_id]
-            text = f"{cause.explanation} Model: {restore(neutral(wording.explanation, 600))}"
-            worded[wording.cause_id] = cause.model_copy(update={"explanation": text[:1024]})
-    standing = [cause for cause in worded.values() if not cause.refuted]
-    refuted = [cause for cause in worded.values() if cause.refuted]
+    worded, unknown = _reworded(causes, answer.wordings, seen, restore)
+    standing = [cause for cause in worded if not cause.refuted]
+    refuted = [cause for cause in worded if cause.refuted]
     ceiling = min(MODEL_CEILING, standing[0].confidence_percent - 1 if standing else MODEL_CEILING)
-    kinds = {cause.kind for cause in causes}
     added: list[RootCause] = []
+    kinds = {cause.kind for cause in causes}
     for number, hypothesis in enumerate(answer.hypotheses, start=1):
-        known = list(dict.fromkeys(name for name in hypothesis.evidence_ids if name in seen))
-        dropped += len(set(hypothesis.evidence_ids)) - len(known)
-        positive = [name for name in known if seen[name].answer]
+        cited = list(dict.fromkeys(hypothesis.evidence_ids))
+        unknown += sum(name not in seen for name in cited)
+        positive = [name for name in cited if name in seen and seen[name].answer]
         if not positive or hypothesis.kind in kinds or not causes:
             continue
         kinds.add(hypothesis.kind)
-        added.append(
-            RootCause(
-                id=f"model-{number}",
-                kind=hypothesis.kind,
-                summary=restore(neutral(hypothesis.summary, 300))[:300],
-                explanation=restore(neutral(hypothesis.explanation, 1000))[:1000],
-                target=causes[0].target,
-                confidence_percent=max(1, min(ceiling, 10 + 10 * len(positive))),
-                source="Model",
-                evidence=[seen[name].evidence(name, window) for name in positive[:4]],
-                refuters=[
-                    Refuter(
-                        summary=restore(neutral(hypothesis.would_refute, 300))[:300], refuted=False, result="not tested"
-                    )
-                ],
-            )
-        )
+        evidence = [seen[name].evidence(name, window) for name in positive[:4]]
+        confidence = max(1, min(ceiling, 10 + 10 * len(positive)))
+        cause = _root_cause(f"model-{number}", hypothesis, causes[0].target, confidence, restore)
+        added.append(cause.model_copy(update={"evidence": evidence}))
     merged = sorted([*standing, *added], key=lambda one: -one.confidence_percent)
-    return tuple([*merged, *refuted][:MAX_CAUSES]), dropped
+    return tuple([*merged, *refuted][:MAX_CAUSES]), unknown
+
+
+def _reworded(
+    causes: tuple[RootCause, ...],
+    wordings: Sequence[Wording],
+    seen: Mapping[str, Observation],
+    restore: Callable[[str], str],
+) -> tuple[list[RootCause], int]:
+    """The causes with the explanations that cite something, and how many names were made up."""
+    worded = {cause.id: cause for cause in causes}
+    unknown = 0
+    for wording in wordings:
+        unknown += sum(name not in seen for name in wording.evidence_ids) + (wording.cause_id not in worded)
+        cause = worded.get(wording.cause_id)
+        if cause is not None and any(name in seen for name in wording.evidence_ids):
+            text = f"{cause.explanation} Model: {restore(neutral(wording.explanation, 600))}"
+            worded[cause.id] = cause.model_copy(update={"explanation": text[:1024]})
+    return list(worded.values()), unknown
+
+
+def _root_cause(
+    name: str, hypothesis: Hypothesis, target: TargetRef, confidence: int, restore: Callable[[str], str]
+) -> RootCause:
+    """A model's hypothesis as the report has it: its texts made harmless, its refuter not tested."""
+    claim = restore(neutral(hypothesis.would_refute, 300))[:300]
+    return RootCause(
+        id=name,
+        kind=hypothesis.kind,
+        summary=restore(neutral(hypothesis.summary, 300))[:300],
+        explanation=restore(neutral(hypothesis.explanation, 1000))[:1000],
+        target=target,
+        confidence_percent=confidence,
+        source="Model",
+        refuters=[Refuter(summary=claim, refuted=False, result="not tested")],
+    )
