@@ -14,13 +14,14 @@ import pytest
 
 from analysis.api.metrics import Metrics
 from analysis.config import DATA_ROOT, Model
-from analysis.contract import RcaResponse
-from analysis.llm.redact import neutral, redact
+from analysis.contract import EventFact, RcaResponse
+from analysis.llm.redact import Redactor, neutral, redact
 from analysis.llm.service import Narrator
+from analysis.rca import loglines
 from analysis.rca.catalogue import load_causes
 from analysis.rca.service import explain
 from crds.v1alpha1.rcareport import RCAReportStatus
-from tests.unit.analysis.rca.world import facts, logs, request
+from tests.unit.analysis.rca.world import at, facts, logs, request
 
 CAUSES = load_causes(DATA_ROOT / "causes")
 Reply = Callable[[], tuple[int, str]]
@@ -140,6 +141,42 @@ def test_addresses_leave_as_pseudonyms_and_come_back_as_themselves(model: ModelS
     _, after, _ = enrich(model.url, given=facts(logs=logs(("10.1.2.3 refused", 3))))
     assert "10.1.2.3" not in model.requests[0]["messages"][0]["content"]
     assert after.root_causes[0].explanation.endswith("Model: See 10.1.2.3.")
+
+
+def test_a_prompt_that_is_too_long_keeps_the_line_that_ends_its_data(model: ModelServer) -> None:
+    model.reply = answer()
+    asked = request(events=tuple(warning("x " * 150) for _ in range(10)))
+    narrator = Narrator(Model(base_url=model.url, model="m", max_prompt_chars=2_000), "", Metrics())
+    report, seen = explain(CAUSES, facts(asked))
+    prompt = narrator.prompt(report, asked, seen, Redactor())
+    fence = prompt.split("between DATA-")[1].split(" ")[0]
+    assert len(prompt) <= 2_000
+    assert prompt.endswith(f"\nDATA-{fence}")
+    assert prompt.count(f"\nDATA-{fence}") == 2
+
+
+def warning(text: str) -> EventFact:
+    return EventFact(at=at(790), type="Warning", reason="BackOff", object="pod/x", message=text)
+
+
+def test_log_excerpts_reach_the_model_and_may_be_cited(model: ModelServer) -> None:
+    given = facts(logs=logs(("cache miss, loading <*> entries", 412)))
+    report, seen = explain(CAUSES, given)
+    (excerpt,) = report.logs
+    model.reply = answer(hypotheses=[hypothesis(evidence=(excerpt.id, "log-1-00000000"))])
+
+    async def run() -> RcaResponse:
+        narrator = Narrator(Model(base_url=model.url, model="m"), "", Metrics())
+        try:
+            return await narrator.enrich(report, request(), {**seen, **loglines.observations(report.logs)})
+        finally:
+            await narrator.aclose()
+
+    after = asyncio.run(run())
+    added = next(one for one in after.root_causes if one.source == "Model")
+    assert [one.id for one in added.evidence] == [excerpt.id]
+    assert added.evidence[0].query == excerpt.query
+    assert excerpt.id in model.requests[-1]["messages"][0]["content"]
 
 
 def test_existing_kinds_are_not_repeated(model: ModelServer) -> None:
