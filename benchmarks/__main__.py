@@ -32,7 +32,8 @@ TOOLS = {
 def accuracy() -> int:
     """All accuracy suites; what is missing on this machine is said and skipped. 1 when a floor is not met."""
     rows: list[Row] = []
-    for module in SUITES.values():
+    for name, module in SUITES.items():
+        print(f"{name} …", file=sys.stderr, flush=True)
         try:
             rows += importlib.import_module(module).rows()
         except Missing as missing:
