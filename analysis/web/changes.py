@@ -121,8 +121,10 @@ def reach(action: Action, live: Mapping[str, Any]) -> str:
             return "1 pod ends; its controller makes another"
         case Effect.PAUSE:
             return "no pod changes; the rollout stands still until a person resumes it"
-        case Effect.RUN_JOB:
-            return "no pod changes; a Job beside them reads one volume"
+        case Effect.RUN_JOB if action.job is not None:
+            return (
+                f"no pod changes; a Job from template {action.job.template} reads {action.job.claim}, mounted read-only"
+            )
         case _:
             return ""
 

@@ -135,6 +135,34 @@ def test_a_refusal_keeps_what_was_chosen(client: TestClient, cluster: Cluster) -
     assert 'value="7"' in answer.text
 
 
+def test_what_an_action_did_and_a_job_reported_is_shown_and_inert(client: TestClient, cluster: Cluster) -> None:
+    at = {"phase": "Succeeded", "reason": "Done", "startedAt": "2026-01-02T03:04:05Z"}
+    result = {
+        **at,
+        "id": "restart-1",
+        "actionId": "act-1",
+        "before": "revision 7",
+        "after": "revision 6",
+        "output": EVIL,
+    }
+    cluster.plans[0]["status"]["execution"] = {**at, "actions": [result]}
+    sign_in(client)
+    text = client.get("/incidents/shop/payments-leak-1").text
+    assert "revision 7 → revision 6" in text
+    assert "What the Job reported" in text
+    assert EVIL not in text
+
+
+def test_a_diagnosis_changes_no_pod(client: TestClient, cluster: Cluster) -> None:
+    action = cluster.plans[0]["spec"]["actions"][0]
+    action |= {"type": "RunJob", "job": {"template": "disk-usage", "claim": "data"}}
+    sign_in(client)
+    text = client.get(DECIDE).text
+    assert "no pod changes" in text
+    assert "reads data, mounted read-only" in text
+    assert post(client, **{"type__restart-1": "RunJob"}, step="propose").status_code == 400, "the same as before"
+
+
 @pytest.mark.parametrize("change", ["begun", "superseded", "unknown"])
 def test_a_plan_that_cannot_be_replaced_any_more(client: TestClient, cluster: Cluster, change: str) -> None:
     sign_in(client)
