@@ -16,10 +16,12 @@ from controllers.policy.target import Target
 from controllers.policy.validity import PolicyEntry
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actionpolicy import Tier
-from crds.v1alpha1.actions import SHAPES, ActionType
+from crds.v1alpha1.actions import SHAPES, ActionType, JobTemplate
 from crds.v1alpha1.base import Percent, Severity
 
 UID = "00000000-0000-0000-0000-000000000001"
+CLAIM = "data"
+"""What a case's target mounts."""
 
 
 class _Strict(BaseModel):
@@ -178,6 +180,7 @@ def _action(case: Case, number: int, action: CaseAction) -> dict[str, Any]:
         "scale": {"replicas": action.replicas},
         "rollback": {"replicaSet": f"{name}-1", "revision": action.revision or 1},
         "owner": {"kind": "ReplicaSet", "name": f"{name}-1"},
+        "job": {"template": JobTemplate.DISK_USAGE.value, "claim": CLAIM},
     }
     given = {shape.parameter: parameters[shape.parameter]} if shape.parameter else {}
     return {"id": f"a{number}", "type": action.type.value, "target": target, **given}
@@ -194,4 +197,5 @@ def _target(given: CaseTarget) -> Target:
         budget=given.disruption_budget,
         disruptions_allowed=given.disruptions_allowed,
         labels=given.labels,
+        claims=(CLAIM,),
     )

@@ -12,6 +12,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from cli.main import cli
+from crds.v1alpha1.actions import SHAPES, ActionType
 from crds.v1alpha1.base import format_time
 from tests.fakes.chain import rule
 from tests.unit.controllers.policy.world import done
@@ -41,6 +42,15 @@ def case_file(directory: Path, expect: dict[str, Any], **given: Any) -> Path:
 @pytest.mark.parametrize("file", sorted((ROOT / "config/policies/tests").glob("*.yaml")), ids=lambda path: path.name)
 def test_the_policies_that_we_ship_say_what_their_tests_say(file: Path) -> None:
     result = iirp("policy", "test", file)
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("kind", list(ActionType))
+def test_every_type_of_action_can_be_tested(tmp_path: Path, kind: ActionType) -> None:
+    policy_file(tmp_path, rule())
+    parameters = {"replicas": 3} if SHAPES[kind].parameter == "scale" else {}
+    cases = case_file(tmp_path, {"tier": "HumanApproval"}, actions=[{"type": kind.value, **parameters}])
+    result = iirp("policy", "test", cases)
     assert result.exit_code == 0, result.output
 
 
