@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import httpx
 
@@ -15,6 +17,8 @@ from analysis.windows.block import Labels
 
 MAX_SERIES = 10_000
 """Of one answer."""
+AT_ONCE = 8
+"""Queries under way at a time: many small ones must not make each other wait until all are late."""
 MAX_LINE_CHARS = 2048
 """Longer lines are cut: a stack trace's head tells its template."""
 
@@ -36,6 +40,7 @@ class Loki:
     def __init__(self, url: str, timeout_seconds: float, client: httpx.AsyncClient) -> None:
         self._source = JsonSource("Loki", url, timeout_seconds, client)
         self.address = self._source.address
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def lines(self, query: str, start: datetime, end: datetime, limit: int, *, newest: bool) -> list[LogLine]:
         """Up to ``limit`` lines of ``[start, end)``, oldest first; the newest or the oldest ones when there are more.
@@ -43,7 +48,7 @@ class Loki:
         Raises:
             SourceError: the service does not answer or refuses the query.
         """
-        data = await self._source.ask("/loki/api/v1/query_range", _params(query, start, end, limit, newest=newest))
+        data = await self._ask("/loki/api/v1/query_range", _params(query, start, end, limit, newest=newest))
         if not isinstance(data, dict) or data.get("resultType") != "streams":
             raise QueryRefused("Loki", self.address, "expected streams")
         found = [
@@ -70,7 +75,7 @@ class Loki:
             SourceError: the service does not answer or refuses the query.
         """
         params = {"query": query, "time": str(int(at.timestamp() * 1e9)), "limit": str(MAX_SERIES)}
-        data = await self._source.ask("/loki/api/v1/query", params)
+        data = await self._ask("/loki/api/v1/query", params)
         if not isinstance(data, dict) or data.get("resultType") != "vector":
             raise QueryRefused("Loki", self.address, "expected a vector")
         return [(item["metric"], float(item["value"][1])) for item in data.get("result") or ()]
@@ -82,6 +87,10 @@ class Loki:
             SourceError: the service does not answer.
         """
         await self._source.ask("/loki/api/v1/query", {"query": "vector(1)", "limit": "1"})
+
+    async def _ask(self, path: str, params: dict[str, str]) -> Any:
+        async with self._turns:  # the timeout is of the query, not of the wait for a turn
+            return await self._source.ask(path, params)
 
 
 def log_line(labels: Mapping[str, str], at: int, text: str) -> LogLine:

@@ -3,8 +3,11 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import httpx
+
 from analysis.logs.context import LogContext, read_context
 from analysis.logs.excerpts import MOST, TOKENS, excerpts
+from analysis.telemetry.loki import AT_ONCE, Loki
 from analysis.words import estimate_tokens
 from crds.v1alpha1.base import TargetRef
 from crds.v1alpha1.rcareport import LogMark
@@ -78,6 +81,26 @@ def test_without_a_check_what_was_read_is_told_and_the_gap_said() -> None:
 
 def test_a_workload_without_a_past_has_no_news() -> None:
     assert read(Store(usual(0, 600, 1))).new == ()
+
+
+def test_loki_is_asked_a_few_things_at_a_time() -> None:
+    under_way: list[int] = [0, 0]
+    data = {"status": "success", "data": {"resultType": "streams", "result": []}}
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        under_way[0] += 1
+        under_way[1] = max(under_way)
+        await asyncio.sleep(0)
+        under_way[0] -= 1
+        return httpx.Response(200, json=data)
+
+    async def run() -> None:
+        loki = Loki("http://loki:3100", 2.0, httpx.AsyncClient(transport=httpx.MockTransport(answer)))
+        contexts = (read_context(loki, TARGET, ONSET, ONSET + timedelta(minutes=10)) for _ in range(5))
+        await asyncio.gather(*contexts)
+
+    asyncio.run(run())
+    assert 1 < under_way[1] <= AT_ONCE
 
 
 def test_excerpts_keep_a_budget_and_no_secret() -> None:
