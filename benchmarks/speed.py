@@ -209,12 +209,17 @@ def run(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks bench")
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="numbers of series of a tick")
     given = parser.parse_args(argv)
+    print("report of an incident …", file=sys.stderr, flush=True)
     reported = _explained()  # before the pinning: the stores are processes of their own
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     if not COMPILED:
         print("numba is not installed or IIRP_NO_COMPILE is set: these are the figures of the fallback")
-    report = tick_rows(tuple(int(size) for size in given.sizes.split(",")))
-    report += decode_rows() + screen_rows() + reported
+    sizes = tuple(int(size) for size in given.sizes.split(","))
+    report: list[Speed] = []
+    for what, rows in (("ticks", lambda: tick_rows(sizes)), ("decoding", decode_rows), ("detectors", screen_rows)):
+        print(f"{what} …", file=sys.stderr, flush=True)
+        report += rows()
+    report += reported
     save(BUILD / "bench.json", report)
     print(speed_table(report))
     return 1 if any(row.met is False for row in report) else 0
