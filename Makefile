@@ -52,7 +52,11 @@ safety: setup ## ask a real API server for all that must be refused; prints the 
 chaos: setup ## kill -9, freeze, double and cut off the executor at every write; the API server's audit log judges (REPEAT=N)
 	$(BIN)/python -m tests.safety.chaos --cluster $(if $(filter file,$(origin CLUSTER)),safety,$(CLUSTER)) --repeat $(or $(REPEAT),1)
 
-mutation: setup ## change the modules that decide about actions, line by line: the tests have to notice 85 % (ONLY='controllers.approval.decide*')
+$(VENV)/.mutation: $(STAMP) requirements/mutation.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/mutation.txt
+	touch $@
+
+mutation: $(VENV)/.mutation ## change the modules that decide about actions, line by line: the tests have to notice 85 % (ONLY='controllers.approval.decide*')
 	$(BIN)/python -m mutmut run --max-children 1 $(if $(ONLY),'$(ONLY)') || true
 	$(BIN)/python tools/mutation.py
 
