@@ -350,3 +350,15 @@ def test_questions_are_answered_from_what_the_person_may_see(client: TestClient)
 def test_a_stream_needs_a_session(client: TestClient, cluster: Cluster, path: str) -> None:
     assert client.get(path).status_code == 401
     assert cluster.asked == []
+
+
+def test_objects_that_nobody_has_looked_at_yet_have_a_page(client: TestClient, cluster: Cluster) -> None:
+    """Between its creation and its first status every object is without one."""
+    sign_in(client)
+    for body in (cluster.incident, cluster.approval, *cluster.plans):
+        body["status"] = {}
+    page = client.get("/incidents/shop/payments-leak-1")
+    assert page.status_code == 200
+    assert "New" in page.text
+    for path in ("/incidents/shop/payments-leak-1/decide/payments-leak-1-1", "/audit", "/autonomy"):
+        assert client.get(path).status_code == 200, path
