@@ -14,9 +14,11 @@ from controllers.approval import decide as approval
 from controllers.audit.codec import decode, encode
 from controllers.execution import decide as execution
 from controllers.feedback import decide as feedback
+from controllers.feedback import observed
 from controllers.policy import decide as policy
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.digest import canonical_json
+from crds.v1alpha1.incident import Incident
 
 Record = Mapping[str, Any]
 
@@ -62,6 +64,12 @@ def _feedback_concluded(inputs: Record, _: datetime) -> Any:
     return feedback.concluded(decode(ActionPlan, inputs["plan"]))
 
 
+def _feedback_observed(inputs: Record, now: datetime) -> Any:
+    plan, incident = decode(ActionPlan, inputs["plan"]), decode(Incident, inputs["incident"])
+    states = decode(list[observed.TargetState], inputs["states"])
+    return observed.observe(plan, incident, decode(observed.Look, inputs["look"]), states, now)
+
+
 FUNCTIONS: Mapping[str, Callable[[Record, datetime], Any]] = {
     "policy.decide": _policy_decide,
     "policy.tier_now": _policy_tier_now,
@@ -70,6 +78,7 @@ FUNCTIONS: Mapping[str, Callable[[Record, datetime], Any]] = {
     "feedback.answered": _feedback_answered,
     "feedback.unanswered": _feedback_unanswered,
     "feedback.concluded": _feedback_concluded,
+    "feedback.observed": _feedback_observed,
 }
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from analysis.contract import IncidentFacts, MeasuredChange, VerifyRequest, VerifyResponse
+from controllers.feedback.observed import Look, is_state, targets_of
 from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, Measurement, VerificationStatus
 from crds.v1alpha1.actions import Effect
 from crds.v1alpha1.base import Window
@@ -50,7 +51,7 @@ class Conclude:
     status: VerificationStatus
 
 
-Step = Nothing | Ask | Conclude
+Step = Nothing | Ask | Look | Conclude
 
 
 def decide(plan: ActionPlan, incident: Incident, timing: Timing, now: datetime) -> Step:
@@ -65,12 +66,15 @@ def decide(plan: ActionPlan, incident: Incident, timing: Timing, now: datetime) 
     window = verification.window if verification is not None else None
     # A window that was begun stays as it was announced, whatever the configuration says now.
     window = window or Window(start=execution.finished_at, end=execution.finished_at + timing.window)
+    final = now >= window.end + timing.grace
+    if is_state(plan, incident):
+        return Look(targets=targets_of(plan, incident), since=execution.finished_at, window=window, final=final)
     request = VerifyRequest(
         incident=facts(incident),
         actions=tuple(plan.spec.actions),
         executed_at=execution.finished_at,
         window=window,
-        final=now >= window.end + timing.grace,
+        final=final,
     )
     return Ask(request)
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from controllers.feedback.decide import Ask, Conclude, Nothing, Timing, answered, decide, unanswered
+from controllers.feedback.observed import Look, TargetState, observe, state_of
+from controllers.kube.errors import Forbidden, NotFound
+from controllers.kube.resources import DAEMONSETS, DEPLOYMENTS, STATEFULSETS, ResourceType
 from controllers.runtime.analysis import Analysis
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import Retryable, Terminal
 from controllers.runtime.names import field_manager
 from controllers.runtime.outcome import Done, Key, Outcome, Requeue
 from crds.v1alpha1.actionplan import ActionPlan, VerificationStatus
+from crds.v1alpha1.base import TargetRef
 from crds.v1alpha1.incident import Incident, Verdict
 
 MANAGER = field_manager("feedback")
+RESOURCES: dict[str, ResourceType] = {"Deployment": DEPLOYMENTS, "StatefulSet": STATEFULSETS, "DaemonSet": DAEMONSETS}
 
 
 class FeedbackReconciler:
@@ -53,8 +58,28 @@ class FeedbackReconciler:
                 return Done()
             case Ask():
                 status = self._ask(plan, step, now)
-                self._write(plan, status)
-                return Done() if status.verdict is not None else Requeue(self._interval)
+            case Look():
+                status = self._look(plan, incident, step, now)
+        self._write(plan, status)
+        return Done() if status.verdict is not None else Requeue(self._interval)
+
+    def _look(self, plan: ActionPlan, incident: Incident, look: Look, now: datetime) -> VerificationStatus:
+        """An API server that does not answer is asked again by the queue; what may not be read is a reason."""
+        states = [self._state(target, look.since) for target in look.targets]
+        status = observe(plan, incident, look, states, now)
+        if status.verdict is not None:
+            inputs = {"plan": plan, "incident": incident, "look": look, "states": states}
+            self._context.audit.record("feedback.observed", plan, inputs, status, now)
+        return status
+
+    def _state(self, target: TargetRef, since: datetime) -> TargetState:
+        try:
+            body = self._context.kube.get_raw(RESOURCES[target.kind], target.namespace, target.name)
+        except NotFound:
+            return TargetState(target, complete=False, words=f"{target.short()} is gone")
+        except Forbidden as error:
+            return TargetState(target, complete=None, words=f"{target.short()} may not be read: {error.message}")
+        return state_of(target, body, since)
 
     def _ask(self, plan: ActionPlan, step: Ask, now: datetime) -> VerificationStatus:
         """An unreachable or refusing server is a reason in the status; asking goes on until the grace is over."""

@@ -115,6 +115,20 @@ def test_s8_every_type_of_action_replays_and_no_template_is_kept(tmp_path: Path,
     assert "hidden-word" not in json.dumps(records), "what a template holds is nobody's business"
 
 
+def test_s8_a_verdict_on_what_is_seen_replays(tmp_path: Path) -> None:
+    told = Story(tmp_path, rollback())
+    stored = told.kube.objects["incidents", NS, INCIDENT]
+    stored["spec"]["type"] = "ImagePullFailed"
+    seen = {"active": False, "lastSeenAt": told.clock.now.isoformat(), "severity": "medium"}
+    stored["status"] = {**stored.get("status", {}), "detection": seen}
+    told.tell()
+    records = of_incident(told.records(), INCIDENT)
+    assert records[-1]["kind"] == "feedback.observed"
+    found = replay(records)
+    assert [item for item in found if not item.same] == []
+    assert "Effective FaultGone" in found[-1].note
+
+
 @pytest.fixture
 def story(tmp_path: Path) -> Story:
     told = Story(tmp_path)
