@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Streams", "chain_paths", "changes", "live_routes"]
 
 HEARTBEAT_SECONDS = 15.0
-COALESCE_SECONDS = 0.3
+COALESCE_SECONDS = 1.0
+"""The page must not slow events down itself: one that htmx holds back is lost when a refresh replaces the element."""
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0)
 MAX_STREAMS = 256
 MAX_STREAMS_PER_PERSON = 16

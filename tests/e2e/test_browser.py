@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Route, expect, sync_playwright
 
 from demo.platform import Platform
 from tests.e2e.browser import TIMEOUT_MS, People, Site, browser, site
@@ -217,6 +218,28 @@ def test_a_refresh_that_fails_is_tried_again(alice: Site, story: Story, policy: 
     alice.page.unroute_all()
     expect(alice.page.get_by_role("link", name="Approve or reject")).to_be_visible(timeout=SOON)
     expect(alice.page.locator("#connection")).to_be_hidden(timeout=SOON)
+
+
+def test_a_script_that_arrives_late_does_not_keep_the_page_from_living(alice: Site, story: Story) -> None:
+    def late(route: Route) -> None:
+        alice.page.wait_for_timeout(1000)
+        route.continue_()
+
+    alice.page.route("**/hx-sse.min.js", late)
+    alice.open(incident(story))
+    story.plan()
+    expect(alice.page.get_by_role("heading", name="Plan ")).to_be_visible(timeout=SOON)
+
+
+def test_changes_in_quick_succession_all_arrive(alice: Site, story: Story, cluster: Cluster) -> None:
+    """The last of a burst is told as well, whatever the page was doing when it came."""
+    alice.open(incident(story))
+    expect(alice.page.get_by_text("updates by itself")).to_be_visible()
+    for last in ("critical", "medium"):
+        for severity in ("low", "critical", "low", "high", "low", last):
+            body = json.dumps({"spec": {"override": {"severity": severity}}})
+            cluster.ok("patch", "incident", story.name, "-n", story.namespace, "--type=merge", "-p", body)
+        expect(alice.page.locator(".badge", has_text=last)).to_be_visible(timeout=SOON)
 
 
 def test_hostile_text_is_shown_and_inert(alice: Site, story: Story, cluster: Cluster) -> None:
