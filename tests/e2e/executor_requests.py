@@ -112,7 +112,6 @@ OUTSIDE = {
     "delete-namespace": ("delete", "namespace", "default"),
     "scale-subresource": ("scale", "deployment/web", "--replicas=5"),
     "create-deployment": ("create", "deployment", "evil", "--image=example.invalid/evil:1"),
-    "create-job": ("create", "job", "evil", "--image=example.invalid/evil:1"),
     "create-pod": ("run", "evil", "--image=example.invalid/evil:1"),
     "create-configmap": ("create", "configmap", "x", "--from-literal=a=b"),
     "create-secret": ("create", "secret", "generic", "x", "--from-literal=a=b"),

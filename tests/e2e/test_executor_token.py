@@ -131,6 +131,15 @@ def test_a_grant_covers_nothing_but_its_action(thief: tuple[str, Run], patch: st
     assert message in done.stderr
 
 
+def test_a_job_that_nobody_reviewed_is_refused(thief: tuple[str, Run]) -> None:
+    """Its Role lets the executor create Jobs; which ones, admission decides (tests/safety/jobs.py has the rest)."""
+    _, run = thief
+    done = run("create", "job", "evil", "--image=example.invalid/evil:1")
+    assert done.returncode != 0, done.stdout
+    assert POLICY in done.stderr
+    assert "from a reviewed template" in done.stderr
+
+
 @pytest.mark.parametrize("request_", list(OUTSIDE.values()), ids=list(OUTSIDE))
 def test_everything_else_is_forbidden(thief: tuple[str, Run], request_: tuple[str, ...]) -> None:
     namespace, run = thief
