@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from controllers.kube import rollout
+from crds.v1alpha1 import rollout
 from crds.v1alpha1.actionplan import Undo
 from crds.v1alpha1.actions import MAX_REPLICAS, Action, Effect, RollbackParameters, ScaleParameters
 from crds.v1alpha1.digest import (

@@ -6,13 +6,10 @@ What somebody else changed meanwhile is nobody's success.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from controllers.kube import rollout
-from controllers.kube.facts import parse_time
 from crds.v1alpha1.actionplan import ActionPlan, ExecutionStatus, Measurement, VerificationStatus
 from crds.v1alpha1.actions import Effect
 from crds.v1alpha1.base import TargetRef, Window
@@ -29,7 +26,6 @@ STATES = frozenset(
 KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 SLACK = timedelta(seconds=90)
 """Detection writes what it sees now and then, not each time."""
-OWN_MANAGERS = ("iirp-", "kube-controller-manager")
 
 
 @dataclass(frozen=True)
@@ -70,29 +66,6 @@ def targets_of(plan: ActionPlan, incident: Incident) -> tuple[TargetRef, ...]:
     named = [*(action.target for action in plan.spec.actions), incident.spec.target]
     found = {(one.kind, one.name): one for one in reversed(named) if one.kind in KINDS}
     return tuple(found[key] for key in sorted(found))
-
-
-def state_of(target: TargetRef, body: Mapping[str, Any], since: datetime) -> TargetState:
-    """A workload that was read."""
-    if target.uid and body["metadata"].get("uid") != target.uid:
-        return TargetState(target, complete=False, words=f"{target.short()} is another object now")
-    some = target.kind == "DaemonSet" or rollout.replicas(body) > 0
-    return TargetState(
-        target,
-        complete=some and rollout.complete(target.kind, body),
-        words=f"{target.short()}: {rollout.summary(target.kind, body)}",
-        changed_by=_changed_by(body["metadata"].get("managedFields") or (), since),
-    )
-
-
-def _changed_by(entries: Iterable[Mapping[str, Any]], since: datetime) -> str:
-    """Managed fields have whole seconds, so the second of the action itself is the action's."""
-    for entry in entries:
-        manager, at = str(entry.get("manager") or ""), parse_time(entry.get("time"))
-        spec = "f:spec" in (entry.get("fieldsV1") or {})
-        if spec and at is not None and at > since and not manager.startswith(OWN_MANAGERS):
-            return manager
-    return ""
 
 
 def observe(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from controllers.feedback.decide import Ask, Conclude, Nothing, Timing, answered, decide, unanswered
-from controllers.feedback.observed import Look, TargetState, observe, state_of
+from controllers.feedback.observed import Look, TargetState, observe
+from controllers.feedback.targets import state_of
 from controllers.kube.errors import Forbidden, NotFound
 from controllers.kube.resources import DAEMONSETS, DEPLOYMENTS, STATEFULSETS, ResourceType
 from controllers.runtime.analysis import Analysis
