@@ -19,6 +19,7 @@ from analysis.detect.services import (
     owner_rows,
     rate_query,
     settled,
+    still,
     workloads_of,
 )
 from analysis.telemetry.query import RateSum
@@ -47,7 +48,7 @@ def evaluate_quantile(rule: QuantileRule, observed: Observed) -> Evaluation | No
     bounds = np.unique(_bounds(rates))
     stacked = summed_buckets(rates, bounds, owner_rows(rates, workloads, observed), len(workloads))
     value = histogram_quantile(rule.quantile, bounds, stacked, rule.min_rate)
-    firing, staying = lasting(value, rule.threshold), lasting(value, rule.clear)
+    firing, staying = lasting(value, rule.threshold), still(value, rule.clear)
     findings = []
     finer = {_pod(labels) for labels in native.labels}
     for row in np.flatnonzero(firing | staying):

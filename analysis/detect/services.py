@@ -58,7 +58,7 @@ def evaluate_ratio(rule: RatioRule, observed: Observed) -> Evaluation | None:
     part = _sum(above, workloads, observed)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(total >= rule.min_rate, np.nan_to_num(part) / total, np.nan)
-    firing, staying = lasting(share, rule.threshold), lasting(share, rule.clear)
+    firing, staying = lasting(share, rule.threshold), still(share, rule.clear)
     findings = []
     for row in np.flatnonzero(firing | staying):
         value = float(np.nanmedian(share[row]))
@@ -125,6 +125,17 @@ def lasting(values: Float64, threshold: float) -> Bool:
     with np.errstate(invalid="ignore"):
         high = np.where(known, values > threshold, True).all(axis=1)
     return np.asarray(high & (known.mean(axis=1) >= 0.8) & known[:, -1], dtype=np.bool_)
+
+
+def still(values: Float64, clear: float) -> Bool:
+    """Rows above ``clear`` at every step that has data, and at the last one.
+
+    What was called is over when it is seen to be over: after a gap the few samples that there are end nothing.
+    """
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        high = np.where(known, values > clear, True).all(axis=1)
+    return np.asarray(high & known[:, -1:].any(axis=1), dtype=np.bool_)
 
 
 def fresh(rates: Rates) -> frozenset[PodKey]:

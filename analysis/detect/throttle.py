@@ -7,7 +7,7 @@ import numpy as np
 from analysis.detect.containers import container_key
 from analysis.detect.finding import ContainerKey, Evaluation, Finding, Observed
 from analysis.detect.rules import ThrottleRule
-from analysis.detect.services import in_namespaces, lasting, rate_query
+from analysis.detect.services import in_namespaces, lasting, rate_query, still
 from analysis.telemetry.query import RateSum, differs, equal
 from analysis.windows.block import Block, Float64
 from analysis.windows.rates import Rates
@@ -43,7 +43,7 @@ def evaluate_throttle(rule: ThrottleRule, observed: Observed) -> Evaluation | No
     born = np.array([observed.started.get(key, nowhere) for key in keys], dtype=np.float64)
     old = ~(observed.now - born < rule.warm_up + rule.lasting)
     firing = lasting(share, rule.threshold) & lasting(used, rule.min_used_share) & old
-    staying = lasting(share, rule.clear) & old
+    staying = still(share, rule.clear) & old
     groups: dict[tuple[str, str, str], list[int]] = {}
     for row in np.flatnonzero(firing | staying):
         pod = observed.pods.get(keys[row][:2])

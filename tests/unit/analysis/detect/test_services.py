@@ -55,6 +55,24 @@ def test_share_of_errors(ratio: RatioRule, errors: np.ndarray, total: np.ndarray
     assert [one.firing for one in evaluation.findings] == ([] if firing is None else [firing])
 
 
+@pytest.mark.parametrize(
+    ("errors", "stays"),
+    [
+        pytest.param(np.where(TIMES >= 80, 4.0, np.nan), True, id="back, and as before"),
+        pytest.param(np.where(TIMES >= 80, 0.1, np.nan), False, id="back, and over"),
+        pytest.param(np.where(TIMES <= 80, 4.0, np.nan), False, id="nothing to see now, which the tracker holds"),
+        pytest.param(np.where(TIMES >= 80, 0.1, 4.0), False, id="just over"),
+    ],
+)
+def test_after_a_gap_the_few_samples_there_are_end_nothing_that_still_is(
+    ratio: RatioRule, errors: np.ndarray, stays: bool
+) -> None:
+    total = np.where(np.isfinite(errors), 10.0, np.nan)
+    evaluation = evaluate_ratio(ratio, world(ratio, rates({(POD,): errors}), rates({(POD,): total})))
+    assert evaluation is not None
+    assert [one.firing for one in evaluation.findings] == ([False] if stays else [])
+
+
 def test_unreadable_rates_are_no_answer(ratio: RatioRule) -> None:
     assert evaluate_ratio(ratio, Observed(now=100.0, pods=pods(POD))) is None
 
