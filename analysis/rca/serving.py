@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from analysis.contract import Change, ChangeKind, WorkloadState
+from analysis.contract import Change, ChangeKind, ServiceState, WorkloadState
 from analysis.rca.around import callees, resolve, service_ref, services, subjects, workload
 from analysis.rca.context import ROLLOUT_AFTER, ROLLOUT_BEFORE
 from analysis.rca.facts import Facts
@@ -101,8 +102,7 @@ def no_ready_endpoints(facts: Facts) -> Observation:
     if not empty:
         text = ", ".join(f"{one.name} has {one.ready} ready endpoints" for one in known[:3])
         return Observation(False, text, kind=EvidenceKind.STATUS, query=known[0].reference, result=result)
-    # the target's own Service before those of others
-    first = min(empty, key=lambda one: (one.name != facts.target.name, one.name))
+    first = _nearest(facts, empty)
     return Observation(
         True,
         f"Service {first.name} has no ready endpoint ({first.not_ready} not ready)",
@@ -123,17 +123,9 @@ def selector_matches_nothing(facts: Facts) -> Observation:
     if not lost:
         text = f"the selectors of {', '.join(one.name for one in known[:3])} match workloads"
         return Observation(False, text, kind=EvidenceKind.STATUS, query=known[0].reference, result=result)
-    first = min(lost, key=lambda one: (one.name != facts.target.name, one.name))
-    when = f", written by {first.changed_by} at {clock(first.changed_at)}" if first.changed_at else ""
-    return Observation(
-        True,
-        f"no workload has the labels that Service {first.name} selects: {first.selector}{when}",
-        kind=EvidenceKind.STATUS,
-        query=first.reference,
-        at=first.changed_at,
-        result=result,
-        blames=service_ref(facts, first.name),
-    )
+    first = _nearest(facts, lost)
+    text = f"no workload has the labels that Service {first.name} selects: {first.selector}"
+    return _miswritten(facts, first, text, result)
 
 
 def port_not_served(facts: Facts) -> Observation:
@@ -146,16 +138,26 @@ def port_not_served(facts: Facts) -> Observation:
     if not wrong:
         text = f"the ports of {', '.join(one.name for one in known[:3])} lead to ports of their pods"
         return Observation(False, text, kind=EvidenceKind.STATUS, query=known[0].reference, result=result)
-    first = min(wrong, key=lambda one: (one.name != facts.target.name, one.name))
-    when = f", written by {first.changed_by} at {clock(first.changed_at)}" if first.changed_at else ""
+    first = _nearest(facts, wrong)
+    return _miswritten(facts, first, f"Service {first.name}: {first.unserved}", result)
+
+
+def _nearest(facts: Facts, found: list[ServiceState]) -> ServiceState:
+    """The target's own Service before those of others."""
+    return min(found, key=lambda one: (one.name != facts.target.name, one.name))
+
+
+def _miswritten(facts: Facts, service: ServiceState, text: str, result: Any) -> Observation:
+    """What is wrong stands in the Service itself: who wrote it last, and when."""
+    when = f", written by {service.changed_by} at {clock(service.changed_at)}" if service.changed_at else ""
     return Observation(
         True,
-        f"Service {first.name}: {first.unserved}{when}",
+        text + when,
         kind=EvidenceKind.STATUS,
-        query=first.reference,
-        at=first.changed_at,
+        query=service.reference,
+        at=service.changed_at,
         result=result,
-        blames=service_ref(facts, first.name),
+        blames=service_ref(facts, service.name),
     )
 
 
