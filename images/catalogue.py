@@ -47,7 +47,7 @@ _LIST = (
         "controllers",
         (
             WheelsLayer("controllers-lib", "requirements/controllers.txt"),
-            SourceLayer("controllers-app", ("crds", "controllers", "analysis/__init__.py", "analysis/contract.py")),
+            SourceLayer("controllers-app", ("crds", "controllers", "analysis/__init__.py", "analysis/contract")),
         ),
     ),
     _python(
