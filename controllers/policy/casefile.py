@@ -31,12 +31,13 @@ class _Strict(BaseModel):
 
 
 class CaseTarget(_Strict):
-    """The live workload. ``unavailable``: pods that a rollout may take away at once."""
+    """The live workload. ``unavailable``: pods that a rollout may take away at once; ``nodes``: where its pods sit."""
 
     name: str = "app"
     replicas: int = 2
     ready: int | None = None
     unavailable: int = 0
+    nodes: int = 1
     autoscaler: str = ""
     disruption_budget: str = ""
     disruptions_allowed: int = 0
@@ -194,6 +195,7 @@ def _target(given: CaseTarget) -> Target:
         autoscaler=given.autoscaler,
         ready=given.replicas if given.ready is None else given.ready,
         unavailable=given.unavailable,
+        nodes=given.nodes,
         budget=given.disruption_budget,
         disruptions_allowed=given.disruptions_allowed,
         labels=given.labels,

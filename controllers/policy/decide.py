@@ -27,7 +27,7 @@ from controllers.policy.learning import learn
 from controllers.policy.match import Documents
 from controllers.policy.target import CLASS_LABEL, Target
 from controllers.policy.validity import PolicyEntry, parse_duration
-from controllers.policy.words import STRICTNESS, Known, Words, collect, strictest_limits
+from controllers.policy.words import STRICTNESS, Known, Words, add_broken_bounds, collect, strictest_limits
 from crds.v1alpha1.actionplan import ActionPlan, FieldWriter, RuleResult
 from crds.v1alpha1.actionpolicy import PolicyRule, Tier
 from crds.v1alpha1.base import Severity
@@ -93,7 +93,8 @@ def decide(observed: Observed, now: datetime) -> Ruling:
     ruling = _tier(words, observed)
     if refusal is None or ruling.tier is Tier.FORBIDDEN:
         return ruling
-    return _refused(refusal, ruling)
+    add_broken_bounds(words, observed.plan, observed.targets)
+    return _refused(refusal, words)
 
 
 def tier_now(observed: Observed, now: datetime) -> Ruling:
@@ -102,9 +103,10 @@ def tier_now(observed: Observed, now: datetime) -> Ruling:
     Checks and limits are left out: they were held once, and what the plan's own approval changed must not void it.
     Except for writers: an autoscaler or a GitOps tool that came since would undo what was approved.
     """
-    ruling = _tier(collect(observed.plan, observed.policies, _known(observed, now)), observed)
+    words = collect(observed.plan, observed.policies, _known(observed, now))
+    ruling = _tier(words, observed)
     refusal = undone(observed.plan, observed.writers)
-    return ruling if refusal is None or ruling.tier is Tier.FORBIDDEN else _refused(refusal, ruling)
+    return ruling if refusal is None or ruling.tier is Tier.FORBIDDEN else _refused(refusal, words)
 
 
 def _known(observed: Observed, now: datetime) -> Known:
@@ -146,7 +148,7 @@ def _allowed(words: Words, observed: Observed, tier: Tier, message: str) -> Ruli
     """It may run, by itself or once enough people approve."""
     limits = strictest_limits(words)
     # A rule that alone would let it run asks for nobody; the others say how many people it takes, and whom.
-    asking = [rule for rule, word in words.rules if word is not Tier.AUTO_LOW_RISK]
+    asking = [heard.rule for heard in words.rules if heard.tier is not Tier.AUTO_LOW_RISK]
     people = tier is Tier.HUMAN_APPROVAL
     required = max([1, *(rule.required_approvals for rule in asking)]) if people else 0
     approvers = _approvers(asking) if people else None
@@ -161,7 +163,7 @@ def _allowed(words: Words, observed: Observed, tier: Tier, message: str) -> Ruli
         message=message,
         rules=words.recorded(),
         required_approvals=required,
-        expires_after=min((parse_duration(rule.expires_after) for rule, _ in words.rules), default=DEFAULT_EXPIRY),
+        expires_after=min((parse_duration(heard.rule.expires_after) for heard in words.rules), default=DEFAULT_EXPIRY),
         approvers=tuple(sorted(approvers)) if approvers is not None else (),
         one_at_a_time=limits is not None and limits.one_workload_at_a_time,
         workload_class=_workload_class(observed),
@@ -185,5 +187,5 @@ def _workload_class(observed: Observed) -> str:
     return target.labels.get(CLASS_LABEL, "") if target is not None else ""
 
 
-def _refused(refusal: Refusal, ruling: Ruling) -> Ruling:
-    return Ruling(Tier.FORBIDDEN, refusal.reason, refusal.message, ruling.rules)
+def _refused(refusal: Refusal, words: Words) -> Ruling:
+    return Ruling(Tier.FORBIDDEN, refusal.reason, refusal.message, words.recorded())

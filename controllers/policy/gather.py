@@ -12,7 +12,7 @@ from controllers.arbitration.model import Subject
 from controllers.arbitration.quota import shortage
 from controllers.kube.api import Kube
 from controllers.kube.errors import NotFound
-from controllers.kube.resources import BUDGETS, NAMESPACES, resource_type
+from controllers.kube.resources import BUDGETS, NAMESPACES, PODS, resource_type
 from controllers.kube.targets import read_target as read_live
 from controllers.policy import surroundings
 from controllers.policy.decide import Observed
@@ -45,7 +45,9 @@ def observe(
     }
     budgets = kube.list_raw(BUDGETS, namespace)
     targets = {
-        key: read_target(body, _autoscaler(subjects.get(key)), budgets) if body is not None else None
+        key: read_target(body, _autoscaler(subjects.get(key)), budgets, _pods(kube, namespace, body))
+        if body is not None
+        else None
         for key, body in live.items()
     }
     targets = {key: _with_boundary(kube, namespace, target, live[key]) for key, target in targets.items()}
@@ -63,6 +65,15 @@ def observe(
         shortages={key: text for key, subject in subjects.items() if (text := shortage(subject))},
     )
     return observed, live
+
+
+def _pods(kube: Kube, namespace: str, body: JsonObject) -> list[dict[str, Any]]:
+    """A superset of the workload's pods; a DaemonSet's number is in its status, and a pod has none."""
+    selector = body["spec"].get("selector")
+    if selector is None or "desiredNumberScheduled" in (body.get("status") or {}):
+        return []
+    labels = selector.get("matchLabels") or {}
+    return kube.list_raw(PODS, namespace, labels=",".join(f"{key}={value}" for key, value in sorted(labels.items())))
 
 
 def _with_boundary(kube: Kube, namespace: str, target: Target | None, body: JsonObject | None) -> Target | None:

@@ -15,6 +15,9 @@ DEFAULT_SHARE = "25%"
 _DEFAULTS: Mapping[str, int] = MappingProxyType({"StatefulSet": 1, "DaemonSet": 1})
 
 
+ENDED_PHASES = frozenset({"Succeeded", "Failed"})
+
+
 @dataclass(frozen=True)
 class Target:
     """Numbers are pods; of a pod, those of its controller. ``unavailable`` is what a rollout may take away at once."""
@@ -27,6 +30,8 @@ class Target:
     """Name of the HorizontalPodAutoscaler that owns ``replicas``; empty if none does."""
     ready: int = 0
     unavailable: int = 0
+    nodes: int = 0
+    """Nodes that its pods sit on; of a pod, that pod's."""
     budget: str = ""
     """Name of the PodDisruptionBudget of the pods that allows the fewest disruptions now; empty if there is none."""
     disruptions_allowed: int = 0
@@ -50,6 +55,7 @@ class Target:
             "replicas": self.replicas,
             "readyReplicas": self.ready,
             "maxUnavailable": self.unavailable,
+            "nodes": self.nodes,
             "autoscaler": self.autoscaler,
             "disruptionBudget": self.budget,
             "disruptionsAllowed": self.disruptions_allowed,
@@ -57,8 +63,11 @@ class Target:
         }
 
 
-def read_target(body: JsonObject, autoscaler: str = "", budgets: Iterable[JsonObject] = ()) -> Target:
-    """Reduce a target as :func:`controllers.kube.targets.read_target` gives it, and the budgets of its namespace."""
+def read_target(
+    body: JsonObject, autoscaler: str = "", budgets: Iterable[JsonObject] = (), pods: Iterable[JsonObject] = ()
+) -> Target:
+    """Reduce a target as :func:`controllers.kube.targets.read_target` gives it, with the budgets of its namespace and
+    pods among which are all of its own."""
     metadata, spec = body["metadata"], body["spec"]
     counted = body if "containers" not in spec else related(body, "owner") or {}
     replicas, ready = _counts(counted)
@@ -73,6 +82,7 @@ def read_target(body: JsonObject, autoscaler: str = "", budgets: Iterable[JsonOb
         autoscaler=autoscaler,
         ready=ready,
         unavailable=_unavailable(strategy, replicas, default=_DEFAULTS.get(body.get("kind", ""), DEFAULT_SHARE)),
+        nodes=_nodes(body, pods),
         budget=str(budget["metadata"]["name"]) if budget is not None else "",
         disruptions_allowed=_allowed(budget) if budget is not None else 0,
         labels=dict(metadata.get("labels") or {}),
@@ -89,6 +99,18 @@ def _counts(body: JsonObject) -> tuple[int, int]:
     if "desiredNumberScheduled" in status:
         return int(status["desiredNumberScheduled"]), int(status.get("numberReady", 0))
     return int(spec.get("replicas", 1)), int(status.get("readyReplicas", 0))
+
+
+def _nodes(body: JsonObject, pods: Iterable[JsonObject]) -> int:
+    """Nodes of the pods that have not ended. A DaemonSet has a pod on each node and says so itself."""
+    spec, status = body["spec"], body.get("status") or {}
+    if "desiredNumberScheduled" in status:
+        return int(status["desiredNumberScheduled"])
+    if "containers" in spec:
+        return 1 if spec.get("nodeName") else 0
+    own = (pod for pod in pods if _selects(spec.get("selector"), pod["metadata"].get("labels") or {}))
+    living = (pod for pod in own if (pod.get("status") or {}).get("phase") not in ENDED_PHASES)
+    return len({node for pod in living if (node := pod["spec"].get("nodeName"))})
 
 
 def _pod_labels(body: JsonObject) -> JsonObject:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from controllers.arbitration.decide import doubtful
+from controllers.policy.blast import blast_refusal
 from controllers.policy.guards import breaker_open
 from controllers.policy.history import Outcome, Pair
 from controllers.policy.learning import Posterior, shortfall, unknown
@@ -40,6 +41,15 @@ class Known:
     proposer: str = ""
 
 
+@dataclass(frozen=True)
+class Heard:
+    """A rule that matched an action of the plan, and the tier that it asks for."""
+
+    policy: str
+    rule: PolicyRule
+    tier: Tier
+
+
 @dataclass
 class Words:
     """All words on one plan while they are collected."""
@@ -47,7 +57,7 @@ class Words:
     results: dict[tuple[str, str], RuleResult] = field(default_factory=dict)
     silent: dict[tuple[str, str], RuleResult] = field(default_factory=dict)
     """Rules that name the namespace and do not match, with the reason."""
-    rules: list[tuple[PolicyRule, Tier]] = field(default_factory=list)
+    rules: list[Heard] = field(default_factory=list)
     unmatched: Action | None = None
     invalid: bool = False
     """An invalid policy names the namespace."""
@@ -93,7 +103,7 @@ def collect(plan: ActionPlan, policies: Iterable[PolicyEntry], known: Known) -> 
 
 def strictest_limits(words: Words) -> PolicyLimits | None:
     """The strictest of each limit over all matching rules; None when no rule matches."""
-    limits = [rule.limits for rule, _ in words.rules]
+    limits = [heard.rule.limits for heard in words.rules]
     if not limits:
         return None
     return PolicyLimits(
@@ -104,12 +114,23 @@ def strictest_limits(words: Words) -> PolicyLimits | None:
         max_replica_change=min(limit.max_replica_change for limit in limits),
         max_unavailable_percent=min(limit.max_unavailable_percent for limit in limits),
         min_ready_percent=max(limit.min_ready_percent for limit in limits),
+        max_nodes=min((limit.max_nodes for limit in limits if limit.max_nodes is not None), default=None),
         respect_disruption_budgets=any(limit.respect_disruption_budgets for limit in limits),
         one_workload_at_a_time=any(limit.one_workload_at_a_time for limit in limits),
         retry_ineffective_after=max((limit.retry_ineffective_after for limit in limits), key=parse_duration),
         breaker_failures=min(limit.breaker_failures for limit in limits),
         breaker_window=max((limit.breaker_window for limit in limits), key=parse_duration),
     )
+
+
+def add_broken_bounds(words: Words, plan: ActionPlan, targets: Mapping[str, Target | None]) -> None:
+    """Let each rule say which action would take away more than the rule itself allows."""
+    for heard in words.rules:
+        for action in plan.spec.actions:
+            target = targets.get(action.id)
+            found = blast_refusal(action, target, heard.rule.limits) if target is not None else None
+            if found is not None:
+                words.add(heard.policy, heard.rule.name, Tier.FORBIDDEN, found[1])
 
 
 def pair_of(plan: ActionPlan, action: Action, target: Target | None) -> Pair:
@@ -131,7 +152,7 @@ def _hear(words: Words, policy: str, rule: PolicyRule, plan: ActionPlan, action:
         rule, plan.spec.confidence_percent, found.uncertain, known.posteriors.get(pair) or unknown(pair)
     )
     words.add(policy, rule.name, tier, message)
-    words.rules.append((rule, tier))
+    words.rules.append(Heard(policy, rule, tier))
 
 
 def _word(rule: PolicyRule, confidence: int, uncertain: str, posterior: Posterior) -> tuple[Tier, str]:

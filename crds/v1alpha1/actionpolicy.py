@@ -130,6 +130,8 @@ class PolicyLimits(ApiModel):
     """Share of the wanted replicas that an action may take away at once (a rollout: the strategy's maxUnavailable)."""
     min_ready_percent: Percent = 0
     """Share of the wanted replicas that stays ready at the worst moment."""
+    max_nodes: int | None = Field(default=None, ge=1, le=5000)
+    """Most nodes that the pods which an action restarts or takes away may sit on; absent: no such bound."""
     respect_disruption_budgets: bool = False
     """Refuse what a PodDisruptionBudget of the target's pods would not allow an eviction to take."""
     one_workload_at_a_time: bool = False

@@ -75,6 +75,19 @@ def test_a_case_passes_or_says_what_differs(tmp_path: Path, expect: dict[str, An
     assert f"{0 if differs else 1} of 1 cases as expected" in result.output
 
 
+@pytest.mark.parametrize(
+    ("nodes", "expect"),
+    [
+        (2, {"tier": "HumanApproval", "rule": "narrow"}),
+        (3, {"tier": "Forbidden", "reason": "TooManyNodes", "rule": "narrow", "message": "pods on 3 nodes"}),
+    ],
+)
+def test_a_case_says_on_how_many_nodes_the_pods_sit(tmp_path: Path, nodes: int, expect: dict[str, Any]) -> None:
+    policy_file(tmp_path, rule(name="narrow", limits={"maxNodes": 2}), rule(name="open"))
+    result = iirp("policy", "test", case_file(tmp_path, expect, target={"replicas": 4, "nodes": nodes}))
+    assert result.exit_code == 0, result.output
+
+
 def test_a_case_sees_target_labels_time_and_documents(tmp_path: Path) -> None:
     condition = {"name": "c", "expression": "incident.spec.type == 'X' && target.readyReplicas == 1"}
     match = {"conditions": [condition], "targetLabels": [{"key": "a"}], "environments": ["dev"]}

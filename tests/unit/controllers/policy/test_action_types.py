@@ -82,6 +82,29 @@ def test_asked_about_when_the_target_is_as_it_should_be(action: Action) -> None:
     assert decide(action) == ("HumanApproval", "ApprovalRequired")
 
 
+def on_two_nodes(objects: World) -> None:
+    """The Deployment's other pod stands on another node; a third node has somebody else's."""
+    first = objects["pods", NS, POD]
+    first["spec"]["nodeName"] = "n1"
+    for name, node, labels in (("payments-2", "n2", first["metadata"]["labels"]), ("cart-1", "n3", {"app": "cart"})):
+        metadata = {"name": name, "namespace": NS, "labels": labels}
+        objects["pods", NS, name] = {"metadata": metadata, "spec": {**first["spec"], "nodeName": node}}
+
+
+@pytest.mark.parametrize(
+    ("action", "bound", "reason"),
+    [
+        (rollback(), 2, "ApprovalRequired"),
+        (rollback(), 1, "TooManyNodes"),
+        (restart_pod(), 1, "ApprovalRequired"),
+        (restart_set("DaemonSet"), 1, "TooManyNodes"),
+    ],
+    ids=lambda value: value.type.value if isinstance(value, Action) else None,
+)
+def test_the_nodes_that_an_action_touches_are_counted(action: Action, bound: int, reason: str) -> None:
+    assert decide(action, on_two_nodes, maxNodes=bound)[1] == reason
+
+
 def on_delete(objects: World) -> None:
     for plural, name in (("statefulsets", "db"), ("daemonsets", "agent")):
         objects[plural, NS, name]["spec"]["updateStrategy"] = {"type": "OnDelete"}
@@ -158,7 +181,7 @@ def test_kinds_are_read_by_their_own_numbers() -> None:
     )
     strategy = {"rollingUpdate": {"maxUnavailable": "50%"}}
     assert read_target({**daemon_set(updateStrategy=strategy), "kind": "DaemonSet"}) == Target(
-        f"uid-daemonsets-{NS}-agent", 4, ready=4, unavailable=2
+        f"uid-daemonsets-{NS}-agent", 4, ready=4, unavailable=2, nodes=4
     )
     kube = FakeKube()
     add_all(kube)

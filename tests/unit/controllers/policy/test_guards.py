@@ -11,7 +11,8 @@ from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.actions import Action
 from crds.v1alpha1.base import LocalRef
-from tests.fakes.chain import deployment, restart, rule, scale
+from tests.fakes.chain import NS, deployment, restart, rule, scale
+from tests.fakes.workloads import daemon_set, pause, rollback
 from tests.unit.controllers.policy.world import UID, done, plan, policy, rule_on
 
 
@@ -39,6 +40,14 @@ BUDGETS = {"respectDisruptionBudgets": True}
         (restart(), Target(UID, 4, unavailable=2, budget="b", disruptions_allowed=1), BUDGETS, "DisruptionBudget"),
         (restart(), Target(UID, 4, unavailable=1, budget="b", disruptions_allowed=1), BUDGETS, ""),
         (restart(), Target(UID, 4, unavailable=1), {"respectDisruptionBudgets": True}, ""),
+        (restart(), Target(UID, 4, ready=4, nodes=2), {"maxNodes": 2}, ""),
+        (restart(), Target(UID, 4, ready=4, nodes=3), {"maxNodes": 2}, "TooManyNodes"),
+        (restart(), Target(UID, 4, ready=4, nodes=3), {}, ""),
+        (rollback(), Target(UID, 4, ready=4, nodes=3), {"maxNodes": 2}, "TooManyNodes"),
+        (scale(2), Target(UID, 4, ready=4, nodes=4), {"maxNodes": 2}, ""),
+        (scale(1), Target(UID, 4, ready=4, nodes=4), {"maxNodes": 2}, "TooManyNodes"),
+        (scale(6), Target(UID, 4, ready=4, nodes=4), {"maxNodes": 1}, ""),
+        (pause(), Target(UID, 4, ready=4, nodes=4), {"maxNodes": 1}, ""),
     ],
 )  # fmt: skip
 def test_the_blast_radius_is_bounded(action: Action, target: Target, limits: dict[str, Any], reason: str) -> None:
@@ -55,6 +64,47 @@ def test_the_strictest_limit_of_all_rules_holds() -> None:
     assert rule_on(policy(loose, strict), target=target).reason == "TooFewReady"
     target = Target(UID, 100, ready=90, unavailable=1, budget="b")
     assert rule_on(policy(loose, strict), target=target).reason == "DisruptionBudget"
+    wide, narrow, open_ = (rule("AutoLowRisk", f"n{n}", limits={"maxNodes": n} if n else {}) for n in (9, 2, 0))
+    assert rule_on(policy(wide, narrow, open_), target=Target(UID, 4, nodes=3)).reason == "TooManyNodes"
+
+
+def test_each_rule_whose_own_bound_breaks_says_so() -> None:
+    rules = policy(rule("AutoLowRisk", "wide", limits={"maxNodes": 9}), rule(name="narrow", limits={"maxNodes": 2}))
+    ruling = rule_on(rules, target=Target(UID, 4, nodes=3))
+    assert (ruling.reason, ruling.message) == ("TooManyNodes", ruling.rules[0].message)
+    said = [(found.rule, found.tier.value, found.message) for found in ruling.rules]
+    assert said == [
+        ("narrow", "Forbidden", "deploy/payments: pods on 3 nodes would go; policy allows 2"),
+        ("wide", "AutoLowRisk", "may run by itself"),
+    ]
+
+
+def pod(name: str, node: str, app: str = "payments", phase: str = "Running") -> dict[str, Any]:
+    spec = {"containers": [], **({"nodeName": node} if node else {})}
+    metadata = {"name": name, "namespace": NS, "uid": name, "labels": {"app": app, "tier": "back"}}
+    return {"metadata": metadata, "spec": spec, "status": {"phase": phase}}
+
+
+PODS_OF = [
+    pod("a", "n1"), pod("b", "n2"), pod("c", "n2"), pod("d", ""), pod("e", "n3", app="cart"),
+    pod("f", "n4", phase="Succeeded"), pod("g", "n5", phase="Failed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "nodes"),
+    [
+        (deployment(), 2),
+        (deployment(selector={"matchExpressions": [{"key": "tier", "operator": "In", "values": ["back"]}]}), 3),
+        (deployment("other"), 0),
+        (pod("a", "n1"), 1),
+        (pod("d", ""), 0),
+        (daemon_set(nodes=7), 7),
+    ],
+)
+def test_nodes_are_those_of_the_pods_that_live(body: dict[str, Any], nodes: int) -> None:
+    found = read_target(body, pods=PODS_OF)
+    assert (found.nodes, found.document()["nodes"]) == (nodes, nodes)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +159,7 @@ def test_a_target_as_conditions_see_it() -> None:
     body = deployment(replicas=8)
     body["metadata"]["labels"] = {"a": "b"}
     assert read_target(body).document() == {
-        "replicas": 8, "readyReplicas": 8, "maxUnavailable": 2, "autoscaler": "", "disruptionBudget": "",
+        "replicas": 8, "readyReplicas": 8, "maxUnavailable": 2, "nodes": 0, "autoscaler": "", "disruptionBudget": "",
         "disruptionsAllowed": 0, "labels": {"a": "b"},
     }  # fmt: skip
 
