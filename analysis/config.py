@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -149,6 +150,17 @@ class HistoryConfig(Section):
     retention_days: int = Field(default=180, ge=1, le=3660)
 
 
+class AnswerFormat(StrEnum):
+    """How an endpoint is told the shape of the answer (``response_format``). The answer is checked in any case."""
+
+    JSON_SCHEMA = "jsonSchema"
+    """OpenAI's form, which most servers know; many decode by the schema, so that no other answer is possible."""
+    JSON_OBJECT_SCHEMA = "jsonObjectSchema"
+    """An object with a schema beside it, the form of ``python -m llama_cpp.server``."""
+    JSON_OBJECT = "jsonObject"
+    """Some JSON object; the prompt alone says which."""
+
+
 class Model(Section):
     """An OpenAI-compatible endpoint. Without this section root causes are deterministic only."""
 
@@ -157,6 +169,7 @@ class Model(Section):
     api_key_file: Path | None = None
     timeout_seconds: float = Field(default=20, gt=0, le=120)
     max_output_tokens: int = Field(default=1200, ge=64, le=8192)
+    answer_format: AnswerFormat = AnswerFormat.JSON_SCHEMA
     max_prompt_chars: int = Field(default=24_000, ge=1000, le=200_000)
     concurrency: int = Field(default=2, ge=1, le=32)
     """Calls at a time; others wait within their timeout."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from crds.v1alpha1.base import Word
 
 Id = Annotated[str, StringConstraints(max_length=64)]
+
+ASKED: Final = {
+    "wordings": 3, "hypotheses": 2, "evidence_ids": 4, "explanation": 400, "summary": 120, "would_refute": 120,
+}  # fmt: skip
+"""Items and characters that are asked for, so that a whole answer fits into ``maxOutputTokens``; more is accepted."""
 
 
 class _Part(BaseModel):
@@ -38,3 +44,22 @@ class Answer(_Part):
 
     wordings: Annotated[list[Wording], Field(max_length=5)]
     hypotheses: Annotated[list[Hypothesis], Field(max_length=3)]
+
+
+def schema(cause_ids: Iterable[str], evidence_ids: Iterable[str]) -> dict[str, Any]:
+    """JSON schema of an answer that names nothing but these: who decodes by it cannot make a citation up."""
+    found = Answer.model_json_schema()
+    wording, hypothesis = found["$defs"]["Wording"]["properties"], found["$defs"]["Hypothesis"]["properties"]
+    causes, evidence = sorted(set(cause_ids)), sorted(set(evidence_ids))
+    for part in (found["properties"], wording, hypothesis):
+        for name in part.keys() & ASKED.keys():
+            part[name]["maxItems" if part[name]["type"] == "array" else "maxLength"] = ASKED[name]
+    # An empty choice is no schema; what nothing can be said about is not asked for.
+    for items, known in ((found["properties"]["wordings"], causes), (found["properties"]["hypotheses"], evidence)):
+        items["maxItems"] *= bool(known and evidence)
+    if causes and evidence:
+        wording["cause_id"] = {"type": "string", "enum": causes}
+    if evidence:
+        for part in (wording, hypothesis):
+            part["evidence_ids"] |= {"items": {"type": "string", "enum": evidence}, "minItems": 1}
+    return found

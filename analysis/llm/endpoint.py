@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 import openai
 from openai.types.chat import ChatCompletion
 
-from analysis.config import Model
+from analysis.config import AnswerFormat, Model
 
 __all__ = ["AnswerTooLarge", "Completion", "Endpoint", "NotAnAnswer"]
 
@@ -34,6 +35,8 @@ class Completion:
     text: str
     prompt_tokens: int | None
     output_tokens: int | None
+    cut: bool = False
+    """It ended because no more tokens were allowed."""
 
 
 class Endpoint:
@@ -54,15 +57,17 @@ class Endpoint:
         """Close idle connections."""
         await self._client.close()
 
-    async def complete(self, prompt: str) -> Completion:
-        """One answer. A request that got no answer is sent again; one that was answered never is.
+    async def complete(self, prompt: str, schema: Mapping[str, Any]) -> Completion:
+        """One answer, by a JSON schema where the endpoint can.
+
+        A request that got no answer is sent again; one that was answered never is.
 
         Raises:
             openai.OpenAIError, AnswerTooLarge, NotAnAnswer: as the last attempt ended.
         """
         for pause in (*BACKOFF_SECONDS, None):
             try:
-                return await self._once(prompt)
+                return await self._once(prompt, schema)
             except openai.APIConnectionError as error:
                 if isinstance(error.__cause__, AnswerTooLarge):
                     raise error.__cause__ from error
@@ -71,22 +76,37 @@ class Endpoint:
             await asyncio.sleep(pause)
         raise AssertionError("unreachable")
 
-    async def _once(self, prompt: str) -> Completion:
+    async def _once(self, prompt: str, schema: Mapping[str, Any]) -> Completion:
         try:
             completion = await self._client.chat.completions.create(
                 model=self._settings.model,
                 messages=[{"role": "user", "content": prompt}],
                 temperature=0,
                 max_tokens=self._settings.max_output_tokens,
-                response_format={"type": "json_object"},
+                response_format=_response_format(self._settings.answer_format, schema),
             )
         except ValueError as error:  # the client library decodes the body without a guard
             raise NotAnAnswer("the answer is not JSON") from error
         if not isinstance(completion, ChatCompletion):
             raise NotAnAnswer("the answer is not a chat completion")
         choices, usage = completion.choices, completion.usage
-        text = (choices[0].message.content if choices else None) or ""
-        return Completion(text, usage.prompt_tokens if usage else None, usage.completion_tokens if usage else None)
+        return Completion(
+            text=(choices[0].message.content if choices else None) or "",
+            prompt_tokens=usage.prompt_tokens if usage else None,
+            output_tokens=usage.completion_tokens if usage else None,
+            cut=bool(choices) and choices[0].finish_reason == "length",
+        )
+
+
+def _response_format(form: AnswerFormat, schema: Mapping[str, Any]) -> Any:
+    """As the endpoint wants it told. Not ``strict``: that mode of OpenAI's knows no lengths, which others need."""
+    match form:
+        case AnswerFormat.JSON_SCHEMA:
+            return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+        case AnswerFormat.JSON_OBJECT_SCHEMA:
+            return {"type": "json_object", "schema": schema}
+        case AnswerFormat.JSON_OBJECT:
+            return {"type": "json_object"}
 
 
 class _Bounded(httpx2.AsyncBaseTransport):

@@ -18,9 +18,9 @@ from pydantic import ValidationError
 from analysis.api.metrics import Metrics
 from analysis.config import ConfigError, Model
 from analysis.contract import RcaRequest, RcaResponse
-from analysis.llm.answer import Answer
+from analysis.llm.answer import Answer, schema
 from analysis.llm.budget import Budget, OverBudget
-from analysis.llm.endpoint import AnswerTooLarge, Endpoint, NotAnAnswer
+from analysis.llm.endpoint import AnswerTooLarge, Completion, Endpoint, NotAnAnswer
 from analysis.llm.ground import ground
 from analysis.llm.redact import Redactor
 from analysis.rca.observation import Observation
@@ -61,7 +61,8 @@ class Narrator:
         redactor = Redactor()
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
-                answer = await self._ask(self.prompt(report, request, seen, redactor), request.incident.uid)
+                shape = schema((cause.id for cause in report.root_causes), seen)
+                answer = await self._ask(self.prompt(report, request, seen, redactor), shape, request.incident.uid)
         except (ModelFailure, OverBudget, AnswerTooLarge, NotAnAnswer, TimeoutError, openai.OpenAIError) as error:
             reason = self._reason(error)
             self._metrics.model_calls.labels("failed").inc()
@@ -79,12 +80,13 @@ class Narrator:
         if isinstance(error, TimeoutError | openai.APITimeoutError):
             return f"{where}: no answer within {self._settings.timeout_seconds:g} s"
         if isinstance(error, openai.APIStatusError):
-            return f"{where}: HTTP {error.status_code}"
+            hint = " (does it know this model, and model.answerFormat?)" if error.status_code in {400, 422} else ""
+            return f"{where}: HTTP {error.status_code}{hint}"
         if isinstance(error, openai.APIConnectionError):
             return f"{where}: cannot connect"
         return f"{where}: {error}"
 
-    async def _ask(self, prompt: str, incident: str) -> Answer:
+    async def _ask(self, prompt: str, shape: Mapping[str, Any], incident: str) -> Answer:
         """A valid answer, from memory if this very prompt had one. What was sent is paid, whatever came of it."""
         key = hashlib.sha256(prompt.encode("utf-8", "replace")).hexdigest()
         async with self._turns:
@@ -94,7 +96,7 @@ class Narrator:
                 return self._answers[key]
             held = self._budget.reserve(incident, estimate_tokens(prompt), self._settings.max_output_tokens)
             try:
-                found = await self._endpoint.complete(prompt)
+                found = await self._endpoint.complete(prompt, shape)
             except (openai.APIStatusError, openai.APIConnectionError) as error:
                 if not isinstance(error, openai.APITimeoutError):
                     self._budget.release(held)  # refused or never answered: not paid
@@ -102,13 +104,22 @@ class Narrator:
             self._budget.settle(held, found.prompt_tokens, found.output_tokens)
             self._metrics.model_tokens.labels("prompt").inc(found.prompt_tokens or held.prompt)
             self._metrics.model_tokens.labels("output").inc(found.output_tokens or held.output)
-        if not found.text:
-            raise ModelFailure("empty answer")
-        answer = parse(found.text)
+        answer = self._read(found)
         self._answers[key] = answer
         while len(self._answers) > self._settings.cache_entries:
             self._answers.popitem(last=False)
         return answer
+
+    def _read(self, found: Completion) -> Answer:
+        if not found.text:
+            raise ModelFailure("empty answer")
+        try:
+            return parse(found.text)
+        except ModelFailure as error:
+            if not found.cut:
+                raise
+            limit = self._settings.max_output_tokens
+            raise ModelFailure(f"the answer was cut off at {limit} tokens (model.maxOutputTokens)") from error
 
     def prompt(
         self, report: RcaResponse, request: RcaRequest, seen: Mapping[str, Observation], redactor: Redactor

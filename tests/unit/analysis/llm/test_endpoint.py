@@ -31,11 +31,11 @@ def http(status: str, body: bytes, *headers: str) -> bytes:
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
 
 
-def completion(content: str = ANSWER, usage: dict[str, int] | None = None) -> bytes:
+def completion(content: str = ANSWER, usage: dict[str, int] | None = None, finish: str = "stop") -> bytes:
     message = {"role": "assistant", "content": content}
     body = {
         "id": "1", "object": "chat.completion", "created": 1, "model": "m", "usage": usage,
-        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+        "choices": [{"index": 0, "finish_reason": finish, "message": message}],
     }  # fmt: skip
     return json.dumps(body).encode()
 
@@ -150,6 +150,8 @@ def enrich(url: str, times: int = 1, **settings: object) -> tuple[RcaResponse, l
         (says(http("200 OK", b"[1]")), ""),
         (says(http("200 OK", completion("no JSON either"))), "invalid answer"),
         (says(http("200 OK", completion(""))), "empty answer"),
+        (says(http("200 OK", completion(ANSWER[:9], finish="length"))), "cut off at 1200 tokens"),
+        (says(http("422 Unprocessable Entity", b"{}")), "HTTP 422 (does it know this model, and model.answerFormat?)"),
         (
             says(http("200 OK", completion(json.dumps({"tool": "kubectl"})))),
             "invalid",

@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from analysis.api.metrics import Metrics
-from analysis.config import DATA_ROOT, Model
+from analysis.config import DATA_ROOT, AnswerFormat, Model
 from analysis.contract import EventFact, RcaResponse
 from analysis.llm.redact import Redactor, neutral, redact
 from analysis.llm.service import Narrator
@@ -77,9 +78,12 @@ def model() -> Iterator[ModelServer]:
     thread.join()
 
 
-def enrich(url: str, *, timeout: float = 5.0, given=None) -> tuple[RcaResponse, RcaResponse, Metrics]:
+def enrich(
+    url: str, *, timeout: float = 5.0, given=None, **settings: object
+) -> tuple[RcaResponse, RcaResponse, Metrics]:
     metrics = Metrics()
-    narrator = Narrator(Model(base_url=url, model="m", timeout_seconds=timeout), "", metrics)
+    values = {"base_url": url, "model": "m", "timeout_seconds": timeout, **settings}
+    narrator = Narrator(Model.model_validate(values), "", metrics)
     report, seen = explain(CAUSES, given or facts())
 
     async def run() -> RcaResponse:
@@ -177,6 +181,25 @@ def test_log_excerpts_reach_the_model_and_may_be_cited(model: ModelServer) -> No
     assert [one.id for one in added.evidence] == [excerpt.id]
     assert added.evidence[0].query == excerpt.query
     assert excerpt.id in model.requests[-1]["messages"][0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("form", "where"),
+    [
+        (AnswerFormat.JSON_SCHEMA, lambda sent: sent["json_schema"]["schema"]),
+        (AnswerFormat.JSON_OBJECT_SCHEMA, lambda sent: sent["schema"]),
+        (AnswerFormat.JSON_OBJECT, None),
+    ],
+)
+def test_each_endpoint_is_told_in_its_own_form(model: ModelServer, form: AnswerFormat, where: Any) -> None:
+    model.reply = answer()
+    enrich(model.url, answer_format=form)
+    sent = model.requests[0]["response_format"]
+    if where is None:
+        assert sent == {"type": "json_object"}
+    else:
+        choices = where(sent)["$defs"]["Wording"]["properties"]["evidence_ids"]["items"]["enum"]
+        assert "new-log-lines" in choices
 
 
 def test_existing_kinds_are_not_repeated(model: ModelServer) -> None:
