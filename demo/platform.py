@@ -66,8 +66,6 @@ class Platform:
 
     name: str
     kubeconfig: Path
-    gateway_url: str
-    """As pods see it."""
     local_url: str
     """As this machine sees it: for the browser."""
     ca_file: Path
@@ -124,12 +122,10 @@ def up(
         plane.connect()
     with progress.step("platform ready"):
         wait_ready(kubectl, PLATFORM_NAMESPACE, _READY_TIMEOUT)
-    urls = plane.urls
     return Platform(
         name=name,
         kubeconfig=provider.kubeconfig(),
-        gateway_url=urls.gateway,
-        local_url=urls.local_gateway,
+        local_url=plane.urls.local_gateway,
         ca_file=plane.ca_file,
         state_dir=folder(name),
         external=plane,

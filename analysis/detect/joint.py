@@ -94,14 +94,6 @@ def judge(model: Joint, values: Float64) -> Distance:
     return Distance(found, -np.log10((farther + 1) / (len(model.calibration) + 1)))
 
 
-def contributions(model: Joint, sample: Float64) -> Float64:
-    """Share of each metric in one sample's squared distance, ``[metric]``: what to show as evidence."""
-    offset = _scaled(sample[None, :], model.middle, model.half_range)[0]
-    parts = np.maximum(offset * (model.precision @ offset), 0.0)
-    whole = parts.sum()
-    return np.asarray(parts / whole if whole > 0 else parts, dtype=np.float64)
-
-
 def _scaled(values: Float64, middle: Float64, half_range: Float64) -> Float64:
     return np.asarray(np.clip((values - middle) / half_range, -CLIP, CLIP), dtype=np.float64)
 

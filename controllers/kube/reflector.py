@@ -70,6 +70,7 @@ class Reflector:
         self._clock = clock
         self._stop = threading.Event()
         self._version = ""
+        self._failures = 0  # since a watch last brought something or held; a list alone proves little
         self._heard = clock()
         self.settled = threading.Event()
         """Set once the first list is complete, or has been refused for good."""
@@ -89,36 +90,37 @@ class Reflector:
 
     def run(self) -> None:
         """List, watch, and again."""
-        delay = FIRST_DELAY
         while not self._stop.is_set():
-            wait = self.step()
-            delay = FIRST_DELAY if wait == 0.0 else min(delay * 2, MAX_DELAY) if wait < 0 else wait
-            if wait != 0.0:
-                self._stop.wait(delay * random.uniform(0.8, 1.2))  # noqa: S311  jitter, not a secret
+            if wait := self.step():
+                self._stop.wait(wait * random.uniform(0.8, 1.2))  # noqa: S311  jitter, not a secret
 
     def step(self) -> float:
-        """One list or watch. Seconds to wait before the next: 0 none, negative as long as backoff says."""
+        """One list or watch. Seconds to wait before the next one."""
         try:
             if not self._version:
                 self._list()
             elif not self._watch():
-                return -1.0  # it ended at once and empty: not again at once
+                return self._backoff()  # it ended at once and empty: not again at once
         except Expired as error:
             log.info("%s: listing anew: %s", self.name, error.message)
             self._version = ""
-            return -1.0 if not self.settled.is_set() else 0.0
+            return self._backoff()
         except (Forbidden, NotFound) as error:
             log.warning("%s are not seen: %s", self.name, error)
             self.settled.set()
             return REFUSED_DELAY
         except KubeError as error:
             log.warning("%s: %s", self.name, error)
-            return -1.0
-        except Exception:  # an object that our parser does not understand must not end the watch for good
+            return self._backoff()
+        except Exception:  # an answer of a shape that we do not expect must not end the watch for good
             log.exception("%s: unexpected; listing anew", self.name)
             self._version = ""
-            return -1.0
+            return self._backoff()
         return 0.0
+
+    def _backoff(self) -> float:
+        self._failures += 1
+        return min(FIRST_DELAY * 2.0 ** min(self._failures - 1, 32), MAX_DELAY)
 
     def _list(self) -> None:
         uids: set[str] = set()
@@ -128,7 +130,7 @@ class Reflector:
             self._heard = self._clock()
             for body in items:
                 uids.add(body["metadata"]["uid"])
-                self._sink.observe(None, body)
+                self._show(None, body)
             if not token or self._stop.is_set():
                 break
         self._sink.retain(self._namespace, uids)
@@ -147,12 +149,22 @@ class Reflector:
             if kind == "ERROR":
                 self._version = ""
                 raise _refusal(body)
+            self._failures = 0
             self._version = (body.get("metadata") or {}).get("resourceVersion") or self._version
             if kind != "BOOKMARK":
-                self._sink.observe(kind, body)
+                self._show(kind, body)
             if self._stop.is_set():
                 break
-        return heard or self._clock() - began >= MIN_WATCH
+        if not heard and self._clock() - began < MIN_WATCH:
+            return False
+        self._failures = 0
+        return True
+
+    def _show(self, event_type: str | None, body: Raw) -> None:
+        try:
+            self._sink.observe(event_type, body)
+        except Exception:  # one object that our parser does not understand must not hide all the others
+            log.exception("%s: an object is left out", self.name)
 
 
 class Reflectors:

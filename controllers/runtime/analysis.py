@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import requests
+import urllib3
 from pydantic import ValidationError
 
 from analysis.contract import (
@@ -135,7 +136,8 @@ class AnalysisClient:
             ) as response:
                 body = response.raw.read(MAX_ANSWER_BYTES + 1, decode_content=True)
                 status = response.status_code
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            # urllib3's own come from the body, which is read past requests to bound it
             raise AnalysisUnavailable("AnalysisUnreachable", f"{url}: {_cause(error)}; {_next_step(error)}") from error
         if status == 200:
             return _parse(url, body, answer)
@@ -204,7 +206,7 @@ def _detail(body: bytes) -> str:
 
 
 def _cause(error: Exception) -> str:
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return "no answer in time"
     inner: BaseException = error
     while inner.__cause__ or inner.__context__:

@@ -87,18 +87,6 @@ def incident_key(body: Body) -> Iterable[Key]:
         yield Key(metadata.get("namespace", ""), name)
 
 
-def owner_key(kind: type[Resource]) -> KeysOf:
-    """The owner of that kind, by ownerReferences."""
-
-    def keys(body: Body) -> Iterable[Key]:
-        metadata = body.get("metadata", {})
-        for owner in metadata.get("ownerReferences") or ():
-            if owner.get("kind") == kind.definition.kind:
-                yield Key(metadata.get("namespace", ""), owner["name"])
-
-    return keys
-
-
 def list_keys(context: Context, kind: type[Resource]) -> Callable[[], list[Key]]:
     """For ``Controller.resync``: every object of that kind in the watched namespaces."""
 

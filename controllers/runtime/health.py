@@ -1,4 +1,4 @@
-"""Liveness on :8081/healthz: bad when work waits and nothing is handled. Alive is not enough, it must make progress."""
+"""Liveness on :8081/healthz: bad when a reconcile hangs. Alive is not enough, it must make progress."""
 
 from __future__ import annotations
 

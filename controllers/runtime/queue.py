@@ -118,12 +118,6 @@ class WorkQueue(Generic[K]):
         with self._condition:
             return len(self._waiting)
 
-    @property
-    def busy(self) -> int:
-        """Keys being handled now."""
-        with self._condition:
-            return len(self._active)
-
     def _add(self, key: K) -> None:
         if self._closed or key in self._waiting:
             return

@@ -76,7 +76,7 @@ class Settings(BaseModel):
     webhook_cert_dir: Path | None = None
     """The same of the serving certificate itself, when something else (cert-manager) issues it."""
     stuck_after: float = Field(default=300.0, gt=0)
-    """Liveness goes bad when work waits and nothing has been handled for this long."""
+    """Liveness goes bad when one reconcile has taken this long."""
     log_level: Annotated[str, StringConstraints(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 
     @property

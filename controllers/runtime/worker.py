@@ -39,7 +39,7 @@ class Pool:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._last_handled = clock()
-        self._busy_since: dict[int, float] = {}
+        self._running: dict[Key, float] = {}
         metrics.track_queue(lambda: queue.depth, self.handled_age, lambda: queue.dropped)
 
     def start(self, workers: int, resync: Callable[[], Iterable[Key]], interval: float) -> None:
@@ -68,9 +68,10 @@ class Pool:
         dead = [thread.name for thread in self._threads if not thread.is_alive()]
         if dead and not self._stop.is_set():
             return f"threads have died: {', '.join(dead)}"
-        if (self._queue.depth or self._queue.busy) and self.handled_age() > limit:
-            return f"{self._queue.depth} keys wait and nothing was handled for {self.handled_age():.0f} s"
-        return ""
+        # Not by the age of the last one handled: after an idle hour that is an hour, however young the next one is.
+        key, since = min(self._running.copy().items(), key=lambda item: item[1], default=(None, 0.0))
+        age = self._clock() - since
+        return f"{key} has been reconciled for {age:.0f} s" if key is not None and age > limit else ""
 
     def _work(self) -> None:
         while not self._stop.is_set():
@@ -80,11 +81,12 @@ class Pool:
 
     def handle(self, key: Key) -> None:
         """Reconcile one key that came from the queue."""
-        started = self._clock()
+        started = self._running[key] = self._clock()
         with _named(key):
             try:
                 result = self._settle(key)
             finally:
+                del self._running[key]
                 self._queue.done(key)
                 self._last_handled = self._clock()
         self._metrics.reconciled(result, self._last_handled - started)

@@ -17,7 +17,6 @@ from crds.v1alpha1.base import (
     Line,
     LocalRef,
     Measure,
-    Name,
     Percent,
     Query,
     Resource,
@@ -305,6 +304,3 @@ class Incident(Resource):
     )
     spec: IncidentSpec
     status: IncidentStatus = IncidentStatus()
-
-
-IncidentName = Name

@@ -105,7 +105,7 @@ def test_a_broken_watch_goes_on_from_where_it_was_after_a_while(server: Server) 
     server.watches = [[{"type": "ADDED", "object": pod("a", 11)}, Unavailable("WatchBroken", "reset")], [EXPIRED]]
     watched = reflector(server, Sink())
     watched.step()
-    assert watched.step() < 0, "backoff"
+    assert watched.step() > 0, "backoff"
     watched.step()
     assert server.asked == ["list", "watch 10", "watch 11"]
 
@@ -115,7 +115,7 @@ def test_an_expired_page_token_begins_the_list_anew_and_nothing_is_removed_meanw
     sink.uids = {"old"}
     server.pages = {"": ([pod("a")], "10", "t"), "t": Expired("Expired", "token")}
     watched = reflector(server, sink)
-    assert watched.step() < 0
+    assert watched.step() > 0
     assert sink.uids == {"old", "a"}
     assert not watched.settled.is_set()
     server.pages[""] = ([pod("a")], "11", "")
@@ -127,7 +127,7 @@ def test_a_watch_that_ends_at_once_is_not_repeated_at_once(server: Server) -> No
     server.watches = [[]]
     watched = reflector(server, Sink())
     watched.step()
-    assert watched.step() < 0
+    assert watched.step() > 0
 
 
 def test_what_we_may_not_see_does_not_hold_up_the_rest(server: Server) -> None:
@@ -137,13 +137,39 @@ def test_what_we_may_not_see_does_not_hold_up_the_rest(server: Server) -> None:
     assert watched.settled.is_set()
 
 
-def test_an_object_that_no_parser_understands_ends_nothing_for_good(server: Server) -> None:
-    server.watches = [[{"type": "ADDED", "object": {"kind": "Pod"}}]]
+UNKNOWN = {"kind": "Pod", "metadata": {"uid": "odd"}}
+
+
+class PickySink(Sink):
+    def observe(self, event_type: str | None, body: dict[str, Any]) -> None:
+        super().observe(event_type, {"metadata": {"uid": body["metadata"]["name"]}})
+
+
+def test_an_object_that_no_parser_understands_hides_none_of_the_others(server: Server) -> None:
+    server.pages[""] = ([pod("a"), UNKNOWN, pod("b")], "10", "")
+    server.watches = [[{"type": "ADDED", "object": UNKNOWN}, {"type": "ADDED", "object": pod("c", 11)}]]
+    sink = PickySink()
+    watched = reflector(server, sink)
+    assert [watched.step(), watched.step()] == [0.0, 0.0]
+    assert watched.settled.is_set()
+    assert sink.uids == {"a", "b", "c"}
+    assert server.asked == ["list", "watch 10"]
+
+
+def test_an_answer_of_another_shape_ends_nothing_for_good(server: Server) -> None:
+    server.pages[""] = ([{"kind": "Pod"}], "10", "")
     watched = reflector(server, Sink())
-    watched.step()
-    assert watched.step() < 0
+    assert watched.step() > 0
+    server.pages[""] = ([pod("a")], "10", "")
     assert watched.step() == 0.0
-    assert server.asked == ["list", "watch 10", "list"]
+
+
+def test_a_version_that_is_always_too_old_is_listed_less_and_less_often(server: Server) -> None:
+    server.watches = [[EXPIRED] for _ in range(8)] + [[{"type": "BOOKMARK", "object": pod("a", 11)}], [EXPIRED]]
+    watched = reflector(server, Sink())
+    waits = [watched.step() for _ in range(19)]
+    assert waits[:16] == [0.0, 1.0, 0.0, 2.0, 0.0, 4.0, 0.0, 8.0, 0.0, 16.0, 0.0, 32.0, 0.0, 60.0, 0.0, 60.0]
+    assert waits[16:] == [0.0, 0.0, 1.0], "what was heard ends the backoff"
 
 
 def test_each_namespace_is_watched_by_itself_and_cluster_scoped_kinds_once(server: Server) -> None:

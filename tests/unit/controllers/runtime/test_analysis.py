@@ -23,6 +23,7 @@ Answer = tuple[int, bytes]
 
 class Server(http.server.ThreadingHTTPServer):
     answer: Answer = (200, GOOD)
+    unsent = 0
     seen: list[dict[str, str]]
 
 
@@ -33,7 +34,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.seen.append({"path": self.path, **dict(self.headers.items())})
         status, body = self.server.answer
         self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(body) + self.server.unsent))
         if status == 302:
             self.send_header("Location", "http://127.0.0.1:1/steal")
         self.end_headers()
@@ -118,6 +119,7 @@ def test_refused_is_final_and_the_rest_is_tried_again() -> None:
     [
         (lambda server, token: server.server_close(), "check that the external side runs"),
         (lambda server, token: token.unlink(), "IIRP_TOKEN_FILE"),
+        (lambda server, token: setattr(server, "unsent", 10), "check that the external side runs"),
         (lambda server, token: token.write_text("two words"), "one token"),
         (lambda server, token: token.write_text(""), "one token"),
     ],
