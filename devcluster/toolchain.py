@@ -67,6 +67,9 @@ _TARGETS = (
     Target("node_exporter", "tools", "github.com/prometheus/node_exporter", packages=358),
     Target("otelcol", "otelcol", ".", packages=1223),
     Target("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", packages=975),
+    Target(
+        "helm-unittest", "helm-unittest", "github.com/helm-unittest/helm-unittest/cmd/helm-unittest", packages=559,
+    ),
 )  # fmt: skip
 TARGETS: Mapping[str, Target] = {target.name: target for target in _TARGETS}
 _BY_ALIAS = {alias: target.name for target in _TARGETS for alias in target.aliases}

@@ -66,6 +66,7 @@ def _parts(kubeconfig: Path | None) -> tuple[Part, ...]:
         Part("rules and dashboards", "promtool", lambda: _metrics(toolchain)),
         Part("kubectl iirp", "kubectl", lambda: _tests("../cli/test_plugin.py")),
         Part("chart: lint and render", "helm", lambda: _chart(toolchain)),
+        Part("chart: its own tests", "helm-unittest", lambda: _chart_tests(toolchain)),
         Part("chart: server-side dry run", "helm, API server", lambda: _dry_run(toolchain, kubeconfig)),
     )
 
@@ -86,21 +87,32 @@ def _k9s_schemas() -> None:
         raise NotHere("k9s' JSON schemas: set IIRP_K9S_SCHEMAS to internal/config/json/schemas of k9s")
 
 
+def _built(toolchain: Toolchain, program: str) -> str:
+    try:
+        return str(toolchain.ensure(program))
+    except ClusterError as error:
+        raise NotHere(f"could not be built: {error}") from error
+
+
 def _metrics(toolchain: Toolchain) -> None:
-    toolchain.ensure("promtool")
+    _built(toolchain, "promtool")
     _tests("test_metrics.py")
 
 
 def _chart(toolchain: Toolchain) -> None:
-    helm = str(toolchain.ensure("helm"))
+    helm = _built(toolchain, "helm")
     _run(helm, "lint", "--strict", "charts/iirp", *_VALUES)
     _run(helm, "template", "iirp", "charts/iirp", *_VALUES)
+
+
+def _chart_tests(toolchain: Toolchain) -> None:
+    _run(_built(toolchain, "helm-unittest"), "charts/iirp")
 
 
 def _dry_run(toolchain: Toolchain, kubeconfig: Path | None) -> None:
     if kubeconfig is None:
         raise NotHere("give --kubeconfig of a cluster in which the CRDs are installed")
-    helm = str(toolchain.ensure("helm"))
+    helm = _built(toolchain, "helm")
     manifests = _run(helm, "template", "iirp", "charts/iirp", "--no-hooks", *_VALUES)
     _run(
         "kubectl",
