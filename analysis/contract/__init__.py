@@ -11,6 +11,7 @@ from analysis.contract.detect import (
     DetectResponse,
     Fingerprint,
     OpenIncident,
+    SharedChange,
     SourceHealth,
 )
 from analysis.contract.explain import RcaRequest, RcaResponse
@@ -53,6 +54,7 @@ __all__ = [
     "RcaResponse",
     "ServiceFact",
     "ServiceState",
+    "SharedChange",
     "SourceHealth",
     "Topology",
     "TopologyChange",

@@ -53,6 +53,15 @@ class OpenIncident(Message):
     """What its signals pointed at before, where that is not ``target``."""
 
 
+class SharedChange(Message):
+    """A change of late that touched several workloads at once: what they show afterwards may be one fault."""
+
+    what: Annotated[str, StringConstraints(max_length=300)]
+    """In words: ``ConfigMap app-config written``."""
+    at: datetime
+    targets: Annotated[tuple[TargetRef, ...], Field(max_length=200)]
+
+
 class DetectRequest(Message):
     """Asked every few seconds by the detection controller."""
 
@@ -66,6 +75,8 @@ class DetectRequest(Message):
     """API-side observations of the last 15 minutes."""
     incidents: tuple[OpenIncident, ...] = ()
     """The objects are the truth: a restarted server groups as the one before it did."""
+    changes: tuple[SharedChange, ...] = ()
+    """Of the last half hour, the newest."""
 
 
 class Candidate(Message):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from analysis.correlate.kinds import SYMPTOMS
-from analysis.correlate.signals import Dependencies, Entity, Merged, Signal, collapse
+from analysis.correlate.signals import Dependencies, Entity, Mark, Merged, Signal, collapse
 
 SLACK = 60.0
 """Seconds by which a consequence may be noticed before its cause: detectors differ in how long they look."""
@@ -44,6 +44,8 @@ class Group:
     """False when the root shows nothing itself and is blamed for what fails around it."""
     undecided: bool = False
     """True while another that needs the same silent thing fails too: one more of them, and that will be blamed."""
+    shared: tuple[str, ...] = ()
+    """Why faults that have no other reason are in it together: what they share, in words."""
 
     @property
     def count(self) -> int:
@@ -51,8 +53,13 @@ class Group:
         return sum(one.count for one in self.signals)
 
 
-def correlate(signals: Iterable[Signal], dependencies: Dependencies) -> tuple[Group, ...]:
-    """Few groups of many signals, in order of onset; every signal is in exactly one."""
+def correlate(
+    signals: Iterable[Signal], dependencies: Dependencies, known: Set[Entity] = frozenset()
+) -> tuple[Group, ...]:
+    """Few groups of many signals, in order of onset; every signal is in exactly one.
+
+    ``known``: entities that have an incident already; of faults that only share something, these come first.
+    """
     merged = collapse(signals)
     onset: dict[Entity, float] = {}
     moments: dict[Entity, tuple[float, ...]] = {}
@@ -67,11 +74,15 @@ def correlate(signals: Iterable[Signal], dependencies: Dependencies) -> tuple[Gr
     moments |= {one: (at,) for one, at in silent.items()}
     parents |= {one: _parent(one, with_silent, moments, dependencies.needs) for one in unexplained}
     onset = with_silent
-    parents |= _shared_changes(merged, parents, onset)
+    shared = _shared(merged, parents, onset, known)
+    parents |= {one: first for one, (first, _) in shared.items()}
     roots = {one: _root(one, parents) for one in onset}
     found: dict[Entity, list[Merged]] = {}
     for one in merged:
         found.setdefault(roots[one.entity], []).append(one)
+    why: dict[Entity, set[str]] = {}
+    for other, (_, what) in shared.items():
+        why.setdefault(roots[other], set()).add(what)
     groups = (
         Group(
             root,
@@ -80,6 +91,7 @@ def correlate(signals: Iterable[Signal], dependencies: Dependencies) -> tuple[Gr
             tuple(members),
             observed=root not in silent,
             undecided=root in undecided,
+            shared=tuple(sorted(why.get(root, ()))),
         )
         for root, members in found.items()
     )
@@ -149,18 +161,24 @@ def _delay(cause: Iterable[float], consequence: float) -> float | None:
     return min(fitting, default=None)
 
 
-def _shared_changes(
-    merged: tuple[Merged, ...], parents: Mapping[Entity, Entity | None], onset: Mapping[Entity, float]
-) -> dict[Entity, Entity | None]:
-    """Faults of their own that follow the same change belong together: the first of them stands for all."""
-    by_change: dict[str, list[Entity]] = {}
+def _shared(
+    merged: tuple[Merged, ...],
+    parents: Mapping[Entity, Entity | None],
+    onset: Mapping[Entity, float],
+    known: Set[Entity],
+) -> dict[Entity, tuple[Entity, str]]:
+    """Faults without another reason that share something belong to the first of them: to which, and why."""
+    by_mark: dict[Mark, set[Entity]] = {}
     for one in merged:
-        if one.change and parents.get(one.entity) is None and one.entity not in by_change.get(one.change, []):
-            by_change.setdefault(one.change, []).append(one.entity)
-    found: dict[Entity, Entity | None] = {}
-    for entities in by_change.values():
-        first, *others = sorted(entities, key=lambda one: (onset[one], one))
-        found |= {other: first for other in others if other not in found}
+        if parents.get(one.entity) is None:
+            for mark in one.marks:
+                by_mark.setdefault(mark, set()).add(one.entity)
+    found: dict[Entity, tuple[Entity, str]] = {}
+    for mark in sorted(by_mark):
+        first, *others = sorted(by_mark[mark], key=lambda one: (one not in known, onset[one], one))
+        for other in others:
+            if abs(onset[other] - onset[first]) <= REACH:
+                found.setdefault(other, (first, mark.what))
     return found
 
 

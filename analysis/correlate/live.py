@@ -16,11 +16,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from analysis.contract import Candidate, OpenIncident, Topology
+from analysis.contract import Candidate, OpenIncident, SharedChange, Topology
 from analysis.correlate.graph import Calls, dependencies, entity, know
 from analysis.correlate.group import Group, correlate
 from analysis.correlate.kinds import NEVER_ALONE, Rank, family, rank
 from analysis.correlate.report import Fault, report
+from analysis.correlate.shared import Sharing, sharing
 from analysis.correlate.signals import Dependencies, Entity, Signal
 from crds.v1alpha1.base import Severity, TargetRef
 
@@ -55,12 +56,18 @@ class Facets:
 
 
 def incidents(
-    alarms: Sequence[Candidate], topology: Topology, calls: Calls, held: Sequence[OpenIncident]
+    alarms: Sequence[Candidate],
+    topology: Topology,
+    calls: Calls,
+    held: Sequence[OpenIncident],
+    changes: Sequence[SharedChange] = (),
 ) -> tuple[Candidate, ...]:
     """One candidate per fault, in a stable order; every alarm is in exactly one, duplicates with their count.
     Evidence that opens nothing alone is beside what its workload shows.
 
-    ``held``: Incidents that are on, or that ended within their reopen window.
+    Args:
+        held: Incidents that are on, or that ended within their reopen window.
+        changes: of late, that touched several workloads each.
     """
     beside = [alarm for alarm in alarms if alarm.type in NEVER_ALONE]
     alarms = _collapse(alarm for alarm in alarms if alarm.type not in NEVER_ALONE)
@@ -69,9 +76,14 @@ def incidents(
     on = [one for one in held if one.active]
     known = know(topology, [one.target for one in alarms] + [one.target for one in held])
     facets = _facets(alarms, on)
-    signals = [_signal(alarm, facets) for alarm in alarms] + [_phantom(*part, facets) for part in _parts(on)]
+    parts = list(_parts(on))
+    strong = {entity(target) for target, kind in _shown(alarms, parts) if rank(kind) is Rank.STRONG}
+    common = sharing(changes, beside, known.behind, strong)
+    phantoms = [_phantom(*part, facets) for part in parts]
+    signals = [_signal(alarm, facets, common) for alarm in alarms] + phantoms
     needs = facets.expand(dependencies(known, alarms, calls))
-    faults = _faults(alarms, correlate(signals, needs), held, facets)
+    groups = correlate(signals, needs, {one.entity for one in phantoms})
+    faults = _faults(alarms, groups, held, facets)
     _attach(beside, faults)
     return tuple(report(fault, known.targets, needs) for fault in faults)
 
@@ -120,11 +132,19 @@ def _facets(alarms: Iterable[Candidate], on: Iterable[OpenIncident]) -> Facets:
     return Facets(of, wide)
 
 
-def _signal(alarm: Candidate, facets: Facets) -> Signal:
+def _shown(
+    alarms: Iterable[Candidate], parts: Iterable[tuple[OpenIncident, TargetRef]]
+) -> Iterator[tuple[TargetRef, str]]:
+    yield from ((alarm.target, alarm.type) for alarm in alarms)
+    yield from ((target, one.type) for one, target in parts)
+
+
+def _signal(alarm: Candidate, facets: Facets, common: Sharing) -> Signal:
     again = alarm.last_seen.timestamp() if alarm.type in _MOMENTS else None
     weight = _WEIGHTS[alarm.severity]
     name = facets.name(alarm.target, alarm.type)
-    return Signal(name, alarm.type, alarm.onset.timestamp(), alarm.last_seen.timestamp(), weight, again=again)
+    onset, seen = alarm.onset.timestamp(), alarm.last_seen.timestamp()
+    return Signal(name, alarm.type, onset, seen, weight, common.marks(alarm), again)
 
 
 def _parts(on: Iterable[OpenIncident]) -> Iterator[tuple[OpenIncident, TargetRef]]:

@@ -58,7 +58,7 @@ def report(fault: Fault, targets: Mapping[Entity, TargetRef], dependencies: Depe
             "origin": origin,
             "provisional": fault.incident is None and _may_be_passed_on(fault, dependencies),
             "signals": tuple(others[:MAX_SIGNALS]),
-            "summary": line(_summary(head.summary, others)),
+            "summary": line(_summary(head.summary, others, fault)),
         }
     )
 
@@ -80,7 +80,8 @@ def _origin(
     incident: OpenIncident, roots: Mapping[Entity, Group], targets: Mapping[Entity, TargetRef]
 ) -> TargetRef | None:
     core = entity(incident.origin or incident.target)
-    deeper = [root for root, group in roots.items() if root != core and core in _entities(group)]
+    below = {root: group for root, group in roots.items() if not group.shared}  # sharing says nothing of depth
+    deeper = [root for root, group in below.items() if root != core and core in _entities(group)]
     return _target(deeper[0], targets) if deeper else incident.origin
 
 
@@ -139,9 +140,11 @@ def _head_of_group(
     )
 
 
-def _summary(said: str, others: list[Candidate]) -> str:
+def _summary(said: str, others: list[Candidate], fault: Fault) -> str:
     if not others:
         return said
     named = list(dict.fromkeys(f"{alarm.type} of {alarm.target.name}" for alarm in others))
     more = f" and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
-    return f"{said}; with it {', '.join(named[:MAX_NAMED])}{more}"
+    shared = [what for group in fault.groups for what in group.shared]
+    why = f" ({shared[0]})" if shared else ""
+    return f"{said}; with it {', '.join(named[:MAX_NAMED])}{more}{why}"

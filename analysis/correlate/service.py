@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from analysis.contract import Candidate, OpenIncident, Topology
+from analysis.contract import Candidate, OpenIncident, SharedChange, Topology
 from analysis.correlate.graph import Calls, Named
 from analysis.correlate.live import incidents
 from analysis.telemetry.errors import SourceError
@@ -36,13 +36,14 @@ class Correlator:
         topology: Topology,
         held: Sequence[OpenIncident],
         now: datetime,
+        changes: Sequence[SharedChange] = (),
     ) -> tuple[Candidate, ...]:
         """One candidate per fault. Without the metrics of calls it groups by what else is known."""
         if not alarms:
             return ()
         namespaces = {one.target.namespace for one in alarms} | {one.target.namespace for one in held}
         calls = await self._read(namespaces - {""}, now)
-        return await asyncio.to_thread(incidents, alarms, topology, calls, held)
+        return await asyncio.to_thread(incidents, alarms, topology, calls, held, changes)
 
     async def _read(self, namespaces: Iterable[str], now: datetime) -> Calls:
         key = tuple(sorted(namespaces))

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 Entity = str
 """A thing that can be faulty: ``Deployment/shop/payments``, ``Node//node-3``, ``PersistentVolumeClaim/shop/data``."""
+
+
+class Mark(NamedTuple):
+    """Something that a signal has in common with others of the same fault. Equal marks belong together."""
+
+    namespace: str
+    what: str
+    """In words: ``ConfigMap app-config written at 14:02:10 UTC``."""
+    family: str = ""
+    """Of the signal's type, where only the like of it share this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +31,8 @@ class Signal:
     seen_at: float
     weight: int = 1
     """Severity, 1 (low) to 4 (critical)."""
-    change: str = ""
-    """The change (rollout, configuration) that it is known to follow, if any."""
+    marks: frozenset[Mark] = frozenset()
+    """What it shares with others: a change that it follows, a thing that it names."""
     again: float | None = None
     """When it last struck anew (the newest kill of a row), for what happens at moments rather than over a time."""
 
@@ -39,7 +50,7 @@ class Merged:
     seen_at: float
     weight: int
     count: int
-    change: str = ""
+    marks: frozenset[Mark] = frozenset()
     latest: float = float("-inf")
 
 
@@ -66,7 +77,7 @@ def collapse(signals: Iterable[Signal]) -> tuple[Merged, ...]:
         known = found.get(key)
         latest = one.onset if one.again is None else max(one.onset, one.again)
         if known is None:
-            found[key] = Merged(one.entity, one.type, one.onset, one.seen_at, one.weight, 1, one.change, latest)
+            found[key] = Merged(one.entity, one.type, one.onset, one.seen_at, one.weight, 1, one.marks, latest)
         else:
             found[key] = Merged(
                 one.entity,
@@ -75,7 +86,7 @@ def collapse(signals: Iterable[Signal]) -> tuple[Merged, ...]:
                 max(known.seen_at, one.seen_at),
                 max(known.weight, one.weight),
                 known.count + 1,
-                known.change or one.change,
+                known.marks | one.marks,
                 max(known.latest, latest),
             )
     return tuple(sorted(found.values(), key=lambda merged: (merged.onset, merged.entity, merged.type)))

@@ -18,6 +18,7 @@ from analysis.detect.finding import Finding, PodKey, candidate
 from analysis.detect.learned import Key
 from analysis.detect.watched import GRACE, Watched, take_in
 from analysis.logs.mining import mine
+from analysis.logs.named import named
 from analysis.telemetry.errors import SourceError
 from analysis.telemetry.loki import Loki
 from analysis.telemetry.query import among, duration, equal, selector
@@ -133,7 +134,9 @@ class LogWatch:
         kind = new_kind([one.text for one in old], [one.text for one in new])
         if kind is None:
             return None
-        text, count = kind
+        text, count, example = kind
+        # of the line itself only what it names: the rest may be secret
+        names = ", ".join(sorted(named(example, key[0])))
         return Finding(
             type=TYPE,
             target=target,
@@ -144,7 +147,7 @@ class LogWatch:
             onset=min(one.at for one in new) / 1e9,
             seen_at=now,
             pods=tuple(sorted({one.pod for one in new if (key[0], one.pod) in seen.pods})),
-            events=(line(text),),
+            events=(line(text), *((line(f"naming {names}"),) if names else ())),
             count=count,
         )
 
@@ -156,10 +159,12 @@ def bursting(recent: Mapping[Key, int], before: Mapping[Key, int]) -> list[Key]:
     return sorted(found, key=lambda key: (-recent[key], key))
 
 
-def new_kind(old: list[str], new: list[str]) -> tuple[str, int] | None:
-    """The template of which most lines are new, and how many; None when none of them is of a new kind."""
+def new_kind(old: list[str], new: list[str]) -> tuple[str, int, str] | None:
+    """The template of which most lines are new, how many, and one of them; None when none is of a new kind."""
     mined = mine([*old, *new])
     known = set(mined.groups[: len(old)])
     counts = Counter(group for group in mined.groups[len(old) :] if group not in known)
     group, count = max(counts.items(), key=lambda one: (one[1], -one[0]), default=(0, 0))
-    return (mined.templates[group], count) if count >= MIN_NEW else None
+    if count < MIN_NEW:
+        return None
+    return mined.templates[group], count, new[mined.groups[len(old) :].index(group)]

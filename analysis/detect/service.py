@@ -102,7 +102,7 @@ class Detector:
             mapped, unmapped = alert_candidates(alerts, observed)
             alarms += mapped
             others.append(_alertmanager(len(alerts), unmapped))
-        found = await self._correlator.group(alarms, topology, request.incidents, now)
+        found = await self._correlator.group(alarms, topology, request.incidents, now, request.changes)
         sources = (metrics, await self._probe.loki(), *others)
         return DetectResponse(evaluated_at=now, candidates=found, sources=sources)
 

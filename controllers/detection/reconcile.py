@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from analysis.contract import DetectRequest, DetectResponse, SourceHealth, Topology, TopologyChange
+from controllers.detection.changes import ConfigWrites, shared_changes
 from controllers.detection.decide import Calm, Decision, Limits, NewIncident, Refresh, decide
 from controllers.detection.inventory import Inventory
 from controllers.detection.lifecycle import held
@@ -55,6 +56,7 @@ class Detection:
         self.pods = PodStore(context.now)
         self.inventory = Inventory(context.now)
         self.warnings = Warnings(context.now)
+        self.config_writes = ConfigWrites(context.now)
         self._memory = Memory()
         self._told: set[str] = set()
         self._silenced: set[str] = set()
@@ -131,6 +133,7 @@ class Detection:
             change=part if isinstance(part, TopologyChange) else None,
             signals=newest([*api_signals(pods, workload, now), *states]),
             incidents=held(incidents, now, self._limits.reopen_window),
+            changes=shared_changes(cluster.workloads, self.config_writes.recent(), now),
         )
         try:
             response = self._analysis.detect(request)

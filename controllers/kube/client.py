@@ -40,7 +40,9 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
-METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+JSON = "application/json"
+METADATA_ONLY = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA_LIST = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 def connect(kubeconfig: Path | None = None) -> KubeClient:
@@ -243,7 +245,8 @@ class KubeClient:
             Expired: the token is too old; the list has to be begun anew.
         """
         query = {"limit": str(limit)} | ({"continue": token} if token else {})
-        answer = self._request("GET", resource.path(namespace), query=query)
+        accept = METADATA_LIST if resource.metadata_only else JSON
+        answer = self._request("GET", resource.path(namespace), query=query, accept=accept)
         metadata = answer.get("metadata") or {}
         return answer.get("items") or [], metadata.get("resourceVersion", ""), metadata.get("continue", "")
 
@@ -260,7 +263,8 @@ class KubeClient:
             "resourceVersion": version,
             "timeoutSeconds": str(seconds),
         }
-        response = self._send("GET", resource.path(namespace), query, None, "application/json", WATCH_TIMEOUT)
+        accept = METADATA_ONLY if resource.metadata_only else JSON
+        response = self._send("GET", resource.path(namespace), query, None, JSON, WATCH_TIMEOUT, accept)
         try:
             if response.status != 200:
                 raise to_error(response.status, response.read(), self.address)  # type: ignore[no-untyped-call]
@@ -294,8 +298,8 @@ class KubeClient:
         *,
         query: dict[str, str] | None = None,
         body: Raw | list[Raw] | None = None,
-        content_type: str = "application/json",
-        accept: str = "application/json",
+        content_type: str = JSON,
+        accept: str = JSON,
     ) -> Raw:
         response = self._send(method, path, query, body, content_type, READ_TIMEOUT, accept)
         try:
@@ -314,7 +318,7 @@ class KubeClient:
         body: Raw | list[Raw] | None,
         content_type: str,
         read_timeout: float,
-        accept: str = "application/json",
+        accept: str = JSON,
     ) -> RESTResponse:
         headers = {"Accept": accept, "User-Agent": "iirp"}
         if body is not None:

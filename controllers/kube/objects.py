@@ -12,6 +12,13 @@ from crds.v1alpha1.base import TargetRef
 
 SILENCE_UNTIL, SILENCE_REASON = "iirp.io/silence-until", "iirp.io/silence-reason"
 SERVICE_OF_SLICE = "kubernetes.io/service-name"
+RELEASES = (
+    ("annotations", "meta.helm.sh/release-name", "Helm release"),
+    ("annotations", "argocd.argoproj.io/tracking-id", "Argo CD application"),
+    ("labels", "kustomize.toolkit.fluxcd.io/name", "Flux Kustomization"),
+    ("labels", "app.kubernetes.io/instance", "release"),
+)
+"""Where tools that roll out say what they rolled out, the surest first."""
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -74,6 +81,12 @@ class WorkloadRecord(Record):
     scaled_by: str = ""
     """Field manager that last set the replicas."""
     scaled_at: datetime | None = None
+    rolled_out_at: datetime | None = None
+    """When its pod template was last written; None while it is as it was created."""
+    release: str = ""
+    """What it was installed by and is rolled out with: ``Helm release shop``."""
+    config_maps: tuple[str, ...] = ()
+    """Those that its pods take values or files from."""
 
     def target(self) -> TargetRef:
         """As the target of an incident."""
@@ -130,6 +143,9 @@ def workload_record(body: Body, kind: str) -> WorkloadRecord:
         conditions=_conditions(status),
         scaled_by=scaled_by,
         scaled_at=scaled_at,
+        rolled_out_at=written_at(metadata, "f:template", within="f:spec"),
+        release=_release(metadata),
+        config_maps=tuple(sorted(config_maps_of(body))),
     )
 
 
@@ -142,6 +158,32 @@ def node_record(body: Body) -> NodeRecord:
 def selects(selector: Labels, labels: Mapping[str, str]) -> bool:
     """Whether an equality selector picks these labels; an empty one picks nothing."""
     return bool(selector) and all(labels.get(name) == value for name, value in selector)
+
+
+def config_maps_of(workload: Body) -> set[str]:
+    """Names of the ConfigMaps that a workload's pods take values or files from."""
+    spec = ((workload.get("spec") or {}).get("template") or {}).get("spec") or {}
+    found: set[str] = set()
+    for volume in spec.get("volumes") or ():
+        parts = [volume, *((volume.get("projected") or {}).get("sources") or ())]
+        found |= {str((part.get("configMap") or {}).get("name") or "") for part in parts}
+    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+        found |= {str((one.get("configMapRef") or {}).get("name") or "") for one in container.get("envFrom") or ()}
+        sources = (one.get("valueFrom") or {} for one in container.get("env") or ())
+        found |= {str((one.get("configMapKeyRef") or {}).get("name") or "") for one in sources}
+    return found - {""}
+
+
+def written_at(metadata: Mapping[str, Any], *fields: str, within: str = "") -> datetime | None:
+    """When one of the fields was last written after the object's creation, by its managed fields."""
+    born, found = parse_time(metadata.get("creationTimestamp")), list[datetime]()
+    for entry in metadata.get("managedFields") or ():
+        owned = entry.get("fieldsV1") or {}
+        owned = owned.get(within) or {} if within else owned
+        at = parse_time(entry.get("time"))
+        if at is not None and at != born and not entry.get("subresource") and any(field in owned for field in fields):
+            found.append(at)
+    return max(found, default=None)
 
 
 def record(body: Body) -> Record:
@@ -162,6 +204,15 @@ def _head(body: Body) -> tuple[str, str, str, int, datetime | None, bool, tuple[
         metadata.get("deletionTimestamp") is not None,
         None if until is None else (str(until)[:64], str(why)[:300]),
     )
+
+
+def _release(metadata: Mapping[str, Any]) -> str:
+    """Of an Argo CD tracking-id, ``application:group/kind:namespace/name``, the application is what is shared."""
+    for field, key, words in RELEASES:
+        name = str((metadata.get(field) or {}).get(key) or "").partition(":")[0]
+        if name:
+            return f"{words} {name}"[:200]
+    return ""
 
 
 def _pairs(labels: Mapping[str, str] | None) -> Labels:

@@ -12,6 +12,7 @@ from typing import Any
 
 from analysis.contract import Change, ChangeKind
 from controllers.kube.facts import parse_time
+from controllers.kube.objects import config_maps_of
 from controllers.kube.resources import CONFIG_MAPS, NETWORK_POLICIES, NODES, QUOTAS
 from controllers.rca.surroundings import Workload, matches
 from crds.v1alpha1.base import TargetRef
@@ -22,20 +23,6 @@ MAX_KEYS = 12
 MAX_SUMMARY = 300
 MAX_CONFIG_MAPS = 40
 NODE_TYPES = frozenset({"Ready", "MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable"})
-
-
-def config_maps_of(workload: Body) -> set[str]:
-    """Names of the ConfigMaps that a workload's pods take values or files from."""
-    spec = ((workload.get("spec") or {}).get("template") or {}).get("spec") or {}
-    found: set[str] = set()
-    for volume in spec.get("volumes") or ():
-        parts = [volume, *((volume.get("projected") or {}).get("sources") or ())]
-        found |= {str((part.get("configMap") or {}).get("name") or "") for part in parts}
-    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
-        found |= {str((one.get("configMapRef") or {}).get("name") or "") for one in container.get("envFrom") or ()}
-        sources = (one.get("valueFrom") or {} for one in container.get("env") or ())
-        found |= {str((one.get("configMapKeyRef") or {}).get("name") or "") for one in sources}
-    return found - {""}
 
 
 def config_changes(workloads: Sequence[Workload], config_maps: Iterable[Body]) -> Iterator[Change]:

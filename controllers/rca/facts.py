@@ -11,6 +11,7 @@ from analysis.contract import Change, EventFact, NodeState, PodState, ServiceSta
 from controllers.kube.api import Kube, Raw
 from controllers.kube.errors import Forbidden, NotFound
 from controllers.kube.facts import controller_of, parse_time, pod_record, pod_state
+from controllers.kube.objects import config_maps_of
 from controllers.kube.resources import (
     CONFIG_MAPS,
     CORE_EVENTS,
@@ -30,7 +31,6 @@ from controllers.rca.changes import all_changes
 from controllers.rca.dependencies import (
     MAX_CONFIG_MAPS,
     config_changes,
-    config_maps_of,
     node_changes,
     policy_changes,
     quota_changes,

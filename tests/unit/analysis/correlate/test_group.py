@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analysis.correlate.group import correlate
-from analysis.correlate.signals import Dependencies, Signal
+from analysis.correlate.signals import Dependencies, Mark, Signal
 
 SHOP = Dependencies(
     {
@@ -25,7 +25,8 @@ SHOP = Dependencies(
 
 
 def at(entity: str, type_: str, onset: float, change: str = "") -> Signal:
-    return Signal(entity, type_, 1000.0 + onset, 1100.0 + onset, change=change)
+    marks = frozenset({Mark("shop", change)}) if change else frozenset()
+    return Signal(entity, type_, 1000.0 + onset, 1100.0 + onset, marks=marks)
 
 
 CASES: dict[str, tuple[list[Signal], dict[str, set[str]]]] = {

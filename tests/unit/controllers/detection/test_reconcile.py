@@ -9,7 +9,7 @@ import pytest
 from analysis.contract import Candidate, DetectRequest, DetectResponse, SourceHealth
 from controllers.detection.handlers import build
 from controllers.detection.reconcile import TICK, Detection
-from controllers.kube.resources import NAMESPACES, PODS, REPLICASETS
+from controllers.kube.resources import DEPLOYMENTS, NAMESPACES, PODS, REPLICASETS
 from controllers.runtime.analysis import AnalysisUnavailable, TopologyUnknown
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import Terminal
@@ -19,6 +19,7 @@ from controllers.runtime.settings import Settings
 from crds.v1alpha1.incident import Incident
 from tests.fakes.analysis import FakeAnalysis
 from tests.fakes.kube import START, FakeKube, FakeRecorder
+from tests.unit.controllers.detection.cluster import deployment, head
 from tests.unit.controllers.detection.pods import pod, replica_set
 from tests.unit.controllers.detection.test_decide import candidate
 
@@ -200,8 +201,26 @@ def test_what_is_watched_feeds_the_topology_and_no_key(world: World) -> None:
     assert [watch.resource.kind for watch in controller.watches] == ["Incident"], "kopf sees our own kinds only"
     assert all(list(watch.keys(pod())) == [] for watch in controller.watches)
     kinds = {resource.kind for resource, _ in controller.reflected}
-    assert {"Pod", "Service", "EndpointSlice", "Deployment", "StatefulSet", "Node"} <= kinds
+    assert {"Pod", "Service", "EndpointSlice", "Deployment", "StatefulSet", "Node", "ConfigMap"} <= kinds
     assert list(controller.resync()) == [TICK]
+
+
+def test_a_change_that_touched_several_workloads_is_sent_along(world: World) -> None:
+    for name in ("cart", "payments"):
+        body = deployment(name)
+        body["spec"]["template"]["spec"] = {"volumes": [{"name": "c", "configMap": {"name": "urls"}}]}
+        world.kube.add_raw(DEPLOYMENTS, body)
+    moment = world.now.isoformat()
+    written = {"managedFields": [{"time": moment, "fieldsV1": {"f:data": {}}}]}
+    world.detection.config_writes.observe("MODIFIED", {"metadata": head("urls", **written)})
+    world.round()
+    request = world.analysis.requests[-1]
+    assert isinstance(request, DetectRequest)
+    (change,) = request.changes
+    assert (change.what, sorted(one.name for one in change.targets)) == (
+        "ConfigMap urls written",
+        ["cart", "payments"],
+    )
 
 
 def test_a_silenced_fault_is_counted_and_opens_when_the_silence_ends(world: World) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from analysis.contract import ChangeKind
 from controllers.kube.errors import Forbidden, KubeError
+from controllers.kube.objects import config_maps_of
 from controllers.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, NODES, PODS, QUOTAS, REPLICASETS
-from controllers.rca.dependencies import config_maps_of
 from controllers.rca.facts import gather
 from crds.v1alpha1.base import Window
 from tests.fakes.kube import FakeKube
