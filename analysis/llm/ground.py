@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from analysis.llm.answer import Answer, Hypothesis, Wording
 from analysis.llm.redact import neutral
 from analysis.rca.observation import Observation
+from analysis.rca.rank import shown
 from crds.v1alpha1.base import TargetRef, Window
-from crds.v1alpha1.rcareport import Refuter, RootCause
+from crds.v1alpha1.rcareport import UNRESOLVED_BELOW, Refuter, RootCause
 
-MAX_CAUSES = 5
 MODEL_CEILING = 50
 """Confidence that a model's hypothesis can have at most; code has not tested it."""
 
@@ -24,14 +24,16 @@ def ground(
 ) -> tuple[tuple[RootCause, ...], int]:
     """Causes with the model's wording and hypotheses, and the number of citations that were made up.
 
-    Wordings change explanations only. Hypotheses need at least one observation that answered yes, stay below the best
-    cause that stands, and never displace it; their confidence follows from the evidence cited, not from the model.
+    Wordings change explanations only. Hypotheses need at least one observation that answered yes, and stay below every
+    cause that the report claims, or below claiming anything: a report is never worse for a model that talks nonsense.
+    Their confidence follows from the evidence cited, not from the model.
     ``restore`` turns the pseudonyms of the prompt back, so that the report names what it is about.
     """
     worded, unknown = _reworded(causes, answer.wordings, seen, restore)
     standing = [cause for cause in worded if not cause.refuted]
     refuted = [cause for cause in worded if cause.refuted]
-    ceiling = min(MODEL_CEILING, standing[0].confidence_percent - 1 if standing else MODEL_CEILING)
+    claimed = [cause.confidence_percent for cause in standing if cause.confidence_percent >= UNRESOLVED_BELOW]
+    ceiling = min(MODEL_CEILING, min(claimed, default=UNRESOLVED_BELOW) - 1)
     added: list[RootCause] = []
     kinds = {cause.kind for cause in causes}
     for number, hypothesis in enumerate(answer.hypotheses, start=1):
@@ -45,8 +47,7 @@ def ground(
         confidence = max(1, min(ceiling, 10 + 10 * len(positive)))
         cause = _root_cause(f"model-{number}", hypothesis, causes[0].target, confidence, restore)
         added.append(cause.model_copy(update={"evidence": evidence}))
-    merged = sorted([*standing, *added], key=lambda one: -one.confidence_percent)
-    return tuple([*merged, *refuted][:MAX_CAUSES]), unknown
+    return shown(sorted([*standing, *added], key=lambda one: -one.confidence_percent), refuted), unknown
 
 
 def _reworded(

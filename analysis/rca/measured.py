@@ -122,7 +122,7 @@ def _state(probe: StateProbe, facts: Facts) -> Observation:
     pods = [pod for pod in facts.request.pods if own and _in_state(probe, pod)]
     listed = facts.request.events if own else facts.request.neighbour_events
     since = moment(facts.onset) - EVENTS_BEFORE
-    events = [one for one in listed if one.at >= since and _fits(probe, one)]
+    events = [one for one in listed if one.at >= since and _fits(probe, one) and not _overcome(one, facts)]
     if not pods and not events:
         return Observation(
             False, probe.absent, kind=EvidenceKind.EVENT if probe.events else EvidenceKind.STATUS, result=[]
@@ -140,6 +140,13 @@ def _in_state(probe: StateProbe, pod: PodState) -> bool:
 
 def _fits(probe: StateProbe, event: EventFact) -> bool:
     return event.reason in probe.events and re.search(probe.pattern, event.message, re.IGNORECASE) is not None
+
+
+def _overcome(event: EventFact, facts: Facts) -> bool:
+    """Of before the onset, and its pod is ready now: each pod's first seconds look like trouble."""
+    return event.at < moment(facts.onset) and any(
+        pod.ready and event.object == f"Pod/{pod.name}" for pod in facts.request.pods
+    )
 
 
 def _seen(probe: StateProbe, facts: Facts, pods: list[PodState], events: list[EventFact]) -> Observation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from analysis.rca.catalogue import Catalogue, Cause, RefuterSpec
 from analysis.rca.context import latest_rollout, started_with_rollout
@@ -15,6 +15,8 @@ from crds.v1alpha1.base import TargetRef
 from crds.v1alpha1.rcareport import MAX_QUERY_CHARS, Evidence, Refuter, RootCause
 
 MAX_CAUSES = 5
+SHOWN_REFUTED = 2
+"""So many refuted causes are shown even where more than enough stand: what it was not is half of a diagnosis."""
 MAX_EVIDENCE = 4
 SHOWN_REFUTERS = 4
 """As many as a RootCause holds; those that refuted come first."""
@@ -37,10 +39,16 @@ def observe(catalogue: Catalogue, causes: tuple[Cause, ...], facts: Facts) -> Ob
 
 
 def rank(causes: tuple[Cause, ...], facts: Facts, seen: Observations) -> tuple[RootCause, ...]:
-    """Causes best first; refuted ones are kept, marked, and stand last."""
-    found = [_root_cause(cause, facts, seen) for cause in causes]
-    ordered = sorted(found, key=lambda one: (one.refuted, -one.confidence_percent, one.kind))
-    return tuple(ordered[:MAX_CAUSES])
+    """Causes best first; refuted ones are kept, marked, and stand last, first of them what else was most likely."""
+    ordered = sorted(causes, key=lambda one: (-confidence(one, seen), one.kind))
+    found = [_root_cause(cause, facts, seen) for cause in ordered]
+    return shown([one for one in found if not one.refuted], [one for one in found if one.refuted])
+
+
+def shown(standing: Sequence[RootCause], refuted: Sequence[RootCause]) -> tuple[RootCause, ...]:
+    """As many of both as a report holds."""
+    kept = refuted[: max(SHOWN_REFUTED, MAX_CAUSES - len(standing))]
+    return (*standing[: MAX_CAUSES - len(kept)], *kept)
 
 
 def _root_cause(cause: Cause, facts: Facts, seen: Observations) -> RootCause:
@@ -122,7 +130,9 @@ def _refuter(spec: RefuterSpec, observed: Observation) -> Refuter:
 
 
 def summary(cause: Cause, facts: Facts, seen: Observations) -> str:
-    """The cause in one line, with this incident's numbers."""
+    """The cause in one line, with this incident's numbers; of what could not be looked at, only that."""
+    if seen[cause.requires].answer is None:
+        return f"{cause.name}, not excluded: {seen[cause.requires].summary}"
     rollout = started_with_rollout(facts)
     onset = facts.onset
     rate = ""

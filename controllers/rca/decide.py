@@ -9,12 +9,9 @@ from typing import Any
 from analysis.contract import RcaResponse
 from controllers.runtime.limits import first, fit
 from crds.v1alpha1.conditions import Wanted, merge
-from crds.v1alpha1.rcareport import RCAReport, RCAReportStatus, ReportState
+from crds.v1alpha1.rcareport import UNRESOLVED_BELOW, RCAReport, RCAReportStatus, ReportState
 
 FINISHED = frozenset({ReportState.COMPLETE, ReportState.DEGRADED, ReportState.UNRESOLVED, ReportState.FAILED})
-
-UNRESOLVED_BELOW = 15
-"""Percent. A guess that is less likely than this is no diagnosis; it stays in the report, for people to look at."""
 
 
 def started(report: RCAReport, now: datetime) -> dict[str, Any]:

@@ -31,6 +31,8 @@ from crds.v1alpha1.base import (
 
 MAX_QUERY_CHARS = 640
 """Of a query in a report; a longer one is left out, so that the object stays small."""
+UNRESOLVED_BELOW = 15
+"""Percent. A guess that is less likely than this is no diagnosis; it stays in the report, for people to look at."""
 ReportQuery = Annotated[str, StringConstraints(max_length=MAX_QUERY_CHARS)]
 """PromQL, LogQL or an API path, complete enough to be run again."""
 ShortId = Annotated[str, StringConstraints(max_length=32, pattern=r"^[a-z0-9-]+$")]

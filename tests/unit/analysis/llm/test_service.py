@@ -21,7 +21,7 @@ from analysis.llm.service import Narrator
 from analysis.rca import loglines
 from analysis.rca.catalogue import load_causes
 from analysis.rca.service import explain
-from crds.v1alpha1.rcareport import RCAReportStatus
+from crds.v1alpha1.rcareport import UNRESOLVED_BELOW, RCAReportStatus
 from tests.unit.analysis.rca.world import at, facts, logs, request
 
 CAUSES = load_causes(DATA_ROOT / "causes")
@@ -114,6 +114,34 @@ def test_a_grounded_hypothesis_is_added_below_the_computed_cause(model: ModelSer
     assert after.recommended_actions == before.recommended_actions
     assert after.method == "deterministic+model"
     RCAReportStatus(root_causes=list(after.root_causes), method=after.method, model=after.model)
+
+
+@pytest.mark.parametrize("kinds", [("Cache",), ("Cache", "Aliens", "Weather")])
+def test_a_model_that_talks_nonsense_makes_no_report_worse(model: ModelServer, kinds: tuple[str, ...]) -> None:
+    every = [name for name, one in explain(CAUSES, facts())[1].items() if one.answer][:6]
+    model.reply = answer(hypotheses=[hypothesis(kind, tuple(every)) for kind in kinds])
+    before, after, _ = enrich(model.url)
+    claimed = [one for one in before.root_causes if not one.refuted and one.confidence_percent >= UNRESOLVED_BELOW]
+    assert list(after.root_causes[: len(claimed)]) == claimed
+    assert any(one.source == "Model" for one in after.root_causes)
+    assert any(one.refuted for one in after.root_causes)
+
+
+def test_a_model_alone_claims_nothing(model: ModelServer) -> None:
+    report, seen = explain(CAUSES, facts())
+    model.reply = answer(hypotheses=[hypothesis()])
+    narrator = Narrator(Model(base_url=model.url, model="m"), "", Metrics())
+    unresolved = report.model_copy(update={"root_causes": tuple(one for one in report.root_causes if one.refuted)})
+
+    async def run() -> RcaResponse:
+        try:
+            return await narrator.enrich(unresolved, request(), seen)
+        finally:
+            await narrator.aclose()
+
+    added = asyncio.run(run()).root_causes[0]
+    assert added.source == "Model"
+    assert added.confidence_percent < UNRESOLVED_BELOW
 
 
 def test_made_up_evidence_is_dropped_and_counted(model: ModelServer) -> None:

@@ -12,6 +12,7 @@ from analysis.contract import Change, ChangeKind, EventFact, NodeState, RcaRespo
 from analysis.rca.actions import restart_pod
 from analysis.rca.catalogue import load_causes
 from analysis.rca.facts import BeforeAfter, Counted, Facts, Measured
+from analysis.rca.rank import shown
 from analysis.rca.service import explain
 from crds.v1alpha1.base import TargetRef
 from tests.unit.analysis.rca.world import ONSET, POD, SIBLINGS, TARGET, at, facts, logs, memory, pod, request, rollout
@@ -456,6 +457,37 @@ def test_alternatives_are_there_and_what_was_ruled_out_says_why(fault: str) -> N
     refuted = [one for one in others if one.refuted]
     assert [one.refuted for one in others] == sorted(one.refuted for one in others)
     assert all(any(refuter.refuted and refuter.result for refuter in one.refuters) for one in refuted)
+
+
+REFUSED = event("Unhealthy", "Readiness probe failed: connection refused", second=ONSET - 80)
+ERRORS = {"measured": {"own-errors-rose": (0.0, 0.3)}, "lines": {"error-lines": 40}}
+
+
+@pytest.mark.parametrize(
+    ("early", "ready", "there"),
+    [(REFUSED, True, False), (REFUSED, False, True), (REFUSED.model_copy(update={"at": at(ONSET + 5)}), True, True)],
+)
+def test_a_pod_that_was_slow_to_start_before_the_onset_is_no_cause(
+    early: EventFact, *, ready: bool, there: bool
+) -> None:
+    found = explained(told("HighErrorRate", events=(early,), pods=(pod(ready=ready),), **ERRORS))
+    standing = {one.kind for one in found.root_causes if not one.refuted}
+    assert ("ProbeFailing" in standing) is there
+
+
+def test_what_could_not_be_looked_at_is_not_told_as_if_it_were_so() -> None:
+    found = explained(replace(told("HighErrorRate", **ERRORS), measured={}))
+    unseen = [one.summary for one in found.root_causes if not one.refuted and not one.evidence]
+    assert unseen
+    assert all("not excluded" in one for one in unseen)
+
+
+@pytest.mark.parametrize(("standing", "refuted", "shown_refuted"), [(6, 3, 2), (4, 1, 1), (1, 9, 4), (7, 0, 0)])
+def test_what_it_was_not_has_its_place_beside_what_it_may_be(standing: int, refuted: int, shown_refuted: int) -> None:
+    one = explained(FAULTS["bad rollout"][0]).root_causes[0]
+    found = shown([one] * standing, [one.model_copy(update={"refuted": True})] * refuted)
+    assert len(found) == min(5, standing + refuted)
+    assert [cause.refuted for cause in found[-shown_refuted or len(found) :]] == [True] * shown_refuted
 
 
 @pytest.mark.parametrize("fault", FAULTS)
