@@ -18,7 +18,7 @@ from controllers.detection.states import Memory, state_signals
 from controllers.detection.topology import Owners, PodStore, topology_digest
 from controllers.detection.upload import Look, Upload
 from controllers.detection.warnings import Surroundings, Warnings
-from controllers.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound
+from controllers.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from controllers.kube.events import NORMAL, WARNING
 from controllers.runtime.analysis import Analysis, TopologyUnknown
 from controllers.runtime.budget import Budget
@@ -167,7 +167,9 @@ class Detection:
                 self._create(step) if isinstance(step, NewIncident) else self._refresh(step.incident, step.detection)
             except (AlreadyExists, NotFound, Conflict) as error:
                 log.info("changed under us, looked at again next round: %s", error)
-            except Forbidden as error:  # a namespace that ends takes no new objects: the others' writes must not wait
+            except (Forbidden, Invalid) as error:
+                # A namespace that ends takes no new objects, or a defect of ours spoils one: the others do not wait.
+                self._context.metrics.failed(error.reason)
                 log.warning("not written, looked at again next round: %s", error)
 
     def _create(self, new: NewIncident) -> None:

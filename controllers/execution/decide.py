@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from controllers.execution.record import RUNNING, all_done, failed, never_begun, refused, status, succeeded, written
 from controllers.execution.target import Live
 from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ActionResult, ExecutionStatus
 from crds.v1alpha1.actionpolicy import Tier
@@ -20,7 +21,6 @@ from crds.v1alpha1.clip import clip
 from crds.v1alpha1.digest import action_id
 from crds.v1alpha1.quorum import count
 
-RUNNING = frozenset({ActionPhase.INTENT, ActionPhase.WRITTEN})
 OBSERVE_DELAY = 1.0
 BUSY_DELAY = 2.0
 STOP_DELAY = 5.0
@@ -100,7 +100,7 @@ def decide(observed: Observed, now: datetime) -> Step:
             return _write(observed, execution, action, result, now)
         if result.phase is ActionPhase.WRITTEN:
             return _observe(observed, execution, result, now)
-    return Record(_ended(execution, ActionPhase.SUCCEEDED, "Succeeded", "all actions are done", now))
+    return Record(all_done(execution, now))
 
 
 def _begin(observed: Observed, now: datetime) -> Step:
@@ -115,7 +115,7 @@ def _begin(observed: Observed, now: datetime) -> Step:
         return waiting
     results = [_intent(observed, action, now) for action in observed.plan.spec.actions]
     message = f"approved; about to change {', '.join(a.target.short() for a in observed.plan.spec.actions)}"
-    return Begin(_status(ActionPhase.INTENT, "Started", message, results, now))
+    return Begin(status(ActionPhase.INTENT, "Started", message, results, now))
 
 
 def _intent(observed: Observed, action: Action, now: datetime) -> ActionResult:
@@ -138,7 +138,7 @@ def _write(observed: Observed, execution: ExecutionStatus, action: Action, resul
     live = observed.live.get(action.id)
     if live is not None and live.uid == action.target.uid and live.applied:
         # A crash or a lost answer came between the write and this record.
-        return Record(written(execution, result))
+        return Record(written(execution, result, now))
     refusal = _write_refusal(observed, action, result, live, now)
     if refusal:
         return Record(refused(execution, result, *refusal, now))
@@ -174,10 +174,11 @@ def _observe(observed: Observed, execution: ExecutionStatus, result: ActionResul
         return Record(failed(execution, result, "Overwritten", message, now))
     effect = next(action.effect for action in observed.plan.spec.actions if action.id == result.id)
     if live.complete:
-        return Record(_succeeded(execution, result, live, _DONE.get(effect, "RolledOut"), now))
+        return Record(succeeded(execution, result, live, _DONE.get(effect, "RolledOut"), now))
     if live.stalled:
         return Record(failed(execution, result, _STALLED.get(effect, "RolloutStalled"), live.stalled, now))
-    if now - result.started_at > observed.rollout_timeout:
+    # Not from the intent: another action's rollout, an emergency stop or a busy target may have come between.
+    if now - (result.written_at or result.started_at) > observed.rollout_timeout:
         message = f"no complete rollout within {observed.rollout_timeout.total_seconds():.0f} s: {live.summary}"
         return Record(failed(execution, result, "RolloutTimeout", message, now))
     return Wait("RollingOut", OBSERVE_DELAY, live.summary)
@@ -226,82 +227,3 @@ def _hold(observed: Observed) -> Wait | None:
     if observed.blocked_by:
         return Wait("TargetBusy", BUSY_DELAY, f"plan {observed.blocked_by} is being carried out on the same target")
     return None
-
-
-def written(execution: ExecutionStatus, result: ActionResult) -> ExecutionStatus:
-    """The write took effect; now the rollout is watched."""
-    done = result.model_copy(update={"phase": ActionPhase.WRITTEN, "reason": "Written", "message": ""})
-    return _replace(execution, done, ActionPhase.WRITTEN, "RollingOut", "written; waiting for the rollout")
-
-
-def refused(
-    execution: ExecutionStatus, result: ActionResult, reason: str, message: str, now: datetime
-) -> ExecutionStatus:
-    """This action was not written. The plan is Refused if nothing was, Failed if an earlier action was."""
-    message = clip(ActionResult, "message", message)
-    update = {"phase": ActionPhase.REFUSED, "reason": reason, "message": message, "finished_at": now}
-    done = result.model_copy(update=update)
-    nothing_done = all(r.phase is ActionPhase.INTENT or r.id == result.id for r in execution.actions)
-    phase = ActionPhase.REFUSED if nothing_done else ActionPhase.FAILED
-    return _replace(execution, done, phase, reason, message, now)
-
-
-def failed(
-    execution: ExecutionStatus, result: ActionResult, reason: str, message: str, now: datetime
-) -> ExecutionStatus:
-    """This action was written and did not do what it should; the plan ends here."""
-    message = clip(ActionResult, "message", message)
-    update = {"phase": ActionPhase.FAILED, "reason": reason, "message": message, "finished_at": now}
-    return _replace(execution, result.model_copy(update=update), ActionPhase.FAILED, reason, message, now)
-
-
-def _succeeded(
-    execution: ExecutionStatus, result: ActionResult, live: Live, reason: str, now: datetime
-) -> ExecutionStatus:
-    said = {"reason": reason, "message": live.summary, "after": live.summary}
-    said["output"] = clip(ActionResult, "output", live.output)
-    update = {"phase": ActionPhase.SUCCEEDED, "finished_at": now, **said}
-    done = result.model_copy(update=update)
-    left = [r for r in execution.actions if r.id != result.id and r.phase in RUNNING]
-    if left:
-        return _replace(execution, done, ActionPhase.INTENT, "Started", f"{len(left)} more to do")
-    return _replace(execution, done, ActionPhase.SUCCEEDED, reason, f"done: {live.summary}", now)
-
-
-def never_begun(reason: str, message: str, now: datetime) -> ExecutionStatus:
-    """Refused before any intent: no action has a result."""
-    return _status(ActionPhase.REFUSED, reason, message, [], now, now)
-
-
-def _ended(execution: ExecutionStatus, phase: ActionPhase, reason: str, message: str, now: datetime) -> ExecutionStatus:
-    return execution.model_copy(update={"phase": phase, "reason": reason, "message": message, "finished_at": now})
-
-
-def _replace(
-    execution: ExecutionStatus,
-    result: ActionResult,
-    phase: ActionPhase,
-    reason: str,
-    message: str,
-    finished_at: datetime | None = None,
-) -> ExecutionStatus:
-    results = [result if known.id == result.id else known for known in execution.actions]
-    return _status(phase, reason, message, results, execution.started_at, finished_at)
-
-
-def _status(
-    phase: ActionPhase,
-    reason: str,
-    message: str,
-    results: list[ActionResult],
-    started_at: datetime,
-    finished_at: datetime | None = None,
-) -> ExecutionStatus:
-    return ExecutionStatus(
-        phase=phase,
-        reason=reason,
-        message=clip(ExecutionStatus, "message", message),
-        actions=results,
-        started_at=started_at,
-        finished_at=finished_at,
-    )

@@ -7,7 +7,8 @@ from typing import Any
 
 from controllers.arbitration.decide import arbitrate, blocking
 from controllers.arbitration.gather import look
-from controllers.execution.decide import RUNNING, Observed
+from controllers.execution.decide import Observed
+from controllers.execution.record import RUNNING
 from controllers.execution.target import Live, read, read_job, read_pod
 from controllers.kube.api import Kube
 from controllers.kube.resources import JOBS, NAMESPACES, PODS, REPLICASETS, REVISIONS

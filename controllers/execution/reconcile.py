@@ -14,11 +14,9 @@ from controllers.execution.decide import (
     Wait,
     Write,
     decide,
-    never_begun,
-    refused,
-    written,
 )
 from controllers.execution.gather import may_concern_us, observe
+from controllers.execution.record import never_begun, refused, written
 from controllers.execution.writes import MANAGER, Order, send
 from controllers.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from controllers.runtime.controller import Context
@@ -138,7 +136,7 @@ class ExecutionReconciler:
         except Invalid as error:
             self._record(plan, refused(execution, step.result, "WriteRejected", error.message, now))
             return
-        self._record(plan, written(execution, step.result))
+        self._record(plan, written(execution, step.result, self._context.now().replace(microsecond=0)))
 
     def _order(self, action: Action, namespace: str, action_id: str, started_at: datetime) -> Order:
         return Order(action, namespace, action_id, started_at, self._context.settings.namespace)

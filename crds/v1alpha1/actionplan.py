@@ -206,6 +206,8 @@ class ActionResult(ApiModel):
     """The same for people."""
     started_at: Time
     """When the intent was recorded, before the first write."""
+    written_at: Time | None = None
+    """When the write was known to have taken effect; the time for the rollout counts from here."""
     finished_at: Time | None = None
     """When it had succeeded or failed."""
     target_digest: Digest | None = None

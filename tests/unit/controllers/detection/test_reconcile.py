@@ -9,6 +9,7 @@ import pytest
 from analysis.contract import Candidate, DetectRequest, DetectResponse, SourceHealth
 from controllers.detection.handlers import build
 from controllers.detection.reconcile import TICK, Detection
+from controllers.kube.errors import Forbidden, Invalid, KubeError
 from controllers.kube.resources import DEPLOYMENTS, NAMESPACES, PODS, REPLICASETS
 from controllers.runtime.analysis import AnalysisUnavailable, TopologyUnknown
 from controllers.runtime.controller import Context
@@ -179,6 +180,22 @@ def test_a_storm_is_written_within_the_budget_and_completed_later() -> None:
     for _ in range(4):
         world.round(60)
     assert len(world.incidents()) == 25
+
+
+@pytest.mark.parametrize("error", [Forbidden("Forbidden", "being terminated"), Invalid("Invalid", "spec.x")])
+def test_what_the_api_server_refuses_keeps_nothing_else_from_being_written(world: World, error: KubeError) -> None:
+    refused: set[str] = set()
+
+    def refuse_the_first(verb: str, _: str, __: str, name: str) -> KubeError | None:
+        if verb != "create" or (refused and name not in refused):
+            return None
+        refused.add(name)
+        return error
+
+    world.kube.fail = refuse_the_first
+    world.candidates = [candidate(), candidate("HighErrorRate")]
+    world.round()
+    assert len(world.incidents()) == 1
 
 
 @pytest.mark.parametrize(("namespaces", "opened"), [("shop", 1), ("other", 0), ("", 1)])

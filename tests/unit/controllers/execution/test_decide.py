@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,11 +15,8 @@ from controllers.execution.decide import (
     Wait,
     Write,
     decide,
-    failed,
-    never_begun,
-    refused,
-    written,
 )
+from controllers.execution.record import failed, never_begun, refused, written
 from controllers.execution.target import Live
 from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ActionResult, ExecutionStatus, Undo
 from crds.v1alpha1.actions import ScaleParameters
@@ -78,6 +75,9 @@ def test_what_was_refused_is_a_failure_only_after_a_write(before: tuple[ActionRe
 
 
 def test_a_long_message_is_cut_and_never_loses_the_record() -> None:
+    long, first = replace(LIVE, summary="m" * 5000, output="m" * 9000), result("scale", ActionPhase.WRITTEN)
+    through = said_by(decide(observed(status(first, TWO), long), LATER))
+    ActionResult.model_validate(through.actions[0].model_dump())
     for said in (failed(status(ONE), ONE, "X", "m" * 5000, LATER), refused(status(ONE), ONE, "X", "m" * 5000, LATER)):
         assert len(said.message) == len(said.actions[0].message) == 1024
         assert said.message.endswith("…")
@@ -91,10 +91,11 @@ def test_what_never_began_has_no_results_and_has_ended() -> None:
 
 
 def test_what_is_written_is_watched() -> None:
-    said = written(status(ONE, TWO, phase=ActionPhase.INTENT), ONE)
+    said = written(status(ONE, TWO, phase=ActionPhase.INTENT), ONE, LATER)
+    update = {"phase": ActionPhase.WRITTEN, "reason": "Written", "message": "", "written_at": LATER}
     assert said == ExecutionStatus(
         phase=ActionPhase.WRITTEN, reason="RollingOut", message="written; waiting for the rollout", started_at=START,
-        actions=[ONE.model_copy(update={"phase": ActionPhase.WRITTEN, "reason": "Written", "message": ""}), TWO],
+        actions=[ONE.model_copy(update=update), TWO],
     )  # fmt: skip
 
 
@@ -174,9 +175,13 @@ def test_how_a_rollout_fails(live: Live | None, after: float, reason: str, messa
     assert (said.phase, said.reason, said.message) == (ActionPhase.FAILED, reason, message)
 
 
-def test_a_rollout_is_given_all_of_its_time() -> None:
-    step = decide(observed(WATCHED, UNFINISHED), START + TIMEOUT)
+@pytest.mark.parametrize("written_at", [START, START + timedelta(hours=1)], ids=["at once", "after a long hold"])
+def test_a_rollout_is_given_all_of_its_time(written_at: datetime) -> None:
+    watched = status(result("scale", ActionPhase.WRITTEN, written_at=written_at), TWO)
+    step = decide(observed(watched, UNFINISHED), written_at + TIMEOUT)
     assert step == Wait("RollingOut", 1.0, UNFINISHED.summary)
+    late = decide(observed(watched, UNFINISHED), written_at + TIMEOUT + timedelta(seconds=1))
+    assert said_by(late).reason == "RolloutTimeout"
 
 
 UNWRITTEN = replace(LIVE, applied=False, in_force=False)
