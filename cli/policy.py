@@ -49,6 +49,23 @@ def test(files: tuple[Path, ...], verbose: bool) -> None:
 
 
 @policy.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+def lint(files: tuple[Path, ...], output: str) -> None:
+    """Say what is wrong with the ActionPolicies of files, CEL conditions included. Exits 1 when anything is."""
+    entries = [(file, entry) for file in files for entry in _entries(file)]
+    for file, entry in entries:
+        if output == "json":
+            click.echo(json.dumps({"file": str(file), "policy": entry.name, "problems": entry.problems}))
+            continue
+        click.echo(f"{'ok  ' if entry.valid else 'FAIL'}  {file}: {entry.name}")
+        for problem in entry.problems:
+            click.echo(f"      {problem}")
+    if not all(entry.valid for _, entry in entries):
+        raise click.exceptions.Exit(1)
+
+
+@policy.command()
 @click.option("--since", default="90d", show_default=True, help="How far back: 90d, 12h, 2w.")
 @click.option("--policies", "-p", multiple=True, required=True, type=FILE, help="The changed ActionPolicies.")
 @click.option("--from", "exported", multiple=True, type=FILE, help="Exported objects, instead of the cluster.")
@@ -87,21 +104,24 @@ def read_policies(paths: tuple[Path, ...]) -> tuple[PolicyEntry, ...]:
     Raises:
         click.ClickException: one is not valid, or a file holds none.
     """
-    from cli.objects import documents
-    from controllers.policy.validity import read_policy
-
-    entries = []
-    for path in paths:
-        if not path.is_file():
-            raise click.ClickException(f"{path}: no such file")
-        found = [item for item in documents(path) if item.get("kind") == "ActionPolicy"]
-        if not found:
-            raise click.ClickException(f"{path}: no ActionPolicy in it")
-        entries += [read_policy(item) for item in found]
+    entries = [entry for path in paths for entry in _entries(path)]
     problems = [f"policy {entry.name}: {problem}" for entry in entries for problem in entry.problems]
     if problems:
         raise click.ClickException("; ".join(problems))
     return tuple(entries)
+
+
+def _entries(path: Path) -> list[PolicyEntry]:
+    """The ActionPolicies of one file, readable or not."""
+    from cli.objects import documents
+    from controllers.policy.validity import read_policy
+
+    if not path.is_file():
+        raise click.ClickException(f"{path}: no such file")
+    found = [item for item in documents(path) if item.get("kind") == "ActionPolicy"]
+    if not found:
+        raise click.ClickException(f"{path}: no ActionPolicy in it")
+    return [read_policy(item) for item in found]
 
 
 def _cases(file: Path) -> CaseFile:

@@ -6,13 +6,17 @@ no loops, no I/O and RE2 for patterns, so an expression ends. ``docs/policies.md
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-OBJECTS = ("incident", "report", "plan", "action", "target", "namespaceObject")
+from crds.v1alpha1.actionpolicy import VARIABLES
+
+OBJECTS = tuple(name for name in VARIABLES if name not in ("now", "severity"))
 """Variables that are objects as the API server serves them (maps); ``now`` is a timestamp, ``severity`` a string."""
+_POSITION = re.compile(r"^<input>:(\d+):(\d+): ")
 _BROKEN = (RuntimeError, TypeError, ValueError, ImportError)
 """What the binding raises for text that does not compile and for values that it cannot convert; and where it is not
 installed, a condition cannot be told either, which makes its policy invalid (S3)."""
@@ -66,4 +70,4 @@ def _compile(expression: str) -> Any:
 
 def _first_line(error: Exception) -> str:
     text = str(error).removeprefix("INVALID_ARGUMENT: ").removeprefix("ERROR: ")
-    return text.splitlines()[0] if text else type(error).__name__
+    return _POSITION.sub(r"line \1, column \2: ", text.splitlines()[0]) if text else type(error).__name__

@@ -1,1 +1,1 @@
-"""Webhook: before Kubernetes 1.36, makes an entry of a person's annotation as a MutatingAdmissionPolicy does."""
+"""Webhook: makes an entry of a person's annotation before Kubernetes 1.36, and refuses policies that cannot be read."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from controllers.webhook.review import Request, Wire, answer
 from crds import GROUP
 from crds.v1alpha1.approval import DECISION_ANNOTATION, REASON_ANNOTATION, DecisionVerdict
 from crds.v1alpha1.quorum import GROUP_PREFIX
@@ -21,57 +21,20 @@ from crds.v1alpha1.quorum import GROUP_PREFIX
 VERDICTS = frozenset(verdict.value for verdict in DecisionVerdict)
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel)
-
-
-class Metadata(_Wire):
+class Metadata(Wire):
     """What of an object's metadata matters."""
 
     annotations: dict[str, str] | None = None
 
 
-class ApprovalObject(_Wire):
+class ApprovalObject(Wire):
     """An Approval as the request would leave it; its types are the API server's business."""
 
     metadata: Metadata
     spec: dict[str, Any] = Field(default_factory=dict)
 
 
-class UserInfo(_Wire):
-    """Who, as the API server authenticated them."""
-
-    username: str = Field(min_length=1)
-    groups: list[str] = Field(default_factory=list)
-
-
-class ResourceName(_Wire):
-    """Which kind a request is about."""
-
-    group: str
-    resource: str
-
-
-class Request(_Wire):
-    """One write that waits for us."""
-
-    uid: str = Field(min_length=1)
-    operation: str
-    resource: ResourceName
-    sub_resource: str = ""
-    user_info: UserInfo
-    object: ApprovalObject | None = None
-
-
-class Review(_Wire):
-    """``AdmissionReview`` of ``admission.k8s.io/v1``."""
-
-    api_version: Literal["admission.k8s.io/v1"]
-    kind: Literal["AdmissionReview"]
-    request: Request
-
-
-def patch_for(request: Request) -> list[dict[str, Any]]:
+def patch_for(request: Request[ApprovalObject]) -> list[dict[str, Any]]:
     """JSON patch that makes an entry of the annotation; empty when there is none, or one that is no verdict.
 
     Other words are left where they are: the policy refuses them and tells the person what may be said.
@@ -98,7 +61,7 @@ def patch_for(request: Request) -> list[dict[str, Any]]:
     return [add, *({"op": "remove", "path": f"/metadata/annotations/{_escaped(name)}"} for name in gone)]
 
 
-def _group(request: Request) -> str:
+def _group(request: Request[ApprovalObject]) -> str:
     """The first group of theirs that the approval names, unless it names them; as the MutatingAdmissionPolicy does."""
     named = request.object.spec.get("approvers") if request.object is not None else None
     approvers = [str(name) for name in named] if isinstance(named, list) else []
@@ -108,12 +71,13 @@ def _group(request: Request) -> str:
     return next((name for name in groups if name in request.user_info.groups), "")
 
 
-def answer(uid: str, patch: list[dict[str, Any]]) -> dict[str, Any]:
-    """The AdmissionReview that goes back: always allowed, for judging is the policies' business."""
-    response: dict[str, Any] = {"uid": uid, "allowed": True}
-    if patch:
-        response |= {"patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(patch).encode()).decode()}
-    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
+def record(request: Request[ApprovalObject]) -> tuple[str, dict[str, Any]]:
+    """What was done, for the counter, and the answer: always allowed, for judging is the policies' business."""
+    patch = patch_for(request)
+    if not patch:
+        return "left", answer(request.uid, allowed=True)
+    encoded = base64.b64encode(json.dumps(patch).encode()).decode()
+    return "entry", answer(request.uid, allowed=True, patchType="JSONPatch", patch=encoded)
 
 
 def _escaped(name: str) -> str:

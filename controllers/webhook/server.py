@@ -1,4 +1,4 @@
-"""Serves ``POST /decisions`` over TLS: the standard library's server, with bounds on everything.
+"""Serves ``POST /decisions`` and ``POST /policies`` over TLS: the standard library's server, with bounds on everything.
 
 Not kopf's admission server: that one runs only inside a whole operator, wants to write the webhook configuration itself
 (a right to see and change every object of the cluster), and keeps the certificate that it started with. This answer
@@ -10,22 +10,38 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
 from controllers.webhook.certificates import Serving
-from controllers.webhook.decide import Review, answer, patch_for
+from controllers.webhook.decide import ApprovalObject, record
+from controllers.webhook.policies import judge
+from controllers.webhook.review import Review
 
 log = logging.getLogger(__name__)
 
-PATH = "/decisions"
 MAX_BODY = 3 * 1024 * 1024
-"""An Approval and its former self, at the most that etcd holds of each."""
+"""An object and its former self, at the most that etcd holds of each."""
 TIMEOUT = 10.0
 MAX_CONNECTIONS = 64
+
+
+def _decisions(body: bytes) -> tuple[str, dict[str, Any]]:
+    return record(Review[ApprovalObject].model_validate_json(body).request)
+
+
+def _policies(body: bytes) -> tuple[str, dict[str, Any]]:
+    return judge(Review[dict[str, Any]].model_validate_json(body).request)
+
+
+ENDPOINTS: Mapping[str, Callable[[bytes], tuple[str, dict[str, Any]]]] = MappingProxyType(
+    {"/decisions": _decisions, "/policies": _policies}
+)
+"""Each reads an AdmissionReview (ValidationError when it is none) and gives a word for the counter and the answer."""
 
 
 class Webhook(ThreadingHTTPServer):
@@ -68,21 +84,21 @@ def _handler(tell: Callable[[str], None]) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            """Whatever is not understood is an error, and so a refused write: the configuration fails closed."""
-            if self.path.partition("?")[0] != PATH:
+            """Whatever is not understood is an error; of a decision that is a refusal, since it fails closed."""
+            endpoint = ENDPOINTS.get(self.path.partition("?")[0])
+            if endpoint is None:
                 return self._send(404, {"message": "unknown path"})
             length = self.headers.get("Content-Length", "")
             if not length.isdigit() or int(length) > MAX_BODY:
                 self.close_connection = True
                 return self._send(413, {"message": f"Content-Length must be at most {MAX_BODY}"})
             try:
-                review = Review.model_validate_json(self.rfile.read(int(length)))
+                result, response = endpoint(self.rfile.read(int(length)))
             except ValidationError as error:
                 tell("malformed")
                 return self._send(400, {"message": f"not an AdmissionReview: {error.error_count()} errors"})
-            patch = patch_for(review.request)
-            tell("entry" if patch else "left")
-            return self._send(200, answer(review.request.uid, patch))
+            tell(result)
+            return self._send(200, response)
 
         def _send(self, status: int, body: dict[str, Any]) -> None:
             payload = json.dumps(body).encode()

@@ -78,6 +78,10 @@ class TimeWindow(ApiModel):
     """IANA name, for example Europe/Berlin."""
 
 
+VARIABLES = ("incident", "report", "plan", "action", "target", "namespaceObject", "severity", "now")
+"""What a condition can see."""
+
+
 class PolicyCondition(ApiModel):
     """A CEL expression over ``incident``, ``report``, ``plan``, ``action``, ``target``, ``namespaceObject`` (maps as
     the API server serves them), ``severity`` (string) and ``now`` (timestamp)."""
@@ -86,6 +90,14 @@ class PolicyCondition(ApiModel):
     """Unique within the rule; recorded with every decision."""
     expression: Annotated[str, StringConstraints(min_length=1, max_length=512)]
     """Must give a bool. One that fails on the objects at hand makes the rule a person's decision at least."""
+
+    cel_rules: ClassVar[tuple[tuple[str, str], ...]] = (
+        (
+            # CEL cannot compile CEL; what it can tell is an expression about something that is not there.
+            f"self.expression.matches(r'\\b({'|'.join(VARIABLES)})\\b')",
+            f"a condition speaks about at least one of {', '.join(VARIABLES)}",
+        ),
+    )
 
 
 class PolicyMatch(ApiModel):
@@ -111,6 +123,13 @@ class PolicyMatch(ApiModel):
     """In force between these two moments only. With tier Forbidden this is a freeze."""
     conditions: Annotated[list[PolicyCondition], Field(max_length=3)] = []
     """CEL; all must hold."""
+
+    cel_rules: ClassVar[tuple[tuple[str, str], ...]] = (
+        (
+            "!has(self.conditions) || self.conditions.all(a, self.conditions.exists_one(b, b.name == a.name))",
+            "every condition needs a name of its own",
+        ),
+    )
 
 
 class PolicyLimits(ApiModel):
@@ -144,6 +163,11 @@ class PolicyLimits(ApiModel):
     breaker_window: Duration = "24h"
     """Failures older than this do not count."""
 
+    cel_rules: ClassVar[tuple[tuple[str, str], ...]] = tuple(
+        (f"!has(self.{name}) || duration(self.{name}) <= duration('720h')", f"{name} must be at most 720h")
+        for name in ("retryIneffectiveAfter", "breakerWindow")
+    )
+
 
 class Autonomy(ApiModel):
     """What a rule asks of the record before AutoLowRisk holds. It can only make the rule stricter, never looser."""
@@ -154,6 +178,13 @@ class Autonomy(ApiModel):
     """Lower bound (5 % quantile) of the posterior share of successes."""
     require_drill: bool = False
     """One of them was a drill: a plan with the label iirp.io/drill=true."""
+
+
+ENOUGH_APPROVERS = (
+    "!has(self.approvers) || size(self.approvers) == 0 || size(self.approvers) >= self.requiredApprovals"
+    " || self.approvers.exists(a, a.startsWith('group:'))"
+)
+"""How many people a group has is not the schema's to know."""
 
 
 class PolicyRule(ApiModel):
@@ -177,9 +208,20 @@ class PolicyRule(ApiModel):
     autonomy: Autonomy | None = None
     """With tier AutoLowRisk: only once this is earned, else a person decides."""
 
-    cel_rules: ClassVar[tuple[tuple[str, str], ...]] = tuple(
-        (f"duration(self.expiresAfter) {bound}", "expiresAfter must be between 1s and 24h")
-        for bound in (">= duration('1s')", "<= duration('24h')")
+    cel_rules: ClassVar[tuple[tuple[str, str], ...]] = (
+        *(
+            (f"duration(self.expiresAfter) {bound}", "expiresAfter must be between 1m and 24h")
+            for bound in (">= duration('1m')", "<= duration('24h')")
+        ),
+        (
+            "self.tier != 'AutoLowRisk' || !('*' in self.match.namespaces)",
+            "AutoLowRisk must name its namespaces; '*' would automate all of them",
+        ),
+        ("!has(self.autonomy) || self.tier == 'AutoLowRisk'", "autonomy belongs to tier AutoLowRisk"),
+        (
+            ENOUGH_APPROVERS,
+            "more approvals are required than approvers are named",
+        ),
     )
 
 

@@ -208,7 +208,7 @@ INVALID: list[tuple[str, dict[str, Any], str]] = [
     ("approval", {"tier": "Forbidden"}, "tier must be AutoLowRisk or HumanApproval"),
     ("approval", {"requiredApprovals": 0}, "requiredApprovals must be at least 1 when tier is HumanApproval"),
     ("approval", {"planDigest": "sha256:abc"}, "spec.planDigest"),
-    ("actionpolicy", {"expiresAfter": "48h"}, "expiresAfter must be between 1s and 24h"),
+    ("actionpolicy", {"expiresAfter": "48h"}, "expiresAfter must be between 1m and 24h"),
     ("actionpolicy", {"expiresAfter": "soon"}, "spec.rules[0].expiresAfter"),
     ("actionpolicy", {"tier": "Automatic"}, 'spec.rules[0].tier: Unsupported value: "Automatic"'),
     ("actionpolicy", {"match": {"namespaces": []}}, "spec.rules[0].match.namespaces"),

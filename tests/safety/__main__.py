@@ -13,12 +13,12 @@ import click
 
 from tests.e2e.objects import SYSTEM, resting
 from tests.e2e.support import Cluster
-from tests.safety import decisions, forgeries, grants, jobs, platform, targets, thief, world, writers
+from tests.safety import decisions, forgeries, grants, jobs, platform, policies, targets, thief, world, writers
 from tests.safety.api import Api, Who
 from tests.safety.case import Case, Result, run
 from tests.safety.matrix import document, table, wrong_ones
 
-AREAS = ("executor", "approvals", "grants", "writers")
+AREAS = ("executor", "approvals", "grants", "writers", "policies")
 RESTING = ("incident", "rca", "policy", "approval")
 """Objects are written in their names, so they must not answer meanwhile."""
 
@@ -59,6 +59,8 @@ def requests(api: Api, stack: ExitStack, areas: tuple[str, ...]) -> Iterator[tup
         writers.prepare(api, space)
         stack.callback(writers.clean, api)
         yield list(writers.cases(space)), (space,)
+    if "policies" in areas:
+        yield list(policies.cases(api)), ()
 
 
 def examine(cluster: Cluster, areas: tuple[str, ...]) -> tuple[list[Result], list[str]]:

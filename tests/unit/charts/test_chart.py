@@ -312,6 +312,26 @@ def test_a_policy_is_never_silently_left_out() -> None:
     assert "set admission.mode to auto or webhook" in error
 
 
+@pytest.mark.parametrize(
+    ("mode", "always", "kinds"),
+    [
+        ("policy", False, set()),
+        ("policy", True, {"ValidatingWebhookConfiguration"}),
+        ("webhook", False, {"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"}),
+        ("webhook", True, {"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"}),
+    ],
+)
+def test_policies_are_judged_wherever_the_webhook_runs(mode: str, always: bool, kinds: set[str]) -> None:
+    objects = render(admission={"mode": mode, "webhook": {"always": always}})
+    assert {body["kind"] for body in objects if "Webhook" in body["kind"]} == kinds
+    assert (f"{NAMESPACE}/iirp-webhook" in named(objects, "Deployment")) is bool(kinds)
+    for body in objects:
+        if body["kind"] == "ValidatingWebhookConfiguration":
+            (hook,) = body["webhooks"]
+            # A freeze must not wait for a pod of ours; what slips through fails closed in the policy controller.
+            assert (hook["failurePolicy"], hook["clientConfig"]["service"]["path"]) == ("Ignore", "/policies")
+
+
 @pytest.mark.parametrize("certificates", ["chart", "certManager"])
 def test_webhook_fails_closed_and_holds_no_token(certificates: str) -> None:
     objects = render(admission={"mode": "webhook", "webhook": {"certificates": certificates}})

@@ -75,6 +75,36 @@ def test_a_case_passes_or_says_what_differs(tmp_path: Path, expect: dict[str, An
     assert f"{0 if differs else 1} of 1 cases as expected" in result.output
 
 
+def test_lint_says_every_problem_of_every_policy(tmp_path: Path) -> None:
+    conditions = [{"name": "c", "expression": "severity > 3"}, {"name": "d", "expression": "incidnt.x"}]
+    bad = policy_file(tmp_path, rule(match={"conditions": conditions}), rule(name="b", expiresAfter="1s"))
+    good = ROOT / "config/policies/default.yaml"
+    told = iirp("policy", "lint", good, bad)
+    assert told.exit_code == 1
+    assert told.output.splitlines()[0] == f"ok    {good}: default"
+    for words in ("FAIL", "condition c: line 1, column 10", "condition d: line 1, column 8", "rule b: expiresAfter 1s"):
+        assert words in told.output
+    assert iirp("policy", "lint", good).exit_code == 0
+
+
+def test_lint_as_json_is_one_object_a_policy(tmp_path: Path) -> None:
+    bad = policy_file(tmp_path, rule(autonomy={}))
+    told = iirp("policy", "lint", bad, "-o", "json")
+    assert told.exit_code == 1
+    assert json.loads(told.output) == {
+        "file": str(bad),
+        "policy": "p",
+        "problems": ["rule restarts: autonomy belongs to tier AutoLowRisk: nothing else runs by itself"],
+    }
+
+
+def test_lint_of_a_file_without_policies_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("kind: ConfigMap\n")
+    told = iirp("policy", "lint", tmp_path / "x.yaml")
+    assert told.exit_code == 1
+    assert "no ActionPolicy in it" in told.output
+
+
 @pytest.mark.parametrize(
     ("nodes", "expect"),
     [

@@ -129,7 +129,8 @@ def test_doubt_never_weakens_a_strict_rule() -> None:
         ("foo == 1", "undeclared reference"),
         ("1 + 1", "gives INT, not bool"),
         ("'a", "Syntax error"),
-        ("now + 1", "no matching overload"),
+        ("now + 1", "line 1, column 5: found no matching overload"),
+        ("plan.a &&\n  foo", "line 2, column 3: undeclared reference to 'foo'"),
         ("severity > 3", "no matching overload"),
     ],
 )

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from controllers.webhook.decide import Review, answer, patch_for
+from controllers.webhook.decide import ApprovalObject, patch_for, record
+from controllers.webhook.review import Request, Review
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -36,9 +37,13 @@ def review(annotations: dict[str, str] | None, decisions: Any = None, **request:
     }
 
 
+def request_of(body: dict[str, Any]) -> Request[ApprovalObject]:
+    return Review[ApprovalObject].model_validate(body).request
+
+
 def patched(body: dict[str, Any]) -> dict[str, Any]:
     """The object as the API server would go on with."""
-    patch = patch_for(Review.model_validate(body).request)
+    patch = patch_for(request_of(body))
     result: dict[str, Any] = jsonpatch.apply_patch(copy.deepcopy(body["request"]["object"]), patch)
     return result
 
@@ -82,7 +87,7 @@ def test_entry(annotations: Any, before: Any, after: Any, left: Any) -> None:
 )
 def test_nothing_else_is_touched(request_: dict[str, Any]) -> None:
     body = review({"iirp.io/decision": "approve"}, **request_)
-    assert patch_for(Review.model_validate(body).request) == []
+    assert patch_for(request_of(body)) == []
 
 
 @pytest.mark.parametrize(
@@ -99,7 +104,7 @@ def test_a_review_without_a_name_or_an_object_is_an_error(spoil: Any) -> None:
     body = review({"iirp.io/decision": "approve"})
     spoil(body)
     with pytest.raises(ValidationError):
-        Review.model_validate(body)
+        request_of(body)
 
 
 @given(st.dictionaries(st.text(), st.text()), st.text(min_size=1), st.lists(st.just(EARLIER), max_size=3))
@@ -113,11 +118,13 @@ def test_whatever_is_annotated_the_name_is_the_senders_and_the_past_stays(
 
 
 def test_answer_carries_the_patch_as_the_api_server_wants_it() -> None:
-    patch = [{"op": "remove", "path": "/x"}]
-    response = answer("u1", patch)["response"]
-    assert (response["uid"], response["allowed"], response["patchType"]) == ("u1", True, "JSONPatch")
-    assert json.loads(base64.b64decode(response["patch"])) == patch
-    assert answer("u1", [])["response"] == {"uid": "u1", "allowed": True}
+    request = request_of(review({"iirp.io/decision": "approve"}))
+    result, body = record(request)
+    response = body["response"]
+    assert (result, response["uid"], response["allowed"], response["patchType"]) == ("entry", "u1", True, "JSONPatch")
+    assert json.loads(base64.b64decode(response["patch"])) == patch_for(request)
+    left = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": {"uid": "u1", "allowed": True}}
+    assert record(request_of(review({}))) == ("left", left)
 
 
 @pytest.mark.parametrize(

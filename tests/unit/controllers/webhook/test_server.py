@@ -22,6 +22,8 @@ from controllers.webhook.certificates import LIFETIME, Issued, Serving
 from controllers.webhook.run import source_of
 from controllers.webhook.server import MAX_BODY, Webhook
 from tests.unit.controllers.webhook.test_decide import review
+from tests.unit.controllers.webhook.test_policies import review as policy_review
+from tests.unit.controllers.webhook.test_policies import when
 
 NAME = "iirp-webhook.iirp-system.svc"
 
@@ -86,11 +88,19 @@ def test_decision_is_answered_over_tls(server: Webhook, ca: Path, told: list[str
     assert told == ["entry"]
 
 
+def test_policies_are_judged_over_tls(server: Webhook, ca: Path, told: list[str]) -> None:
+    status, body = post(server, ca, json.dumps(policy_review(when("severity >"))).encode(), "/policies?timeout=5s")
+    assert status == 200
+    assert body["response"]["allowed"] is False  # type: ignore[index]
+    assert told == ["invalid"]
+
+
 @pytest.mark.parametrize(
     ("body", "path", "status"),
     [
         (b"", "/decisions", 400),
         (b"{", "/decisions", 400),
+        (b"{", "/policies", 400),
         (b"{}", "/decisions", 400),
         (b"[]", "/decisions", 400),
         (b"\xff\xfe", "/decisions", 400),
