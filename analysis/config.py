@@ -40,6 +40,13 @@ class Endpoint(Section):
     timeout_seconds: float = Field(default=5, gt=0, le=60)
 
 
+class ClusterLabels(Section):
+    """The labels that tell clusters apart in stores that hold several; the chart's agents set both of these."""
+
+    metrics: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] = "cluster"
+    logs: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] = "k8s_cluster_name"
+
+
 class Kubernetes(Section):
     """The API server: for TokenReview with our credential, for the page with each person's own.
 
@@ -183,6 +190,7 @@ class Web(Section):
 
     enabled: bool = True
     cluster_name: Annotated[str, StringConstraints(max_length=63)] = "cluster"
+    """As the chart's ``clusterName``: where ``clusterLabels`` is set, drawings show its samples only."""
     session_minutes: int = Field(default=60, ge=1, le=720)
     max_sessions: int = Field(default=256, ge=1, le=10_000)
     audit_dir: Path | None = None
@@ -195,6 +203,8 @@ class Config(Section):
     listen: Listen = Listen()
     prometheus: Endpoint
     loki: Endpoint
+    cluster_labels: ClusterLabels | None = None
+    """Set where the stores hold more than one cluster; without it all that they hold is taken for one."""
     kubernetes: Kubernetes | None = None
     auth: Auth = Auth()
     rules: Directory = Directory(directory=DATA_ROOT / "rules")

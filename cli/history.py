@@ -15,6 +15,7 @@ __all__ = ["history"]
 
 Row = Mapping[str, Any]
 OUTPUT = click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+CLUSTER = click.option("--cluster", default="", help="By its clusterName, where the history is of several.")
 WIDTH = 100
 """Characters of a cause or a change in a list."""
 
@@ -31,13 +32,15 @@ def history() -> None:
 @click.option("--type", "kind", default="", help="MemoryLeak, HighErrorRate, ...")
 @click.option("--state", default="", help="Resolved, Escalated, ...")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@CLUSTER
 @OUTPUT
 @connection_options
 def incidents(
-    namespace: str, since: str, target: str, kind: str, state: str, limit: int, output: str, **connection: Any
-) -> None:
+    namespace: str, since: str, target: str, kind: str, state: str, limit: int, cluster: str, output: str,
+    **connection: Any,
+) -> None:  # fmt: skip
     """Incidents, newest first: what, why, and what became of them."""
-    asked = {"namespace": namespace, "target": target, "type": kind, "state": state}
+    asked = {"namespace": namespace, "target": target, "type": kind, "state": state, "cluster": cluster}
     rows = _ask("incidents", {**asked, "hours": _hours(since), "limit": str(limit)}, connection)
     if output == "json":
         click.echo(json.dumps(rows, indent=2))
@@ -59,11 +62,12 @@ def incidents(
 @history.command()
 @click.argument("incident", metavar="NAME")
 @click.option("--namespace", "-n", default="default", show_default=True, help="Of the incident.")
+@CLUSTER
 @OUTPUT
 @connection_options
-def show(incident: str, namespace: str, output: str, **connection: Any) -> None:
+def show(incident: str, namespace: str, cluster: str, output: str, **connection: Any) -> None:
     """One incident with its whole timeline; with -o json its report, plans and approvals as well."""
-    story = _ask(f"incidents/{namespace}/{incident}", {}, connection)
+    story = _ask(f"incidents/{namespace}/{incident}", {"cluster": cluster}, connection)
     if output == "json":
         click.echo(json.dumps(story, indent=2))
         return
@@ -83,11 +87,12 @@ def show(incident: str, namespace: str, output: str, **connection: Any) -> None:
 @click.option("--since", default="24h", show_default=True, help="How far back: 12h, 90d.")
 @click.option("--target", default="", help="Name of the workload that was changed.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@CLUSTER
 @OUTPUT
 @connection_options
-def changes(namespace: str, since: str, target: str, limit: int, output: str, **connection: Any) -> None:
+def changes(namespace: str, since: str, target: str, limit: int, cluster: str, output: str, **connection: Any) -> None:
     """Rollouts, scalings, writes of configuration and the like, as incidents brought them up; newest first."""
-    asked = {"namespace": namespace, "target": target, "hours": _hours(since), "limit": str(limit)}
+    asked = {"namespace": namespace, "target": target, "hours": _hours(since), "limit": str(limit), "cluster": cluster}
     rows = _ask("changes", asked, connection)
     if output == "json":
         click.echo(json.dumps(rows, indent=2))

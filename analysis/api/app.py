@@ -112,7 +112,7 @@ def create_app(config: Config) -> FastAPI:
     app.include_router(alerts.router)
     app.include_router(history.router)
     if config.web.enabled and api_server:
-        readable = Prometheus(config.prometheus.url, config.prometheus.timeout_seconds, client)
+        readable = _prometheus(config, client).of(config.web.cluster_name)
         pages.install(app, config.web, api_server, readable)
     app.add_middleware(Unpack, max_bytes=MAX_UNPACKED_BYTES, paths=frozenset({"/v1/detect", "/v1/rca", "/v1/verify"}))
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)  # the outer one: it sees what came over the wire
@@ -120,8 +120,9 @@ def create_app(config: Config) -> FastAPI:
 
 
 def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer | None) -> Services:
-    prometheus = Prometheus(config.prometheus.url, config.prometheus.timeout_seconds, client)
-    loki = Loki(config.loki.url, config.loki.timeout_seconds, client)
+    prometheus = _prometheus(config, client)
+    logs_label = config.cluster_labels.logs if config.cluster_labels else ""
+    loki = Loki(config.loki.url, config.loki.timeout_seconds, client, logs_label)
     probe = SourceProbe(prometheus, loki)
     metrics = Metrics()
     reviewer = TokenReviewer(api_server, config.auth.audience) if api_server else NoReviewer()
@@ -152,9 +153,14 @@ def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer |
     )
 
 
+def _prometheus(config: Config, client: httpx.AsyncClient, timeout_seconds: float | None = None) -> Prometheus:
+    label = config.cluster_labels.metrics if config.cluster_labels else ""
+    return Prometheus(config.prometheus.url, timeout_seconds or config.prometheus.timeout_seconds, client, label)
+
+
 def _learner(config: Config, client: httpx.AsyncClient, metrics: Metrics) -> Learner:
     learning = load_learning(config.baselines.directory)
-    patient = Prometheus(config.prometheus.url, config.baselines.timeout_seconds, client)
+    patient = _prometheus(config, client, config.baselines.timeout_seconds)
     registry = Registry(config.state_dir, learning.version) if config.state_dir else None
     return Learner(learning, patient, registry, time.time, told=lambda outcome: metrics.learned.labels(outcome).inc())
 

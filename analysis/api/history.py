@@ -41,25 +41,25 @@ async def record(request: Request, body: HistoryRecord, username: Caller) -> His
 @router.get("/incidents")
 async def incidents(
     request: Request, username: Caller, namespace: Word = "", target: Word = "", type: Word = "", state: Word = "",
-    hours: Hours = 24 * 30, limit: Limit = 100,
+    cluster: Word = "", hours: Hours = 24 * 30, limit: Limit = 100,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Incidents that began within the last ``hours``, newest first."""
+    """Incidents that began within the last ``hours``, newest first; of all clusters unless one is named."""
     del username
     since = _now(request) - timedelta(hours=hours)
     found = await _ask(
         request,
         lambda history: history.incidents(
-            limit=limit, since=since, namespace=namespace, target_name=target, type=type, state=state
+            limit=limit, since=since, cluster=cluster, namespace=namespace, target_name=target, type=type, state=state
         ),
     )
     return [_wire(row) for row in found]
 
 
 @router.get("/incidents/{namespace}/{name}")
-async def story(request: Request, username: Caller, namespace: str, name: str) -> dict[str, Any]:
+async def story(request: Request, username: Caller, namespace: str, name: str, cluster: Word = "") -> dict[str, Any]:
     """One incident with its objects and its whole timeline."""
     del username
-    found = await _ask(request, lambda history: history.story(namespace, name))
+    found = await _ask(request, lambda history: history.story(namespace, name, cluster))
     if found is None:
         raise ProblemError(404, "The history has no such incident", f"{namespace}/{name}")
     return {
@@ -71,15 +71,21 @@ async def story(request: Request, username: Caller, namespace: str, name: str) -
 
 @router.get("/changes")
 async def changes(
-    request: Request, username: Caller, namespace: Word, target: Word = "", hours: Hours = 24, limit: Limit = 100
-) -> list[dict[str, Any]]:
+    request: Request, username: Caller, namespace: Word, target: Word = "", cluster: Word = "", hours: Hours = 24,
+    limit: Limit = 100,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Changes of a namespace within the last ``hours``, newest first."""
     del username
     now = _now(request)
     found = await _ask(
         request,
         lambda history: history.changes(
-            namespace=namespace, since=now - timedelta(hours=hours), until=now, limit=limit, target=target
+            namespace=namespace,
+            since=now - timedelta(hours=hours),
+            until=now,
+            limit=limit,
+            target=target,
+            cluster=cluster,
         ),
     )
     return [_wire(row) for row in found]

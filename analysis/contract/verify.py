@@ -14,6 +14,7 @@ from crds.v1alpha1.incident import Verdict
 class VerifyRequest(Message):
     """Did these actions help? Asked repeatedly until ``verdict`` is set or the window is over."""
 
+    cluster: str = ""
     incident: IncidentFacts
     actions: tuple[Action, ...]
     executed_at: datetime

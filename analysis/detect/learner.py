@@ -130,7 +130,7 @@ class Learner:
                 await self._learn(cluster, watched, until)
                 watched.trained_at = now
             elif watched.model is not None and until > watched.seen_until:
-                await self._look(watched, watched.model, until)
+                await self._look(cluster, watched, watched.model, until)
         except SourceError as error:
             logger.warning("learning waits for its source: %s", error)
             watched.next_try = now + RETRY
@@ -147,7 +147,7 @@ class Learner:
 
     async def _learn(self, cluster: str, watched: Watched, until: float) -> None:
         keys = tuple(sorted(watched.targets))
-        times, values = await self._read(keys, until - self.learning.history, until)
+        times, values = await self._read(cluster, keys, until - self.learning.history, until)
         watched.model = await self._train(times, values, keys, excluded(watched.windows, keys, times))
         watched.seen_until, watched.scores = until, {}
         if self._registry is not None:
@@ -159,8 +159,8 @@ class Learner:
         watched.version = watched.version or str(round(until))
         self._told("trained")
 
-    async def _look(self, watched: Watched, model: Model, until: float) -> None:
-        times, values = await self._read(model.keys, until - LOOK_BACK, until)
+    async def _look(self, cluster: str, watched: Watched, model: Model, until: float) -> None:
+        times, values = await self._read(cluster, model.keys, until - LOOK_BACK, until)
         fresh = times > watched.seen_until
         taught = excluded(watched.windows, model.keys, times)
         new = {name: np.where(taught, np.nan, one)[:, fresh] for name, one in values.items()}
@@ -185,8 +185,10 @@ class Learner:
             if len(one.series) >= 2 or any(sides.get(name) == one.side[name] for name in one.series)
         }
 
-    async def _read(self, keys: tuple[Key, ...], start: float, end: float) -> tuple[Float64, dict[str, Float64]]:
-        step = self.learning.step
+    async def _read(
+        self, cluster: str, keys: tuple[Key, ...], start: float, end: float
+    ) -> tuple[Float64, dict[str, Float64]]:
+        prometheus, step = self._prometheus.of(cluster), self.learning.step
         times = np.arange(round((end - start) / step) + 1, dtype=np.float64) * step + start
         values: dict[str, Float64] = {
             one.name: np.full((len(keys), len(times)), np.nan) for one in self.learning.series
@@ -195,7 +197,7 @@ class Learner:
         for spaces in _shards(keys):
             scope = among("namespace", spaces)
             for one in self.learning.series:
-                found = await self._prometheus.range(one.promql(scope), moment(start), moment(end), step)
+                found = await prometheus.range(one.promql(scope), moment(start), moment(end), step)
                 rows = np.array([row.get((labels.get("namespace", ""), labels.get("workload", "")), -1)
                                  for labels in found.labels], dtype=np.int64)  # fmt: skip
                 if not rows.size:

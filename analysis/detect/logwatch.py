@@ -49,6 +49,7 @@ MAX_CLUSTERS = 8
 class Seen:
     """What is known of one cluster."""
 
+    loki: Loki
     watched: Watched = field(default_factory=Watched)
     pods: Mapping[PodKey, PodFact] = field(default_factory=dict)
     on: dict[Key, tuple[Finding, int]] = field(default_factory=dict)
@@ -68,7 +69,7 @@ class LogWatch:
         if seen is None:
             if len(self._clusters) >= MAX_CLUSTERS:
                 del self._clusters[next(iter(self._clusters))]
-            seen = self._clusters[cluster] = Seen()
+            seen = self._clusters[cluster] = Seen(self._loki.of(cluster))
         if seen.watched.digest != topology.digest:
             take_in(seen.watched, topology.pods, now, first=not seen.watched.digest)
             seen.watched.digest = topology.digest
@@ -107,49 +108,51 @@ class LogWatch:
         if not namespaces:
             return
         scope = selector("", among("k8s_namespace_name", namespaces))
-        recent = await self._counted(scope, RECENT, 0.0, now)
-        before = await self._counted(scope, BEFORE, RECENT, now)
+        recent = await _counted(seen.loki, scope, RECENT, 0.0, now)
+        before = await _counted(seen.loki, scope, BEFORE, RECENT, now)
         for key in bursting(recent, before)[:MAX_READ]:
             settled = now - seen.watched.changed.get(key, float("-inf")) > GRACE
-            if key in seen.watched.targets and settled and (finding := await self._read(key, seen, now)):
+            if key in seen.watched.targets and settled and (finding := await _read(key, seen, now)):
                 found[key] = finding
         kept = {key: (one, misses + 1) for key, (one, misses) in seen.on.items() if misses + 1 < MISSES}
         seen.on = kept | {key: (one, 0) for key, one in found.items()}
 
-    async def _counted(self, scope: str, seconds: float, ago: float, now: float) -> Counter[Key]:
-        offset = f" offset {duration(ago)}" if ago else ""
-        by = "k8s_namespace_name, k8s_pod_name"
-        query = f"sum by ({by}) (count_over_time({scope} {ERRORS} [{duration(seconds)}]{offset}))"
-        counts: Counter[Key] = Counter()
-        for labels, count in await self._loki.vector(query, moment(now)):
-            counts[labels.get("k8s_namespace_name", ""), family(labels.get("k8s_pod_name", ""))] += round(count)
-        return counts
 
-    async def _read(self, key: Key, seen: Seen, now: float) -> Finding | None:
-        target = seen.watched.targets[key]
-        stream = selector("", equal("k8s_namespace_name", key[0]), pod_matcher(target, "k8s_pod_name"))
-        query, since = f"{stream} {ERRORS}", moment(now - RECENT)
-        old = await self._loki.lines(query, moment(now - RECENT - BEFORE), since, MAX_LINES, newest=True)
-        new = await self._loki.lines(query, since, moment(now), MAX_LINES, newest=True)
-        kind = new_kind([one.text for one in old], [one.text for one in new])
-        if kind is None:
-            return None
-        text, count, example = kind
-        # of the line itself only what it names: the rest may be secret
-        names = ", ".join(sorted(named(example, key[0])))
-        return Finding(
-            type=TYPE,
-            target=target,
-            firing=True,
-            severity=Severity.LOW,
-            confidence_percent=CONFIDENCE,
-            summary=f"{count} error lines in a minute of a kind that was not there before: {line(text, 160)}",
-            onset=min(one.at for one in new) / 1e9,
-            seen_at=now,
-            pods=tuple(sorted({one.pod for one in new if (key[0], one.pod) in seen.pods})),
-            events=(line(text), *((line(f"naming {names}"),) if names else ())),
-            count=count,
-        )
+async def _read(key: Key, seen: Seen, now: float) -> Finding | None:
+    target = seen.watched.targets[key]
+    stream = selector("", equal("k8s_namespace_name", key[0]), pod_matcher(target, "k8s_pod_name"))
+    query, since = f"{stream} {ERRORS}", moment(now - RECENT)
+    old = await seen.loki.lines(query, moment(now - RECENT - BEFORE), since, MAX_LINES, newest=True)
+    new = await seen.loki.lines(query, since, moment(now), MAX_LINES, newest=True)
+    kind = new_kind([one.text for one in old], [one.text for one in new])
+    if kind is None:
+        return None
+    text, count, example = kind
+    # of the line itself only what it names: the rest may be secret
+    names = ", ".join(sorted(named(example, key[0])))
+    return Finding(
+        type=TYPE,
+        target=target,
+        firing=True,
+        severity=Severity.LOW,
+        confidence_percent=CONFIDENCE,
+        summary=f"{count} error lines in a minute of a kind that was not there before: {line(text, 160)}",
+        onset=min(one.at for one in new) / 1e9,
+        seen_at=now,
+        pods=tuple(sorted({one.pod for one in new if (key[0], one.pod) in seen.pods})),
+        events=(line(text), *((line(f"naming {names}"),) if names else ())),
+        count=count,
+    )
+
+
+async def _counted(loki: Loki, scope: str, seconds: float, ago: float, now: float) -> Counter[Key]:
+    offset = f" offset {duration(ago)}" if ago else ""
+    by = "k8s_namespace_name, k8s_pod_name"
+    query = f"sum by ({by}) (count_over_time({scope} {ERRORS} [{duration(seconds)}]{offset}))"
+    counts: Counter[Key] = Counter()
+    for labels, count in await loki.vector(query, moment(now)):
+        counts[labels.get("k8s_namespace_name", ""), family(labels.get("k8s_pod_name", ""))] += round(count)
+    return counts
 
 
 def bursting(recent: Mapping[Key, int], before: Mapping[Key, int]) -> list[Key]:

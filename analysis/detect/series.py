@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
 from analysis.config import ConfigError, describe
 from analysis.telemetry.query import Matcher, quote
+from analysis.telemetry.scope import bare
 from analysis.units import Duration
 from crds.v1alpha1.base import Word
 
@@ -48,6 +49,13 @@ class LearnedSeries(_Part):
     min_change: float = Field(gt=0)
     """Smallest deviation in the series' own unit."""
     alone: Alone | None = None
+
+    @field_validator("query", "per")
+    @classmethod
+    def _with_braces(cls, text: str | None) -> str | None:
+        if text and (names := bare(text.replace("$scope", 'a="b"'))):
+            raise ValueError(f"write {names[0]}{{$scope}}: a metric without braces cannot be limited")
+        return text
 
     def promql(self, scope: Matcher | str) -> str:
         """The series of all workloads in scope, with the labels namespace and workload."""

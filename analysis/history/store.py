@@ -121,9 +121,13 @@ class History:
         chain = select(objects).where(objects.c.incident_uid == uid).order_by(objects.c.kind, objects.c.name)
         return {**found[0], "timeline": self._rows(lines), "objects": self._rows(chain)}
 
-    def changes(self, *, namespace: str, since: datetime, until: datetime, limit: int, target: str = "") -> list[Row]:
+    def changes(
+        self, *, namespace: str, since: datetime, until: datetime, limit: int, target: str = "", cluster: str = ""
+    ) -> list[Row]:
         """Changes of a namespace, newest first."""
         query = select(changes).where(changes.c.namespace == namespace, changes.c.at.between(since, until))
+        if cluster:
+            query = query.where(changes.c.cluster == cluster)
         if target:
             query = query.where(changes.c.target_name == target)
         return self._rows(query.order_by(changes.c.at.desc(), changes.c.id).limit(limit))

@@ -14,6 +14,7 @@ from analysis.contract import RcaRequest
 from analysis.logs.context import stream_selector
 from analysis.rca.subject import subjects_of
 from analysis.telemetry.query import Matcher, among, equal, matching
+from analysis.telemetry.scope import bare
 from analysis.workloads import pod_matcher
 
 ProbeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
@@ -32,6 +33,12 @@ def _placeholders(text: str) -> str:
     if not template.is_valid() or not set(template.get_identifiers()) <= PLACEHOLDERS:
         known = ", ".join(f"${{{name}}}" for name in sorted(PLACEHOLDERS))
         raise ValueError(f"placeholders are {known}; write $$ for a dollar sign")
+    return text
+
+
+def _with_braces(text: str) -> str:
+    if names := bare(Template(text).safe_substitute(dict.fromkeys(PLACEHOLDERS, 'a="b"'))):
+        raise ValueError(f"write {names[0]}{{}}: a metric without braces cannot be limited to one cluster")
     return text
 
 
@@ -75,6 +82,7 @@ class MetricProbe(Entry):
     unknown: str = "no such metrics"
 
     _check = field_validator("promql")(_placeholders)
+    _bounded = field_validator("promql")(_with_braces)
 
     @model_validator(mode="after")
     def _some_condition(self) -> MetricProbe:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from typing import TypeVar
 
 from analysis.contract import RcaRequest, RcaResponse
 from analysis.history.service import Historian
@@ -16,13 +18,18 @@ from analysis.rca.facts import Facts
 from analysis.rca.gather import Gatherer
 from analysis.rca.observation import digest
 from analysis.rca.rank import Observations, observe, rank
+from analysis.rca.results import Language, language
 from analysis.rca.runs import Runner
 from analysis.telemetry.loki import Loki
 from analysis.telemetry.prometheus import Prometheus
+from analysis.telemetry.scope import Scope
+from crds.v1alpha1.rcareport import MAX_QUERY_CHARS, Evidence, LogExcerpt, Refuter
 
 logger = logging.getLogger(__name__)
 
 MAX_MISSING = 8
+
+Queried = TypeVar("Queried", Evidence, Refuter, LogExcerpt)
 
 
 class Explainer:
@@ -38,13 +45,15 @@ class Explainer:
     ) -> None:
         self._historian = historian
         self._catalogue = catalogue
-        self._gatherer = Gatherer(prometheus, loki)
+        self._prometheus = prometheus
+        self._loki = loki
         self._narrator = narrator
-        self._runner = Runner(prometheus, loki)
 
     async def explain(self, request: RcaRequest) -> RcaResponse:
         """The report. Sources and models that fail are named in it; they never fail the request."""
-        facts = await self._gatherer.gather(request, self._catalogue.specs(applicable(self._catalogue, request)))
+        prometheus, loki = self._prometheus.of(request.cluster), self._loki.of(request.cluster)
+        specs = self._catalogue.specs(applicable(self._catalogue, request))
+        facts = await Gatherer(prometheus, loki).gather(request, specs)
         if facts.missing:
             logger.warning(
                 "root cause of %s/%s without: %s", request.incident.namespace, request.incident.name, facts.missing
@@ -52,7 +61,8 @@ class Explainer:
         report, seen = await asyncio.to_thread(explain, self._catalogue, facts)
         if self._narrator is not None:
             report = await self._narrator.enrich(report, request, {**seen, **loglines.observations(report.logs)})
-        causes = await self._runner.run(report.root_causes, facts.window)
+        report = _within(report, prometheus.scope, loki.scope)
+        causes = await Runner(prometheus, loki).run(report.root_causes, facts.window)
         report = report.model_copy(update={"root_causes": causes, "window": facts.window})
         if self._historian is None:
             return report
@@ -81,3 +91,26 @@ def explain(catalogue: Catalogue, facts: Facts) -> tuple[RcaResponse, Observatio
         evidence_digest=digest(evidence),
     )
     return report, seen
+
+
+def _within(report: RcaResponse, metrics: Scope, logs: Scope) -> RcaResponse:
+    """The report with its queries as they have to be asked to see the same again; too long ones are left out."""
+
+    def own(query: str) -> str:
+        match language(query):
+            case Language.PROMQL:
+                query = metrics.within(query)
+            case Language.LOGQL:
+                query = logs.within(query)
+            case Language.API:
+                pass
+        return query if len(query) <= MAX_QUERY_CHARS else ""
+
+    def each(found: Sequence[Queried]) -> list[Queried]:
+        return [one.model_copy(update={"query": own(one.query)}) for one in found]
+
+    causes = tuple(
+        cause.model_copy(update={"evidence": each(cause.evidence), "refuters": each(cause.refuters)})
+        for cause in report.root_causes
+    )
+    return report.model_copy(update={"root_causes": causes, "logs": tuple(each(report.logs))})

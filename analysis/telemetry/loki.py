@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ import httpx
 from analysis.telemetry.errors import QueryRefused
 from analysis.telemetry.http import JsonSource
 from analysis.telemetry.query import duration
+from analysis.telemetry.scope import Scope
 from analysis.windows.block import Labels
 
 MAX_SERIES = 10_000
@@ -35,12 +37,23 @@ class LogLine:
 
 
 class Loki:
-    """Queries against any service with Loki's HTTP API."""
+    """Queries against any service with Loki's HTTP API.
 
-    def __init__(self, url: str, timeout_seconds: float, client: httpx.AsyncClient) -> None:
+    Args:
+        cluster_label: of a store that holds several clusters: the label that tells them apart. See :meth:`of`.
+    """
+
+    def __init__(self, url: str, timeout_seconds: float, client: httpx.AsyncClient, cluster_label: str = "") -> None:
         self._source = JsonSource("Loki", url, timeout_seconds, client)
         self.address = self._source.address
+        self.scope = Scope(cluster_label)
         self._turns = asyncio.Semaphore(AT_ONCE)
+
+    def of(self, cluster: str) -> Loki:
+        """The same service, asked about one cluster only; they wait for the same turns."""
+        found = copy(self)
+        found.scope = self.scope.of(cluster)
+        return found
 
     async def lines(self, query: str, start: datetime, end: datetime, limit: int, *, newest: bool) -> list[LogLine]:
         """Up to ``limit`` lines of ``[start, end)``, oldest first; the newest or the oldest ones when there are more.
@@ -48,7 +61,9 @@ class Loki:
         Raises:
             SourceError: the service does not answer or refuses the query.
         """
-        data = await self._ask("/loki/api/v1/query_range", _params(query, start, end, limit, newest=newest))
+        data = await self._ask(
+            "/loki/api/v1/query_range", _params(self.scope.within(query), start, end, limit, newest=newest)
+        )
         if not isinstance(data, dict) or data.get("resultType") != "streams":
             raise QueryRefused("Loki", self.address, "expected streams")
         found = [
@@ -74,7 +89,7 @@ class Loki:
         Raises:
             SourceError: the service does not answer or refuses the query.
         """
-        params = {"query": query, "time": str(int(at.timestamp() * 1e9)), "limit": str(MAX_SERIES)}
+        params = {"query": self.scope.within(query), "time": str(int(at.timestamp() * 1e9)), "limit": str(MAX_SERIES)}
         data = await self._ask("/loki/api/v1/query", params)
         if not isinstance(data, dict) or data.get("resultType") != "vector":
             raise QueryRefused("Loki", self.address, "expected a vector")

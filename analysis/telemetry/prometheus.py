@@ -6,6 +6,7 @@ would repeat the last value for up to five minutes after an agent has died, and 
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -18,6 +19,7 @@ from analysis.telemetry.errors import QueryRefused
 from analysis.telemetry.http import JsonSource
 from analysis.telemetry.native import as_classic
 from analysis.telemetry.query import duration
+from analysis.telemetry.scope import Scope
 from analysis.windows.block import Float64, Int64, Labels, Samples
 
 
@@ -30,11 +32,22 @@ class Vector:
 
 
 class Prometheus:
-    """Queries against any service with Prometheus' HTTP API."""
+    """Queries against any service with Prometheus' HTTP API.
 
-    def __init__(self, url: str, timeout_seconds: float, client: httpx.AsyncClient) -> None:
+    Args:
+        cluster_label: of a store that holds several clusters: the label that tells them apart. See :meth:`of`.
+    """
+
+    def __init__(self, url: str, timeout_seconds: float, client: httpx.AsyncClient, cluster_label: str = "") -> None:
         self._source = JsonSource("Prometheus", url, timeout_seconds, client)
         self.address = self._source.address
+        self.scope = Scope(cluster_label)
+
+    def of(self, cluster: str) -> Prometheus:
+        """The same service, asked about one cluster only."""
+        found = copy(self)
+        found.scope = self.scope.of(cluster)
+        return found
 
     async def samples(self, select: str, seconds: float, at: datetime) -> Samples:
         """All raw samples of a selector in the ``seconds`` before ``at``, with their own timestamps.
@@ -42,14 +55,14 @@ class Prometheus:
         Raises:
             SourceError: the service does not answer or refuses the query.
         """
-        query = f"{select}[{duration(seconds)}]"
+        query = self.scope.within(f"{select}[{duration(seconds)}]")
         data = await self._source.ask("/api/v1/query", {"query": query, "time": f"{at.timestamp():.3f}"})
         return decode_matrix(_result(data, "matrix", self._source))
 
     async def range(self, query: str, start: datetime, end: datetime, step_seconds: float) -> Samples:
         """Evaluate an expression at each step; for expressions whose own windows go empty when data stop (``rate``)."""
         params = {
-            "query": query,
+            "query": self.scope.within(query),
             "start": f"{start.timestamp():.3f}",
             "end": f"{end.timestamp():.3f}",
             "step": duration(step_seconds),
@@ -58,7 +71,8 @@ class Prometheus:
 
     async def instant(self, query: str, at: datetime) -> Vector:
         """Evaluate an expression at one moment."""
-        data = await self._source.ask("/api/v1/query", {"query": query, "time": f"{at.timestamp():.3f}"})
+        params = {"query": self.scope.within(query), "time": f"{at.timestamp():.3f}"}
+        data = await self._source.ask("/api/v1/query", params)
         result = _result(data, "vector", self._source)
         result = [item for item in result if "value" in item]  # a histogram has none
         labels = tuple(_labels(item["metric"]) for item in result)

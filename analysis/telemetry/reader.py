@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,12 +39,19 @@ class Reader:
         self._store = store
         self._read = read
 
+    def of(self, cluster: str) -> Reader:
+        """The same, reading one cluster only, in memory and in the store."""
+        found = copy(self)
+        found.prometheus = self.prometheus.of(cluster)
+        return found
+
     async def block(self, select: Select, by: tuple[str, ...], seconds: float, now: float, step: float) -> Found:
         """Raw samples of the ``seconds`` before ``now``, series that agree in ``by`` joined, on a grid of ``step``.
 
         Raises:
             SourceError: the metrics store was needed and does not answer.
         """
+        select = self._own(select)
         if self._store is not None and self._covered(select, seconds, now, exact=False):
             block = self._store.block(select, by, seconds, now, step)
             self._read("ring")
@@ -59,6 +67,7 @@ class Reader:
         Raises:
             SourceError: the metrics store was needed and does not answer.
         """
+        query = replace(query, select=self._own(query.select))
         if self._store is not None and self._covered(query.select, lasting + query.window, now, exact=True):
             self._read("ring")
             return self._store.rates(query, lasting, step, now)
@@ -74,11 +83,15 @@ class Reader:
         Raises:
             SourceError: the metrics store was needed and does not answer.
         """
+        select = self._own(select)
         if self._store is not None and self._covered(select, LOOKBACK, now, exact=True):
             self._read("ring")
             return Vector(*self._store.latest(select, by, now))
         self._read("query")
         return await self.prometheus.instant(f"max by ({', '.join(by)}) ({select})", moment(now))
+
+    def _own(self, select: Select) -> Select:
+        return replace(select, matchers=(*self.prometheus.scope.matchers, *select.matchers))
 
     def _covered(self, select: Select, seconds: float, now: float, *, exact: bool) -> bool:
         if self._store is None or not self._store.covers(select, seconds, now, exact=exact):

@@ -31,7 +31,8 @@ SILENCE, LEAST_SILENCE = 4.0, 3.0
 """Times the usual distance of requests, and seconds, that a silence lasts that means something."""
 LOOKBACK = 300.0
 """Seconds that an instant value is valid, as in PromQL."""
-MAX_VIEWS = 64
+MAX_VIEWS = 256
+"""Some thirty for each cluster."""
 
 
 @dataclass(frozen=True, slots=True)

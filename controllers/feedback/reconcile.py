@@ -84,8 +84,9 @@ class FeedbackReconciler:
 
     def _ask(self, plan: ActionPlan, step: Ask, now: datetime) -> VerificationStatus:
         """An unreachable or refusing server is a reason in the status; asking goes on until the grace is over."""
+        request = step.request.model_copy(update={"cluster": self._context.settings.cluster_name})
         try:
-            answer = self._analysis.verify(step.request)
+            answer = self._analysis.verify(request)
         except (Retryable, Terminal) as error:
             self._context.metrics.failed(error.reason)
             status = unanswered(plan, step, error.reason, error.message, now)

@@ -24,7 +24,8 @@ Message = Annotated[str, StringConstraints(max_length=512)]
 """A condition's message: a sentence or two."""
 Username = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 """As the API server authenticated it."""
-Query = Annotated[str, StringConstraints(max_length=768)]
+MAX_QUERY = 768
+Query = Annotated[str, StringConstraints(max_length=MAX_QUERY)]
 """PromQL, LogQL or an API path, complete enough to be run again."""
 Uid = Annotated[str, StringConstraints(max_length=64)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]

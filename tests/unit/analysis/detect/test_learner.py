@@ -26,7 +26,7 @@ NOW = MONDAY + 12 * 86_400.0 + 40.0
 WORKLOADS = tuple(f"w{index}" for index in range(6))
 DIGEST = "sha256:" + "2" * 64
 
-ONE = "{name: a, what: a, unit: a, query: a, minShare: 1, minChange: 1}"
+ONE = '{name: a, what: a, unit: a, query: "a{$scope}", minShare: 1, minChange: 1}'
 
 
 class World:
@@ -197,6 +197,7 @@ def test_queries_sum_by_workload_and_only_of_the_watched_namespaces() -> None:
             "10000 points",
         ),
         ("step: 5\nhistory: 14d\nretrain: 1d\nseries: []", "unit"),
+        ("step: 5m\nhistory: 14d\nretrain: 1d\nseries: [" + ONE.replace("{$scope}", "") + "]", r"write a\{"),
     ],
 )
 def test_wrong_files_are_said(tmp_path: Path, text: str, word: str) -> None:

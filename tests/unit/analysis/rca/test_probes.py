@@ -129,7 +129,7 @@ def test_a_gap_is_not_a_zero() -> None:
 )
 def test_conditions(conditions: dict, pair: tuple[float, float], expected: bool | None) -> None:
     spec = ProbeSpec.model_validate(
-        {"name": "own-latency-rose", "metric": {"promql": "up", "text": "{before} {after}", **conditions}}
+        {"name": "own-latency-rose", "metric": {"promql": "up{}", "text": "{before} {after}", **conditions}}
     )
     assert answer(spec, told("HighLatency", measured={"own-latency-rose": pair})).answer is expected
 

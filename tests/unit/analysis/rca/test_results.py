@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import math
 from datetime import timedelta
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -72,11 +73,13 @@ def test_the_last_seconds_of_a_window_are_left_out_and_parts_of_seconds_do_not_m
     assert ((end - start).total_seconds(), step) == (880.0, 15.0)
 
 
-async def _explained(status: int = 200):
+async def _explained(status: int = 200, label: str = "", sent: list[str] | None = None):
     def answer(asked: httpx.Request) -> httpx.Response:
         if status != 200:
             return httpx.Response(status, text="gone")
-        form = dict(part.partition("=")[::2] for part in asked.content.decode().split("&"))
+        form = dict(parse_qsl(asked.content.decode()))
+        if sent is not None:
+            sent.append(form["query"])
         if "/loki/" in asked.url.path:
             kind = "streams" if asked.url.path.endswith("query_range") else "vector"
             return httpx.Response(200, json={"status": "success", "data": {"resultType": kind, "result": []}})
@@ -85,9 +88,9 @@ async def _explained(status: int = 200):
         return httpx.Response(200, json={"status": "success", "data": {"resultType": "matrix", "result": result}})
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        prometheus, loki = Prometheus("http://p", 5, client), Loki("http://l", 5, client)
+        prometheus, loki = Prometheus("http://p", 5, client, label), Loki("http://l", 5, client, label)
         return await Explainer(load_causes(DATA_ROOT / "causes"), prometheus, loki, None).explain(
-            request("HighLatency")
+            request("HighLatency").model_copy(update={"cluster": "east"})
         )
 
 
@@ -101,6 +104,18 @@ def test_every_query_of_a_report_was_run_as_it_is_shown() -> None:
     promql = next(one for one in asked if language(one.query) is Language.PROMQL)
     assert promql.ran.series == 1
     assert promql.ran.last == "0.4"
+
+
+def test_each_query_of_a_report_about_one_of_several_clusters_names_it() -> None:
+    sent: list[str] = []
+    report = asyncio.run(_explained(label="where", sent=sent))
+    assert len(sent) > 10
+    assert all('{where="east"' in query for query in sent)
+    shown = [one.query for cause in report.root_causes for one in (*cause.evidence, *cause.refuters)]
+    assert all('{where="east"' in query for query in shown if query and language(query) is not Language.API)
+    sent.clear()
+    asyncio.run(_explained(sent=sent))
+    assert not any("where" in query for query in sent)
 
 
 def test_sources_that_are_away_leave_a_report_without_results() -> None:

@@ -99,7 +99,7 @@ def test_a_verdict_ends_it(verdict: Verdict) -> None:
     (measured,) = room.status.measurements
     assert (measured.before, measured.after, measured.control_before, measured.control_after) == ("3.1", "0", None, "0")
     assert room.run() == Done()
-    assert len(room.asked) == 1
+    assert [request.cluster for request in room.asked] == ["default"]
 
 
 def test_asks_on_past_the_window_and_for_the_last_time_after_the_grace() -> None:
