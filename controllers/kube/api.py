@@ -1,4 +1,4 @@
-"""The port to the API server. ``KubeClient`` implements it for real; tests pass an in-memory one."""
+"""The port to the API server. ``KubeClient`` implements it for real, ``FakeKube`` of the tests in memory."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from controllers.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 from controllers.kube.resources import ResourceType, resource_type
-from controllers.kube.wire import owner_reference
+from controllers.kube.typed import TypedKube
 from crds import API_VERSION
 from crds.v1alpha1.base import ApiModel, Resource, format_time
 
@@ -18,8 +18,8 @@ Raw = dict[str, Any]
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-class FakeKube:
-    """Implements ``controllers.kube.api.Kube``.
+class FakeKube(TypedKube):
+    """Implements ``controllers.kube.api.Kube``; its typed half is the real one.
 
     ``writes`` lists (verb, plural, namespace/name) of every write that took effect. ``fail`` may return an error to
     raise for (verb, plural, namespace, name), so a test can break one call.
@@ -50,39 +50,6 @@ class FakeKube:
         return copy.deepcopy(self._store(resource, copy.deepcopy(body)))
 
     # --- the port ---
-
-    def get(self, kind: type[R], namespace: str, name: str) -> R:
-        return kind.from_wire(self.get_raw(resource_type(kind), namespace, name))
-
-    def find(self, kind: type[R], namespace: str, name: str) -> R | None:
-        try:
-            return self.get(kind, namespace, name)
-        except NotFound:
-            return None
-
-    def list_all(self, kind: type[R], namespace: str | None = None, *, labels: str = "", fields: str = "") -> list[R]:
-        return [
-            kind.from_wire(item) for item in self.list_raw(resource_type(kind), namespace, labels=labels, fields=fields)
-        ]
-
-    def create(
-        self,
-        kind: type[R],
-        namespace: str,
-        name: str,
-        spec: ApiModel,
-        *,
-        manager: str,
-        labels: dict[str, str] | None = None,
-        annotations: dict[str, str] | None = None,
-        owner: Resource | None = None,
-        dry_run: bool = False,
-    ) -> R:
-        metadata: Raw = {"name": name, "labels": labels or {}, "annotations": annotations or {}}
-        if owner is not None:
-            metadata["ownerReferences"] = [owner_reference(owner)]
-        body = {"metadata": metadata, "spec": spec.to_wire()}
-        return kind.from_wire(self.create_raw(resource_type(kind), namespace, body, manager=manager, dry_run=dry_run))
 
     def apply_status(self, obj: R, status: Raw, *, manager: str, exact: bool = False) -> R:
         resource = resource_type(type(obj))

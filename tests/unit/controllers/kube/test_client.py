@@ -146,6 +146,12 @@ def test_an_outage_names_the_address(error: Exception) -> None:
         KubeClient(Transport(error)).get_raw(PODS, "shop", "a")
 
 
+@pytest.mark.parametrize("body", ["<html>sign in</html>", []])
+def test_an_answer_of_something_else_is_tried_again_and_named(body: Any) -> None:
+    with pytest.raises(Unavailable, match="https://api:6443 answered something else than JSON"):
+        KubeClient(Transport(Response(200, body))).get_raw(PODS, "shop", "a")
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
