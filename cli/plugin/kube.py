@@ -48,9 +48,13 @@ class Kubectl:
         self._flags = list(flags)
         self._env = env
 
+    def command(self, *arguments: str) -> list[str]:
+        """The whole command line, for who runs it otherwise."""
+        return [self._program(), *arguments[:1], *self._flags, *arguments[1:]]
+
     def run(self, *arguments: str, stdin: str = "") -> str:
         """Standard output. Raises PluginError with what the API server said."""
-        command = [self._program(), *arguments[:1], *self._flags, *arguments[1:]]
+        command = self.command(*arguments)
         try:
             done = subprocess.run(
                 command, input=stdin, capture_output=True, text=True, timeout=_TIMEOUT, check=False, env=dict(self._env)
@@ -63,8 +67,7 @@ class Kubectl:
 
     def stream(self, *arguments: str) -> int:
         """Run kubectl on this terminal; its exit code."""
-        command = [self._program(), *arguments[:1], *self._flags, *arguments[1:]]
-        return subprocess.run(command, check=False, env=dict(self._env)).returncode
+        return subprocess.run(self.command(*arguments), check=False, env=dict(self._env)).returncode
 
     def items(self, plural: str, *selectors: str) -> list[Body]:
         """Objects of a kind, oldest first."""

@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from demo.driver.errors import DemoFailed
 from devcluster import kubectl as program
 
-__all__ = ["Kubectl", "path_hint"]
+__all__ = ["Kubectl", "path_hint", "ui_command"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +53,12 @@ class Kubectl:
 
 
 def path_hint() -> str | None:
-    """What to type first where kubectl is not on the PATH but came with this project; None where it is."""
-    return None if shutil.which("kubectl") else f'export PATH="{Path(program.program()).parent}:$PATH"'
+    """What to type first where kubectl or iirp is not on the PATH but came with this project; None where both are."""
+    if shutil.which("kubectl") and shutil.which("iirp"):
+        return None
+    return f'export PATH="{Path(sys.executable).parent}:$PATH"'
+
+
+def ui_command(cluster: str, account: str, incident: str) -> str:
+    """What opens an incident's page, with a token of a ServiceAccount of the shop (the namespace that `ui` assumes)."""
+    return shlex.join(["iirp", "ui", f"--name={cluster}", f"--account={account}", incident])

@@ -8,9 +8,8 @@ from pathlib import Path
 from demo import platform
 from demo.driver import people
 from demo.driver.baseline import needs, wait_for_baseline
-from demo.driver.chain import printable
 from demo.driver.errors import DemoFailed
-from demo.driver.kubectl import Kubectl, path_hint
+from demo.driver.kubectl import Kubectl, path_hint, ui_command
 from demo.driver.shop import NAMESPACE, Shop
 from demo.driver.story import Outcome, Scenario, Story
 from demo.driver.tell import Teller, clock
@@ -33,7 +32,7 @@ def run(name: str, approve: str, teller: Teller, values: Sequence[Path] = ()) ->
     stage = platform.up(name, values=values, meanwhile=_open_shop)
     shop = Shop(stage.kubectl)
     alice, bob = (people.as_user(stage.provider, stage.kubeconfig, user) for user in ("alice", "bob"))
-    story = Story(stage.kubectl, alice, bob, teller, approve, page=stage.local_url)
+    story = Story(stage.kubectl, alice, bob, teller, approve, cluster=stage.name)
     teller.heading("A shop: frontend → checkout → payments, and a catalogue  (about a minute)")
     shop.wait()
     story.prepare()
@@ -78,9 +77,8 @@ def _ending(stage: Platform, outcome: Outcome, teller: Teller) -> None:
         teller.command(hint)
     teller.command(f"export KUBECONFIG={stage.kubeconfig}")
     teller.command(f"kubectl describe incident {name} -n {NAMESPACE}")
-    teller.console.print(f"  the incident's page: {stage.local_url}/incidents/{NAMESPACE}/{printable(name)}")
-    teller.console.print("  its log-in wants a token of somebody who may look; for example:")
-    teller.command(f"kubectl create token oncall -n {NAMESPACE}")
+    teller.console.print("  the incident's page, as somebody who may look:")
+    teller.command(ui_command(stage.name, "oncall", name))
     teller.console.print("  when you are done: make down")
     if not outcome.succeeded:
         raise DemoFailed(

@@ -12,7 +12,7 @@ from crds.v1alpha1.incident import IncidentState, Verdict
 from demo.driver import people
 from demo.driver.chain import Chain, changes
 from demo.driver.errors import DemoFailed
-from demo.driver.kubectl import Kubectl, path_hint
+from demo.driver.kubectl import Kubectl, path_hint, ui_command
 from demo.driver.shop import NAMESPACE, Shop
 from demo.driver.tell import Teller
 from demo.driver.watch import OutOfMemory, Watch
@@ -64,14 +64,14 @@ class Story:
         teller: Teller,
         approve: str = "auto",
         watch: Watch | None = None,
-        page: str = "",
+        cluster: str = "demo",
     ) -> None:
         self._kubectl = kubectl
         self._alice = alice
         self._bob = bob
         self._tell = teller
         self._approve = approve
-        self._page = page
+        self._cluster = cluster
         self._watch = watch or Watch(kubectl.kubeconfig, NAMESPACE)
         self._shop = Shop(kubectl)
         self._known: set[str] = set()
@@ -143,13 +143,8 @@ class Story:
 
     def _tell_page(self, chain: Chain) -> None:
         """The other way to decide: in a browser, as somebody who may."""
-        assert chain.approval is not None  # noqa: S101 the step before waited for it
-        incident, approval = chain.incident.metadata.name, chain.approval.metadata.name
-        self._tell.line(
-            "or in a browser (its certificate is the demo's own), signed in with the token that this prints:"
-        )
-        self._tell.command(self._kubectl.shown("create", "token", "approver", "-n", NAMESPACE))
-        self._tell.line(f"{self._page}/incidents/{NAMESPACE}/{incident}/decide/{approval}")
+        self._tell.line("or in a browser, from another terminal; it prints the token to sign in with:")
+        self._tell.command(ui_command(self._cluster, "approver", chain.incident.metadata.name))
 
     def _until(self, step: str, scenario: Scenario, timeout: float, done: Callable[[Chain], bool]) -> Chain:
         """Looks every second and tells what changed, until `done`; fails at the deadline or when all is over."""

@@ -10,9 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.demo import demo
-from cli.ui import ui
 from demo.driver.errors import DemoFailed
-from devcluster.errors import ClusterError
 
 
 def test_a_failure_names_its_step_and_what_to_do_next(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,12 +85,3 @@ def test_down_takes_the_name_from_either_place(
     monkeypatch.setattr("demo.platform.down", seen.append)
     assert CliRunner().invoke(demo, arguments).exit_code == 0
     assert seen == [name]
-
-
-def test_ui_says_when_there_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str) -> None:
-        raise ClusterError(f"there is no cluster {name}")
-
-    monkeypatch.setattr("devcluster.select.load", load)
-    result = CliRunner().invoke(ui, ["--name", "gone"])
-    assert (result.exit_code, result.output) == (1, "Error: there is no cluster gone\n")

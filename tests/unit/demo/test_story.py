@@ -65,7 +65,7 @@ def story(watch: Script, approve: str = "auto") -> tuple[Story, io.StringIO]:
     out = io.StringIO()
     person = Kubectl(Path("k"))
     teller = Teller(Console(file=out, highlight=False, soft_wrap=True))
-    return Story(person, person, person, teller, approve, cast(Watch, watch), page="https://page"), out
+    return Story(person, person, person, teller, approve, cast(Watch, watch), cluster="shopping"), out
 
 
 def test_no_incident_in_time_names_detection_and_its_log() -> None:
@@ -101,5 +101,4 @@ def test_who_decides_in_a_browser_is_told_where_and_as_whom(monkeypatch: pytest.
     told, out = story(Script(chain("AwaitingApproval")), "ask")
     with pytest.raises(DemoFailed, match="a person decides: not within"):
         told._decide(chain("AwaitingApproval"), Scenario())
-    assert "create token approver -n shop" in out.getvalue()
-    assert "https://page/incidents/shop/payments-1/decide/payments-1-1" in out.getvalue()
+    assert "iirp ui --name=shopping --account=approver payments-1" in out.getvalue()
