@@ -16,6 +16,7 @@ import pytest
 
 from demo.platform import Platform, down, up
 from rbac.grant import namespace_bindings
+from tests.e2e.executor import Run, executor_of
 from tests.e2e.support import Cluster, eventually
 
 SYSTEM = "iirp-system"
@@ -76,3 +77,15 @@ def policy(cluster: Cluster, namespace: str, request: pytest.FixtureRequest) -> 
     yield write
     for name in made:
         cluster.ok("delete", "actionpolicy", name, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture(scope="module")
+def executor_token(cluster: Cluster) -> str:
+    """As the kubelet gives it to the executor's pod."""
+    return cluster.ok("create", "token", "iirp-execution", "-n", SYSTEM, "--duration=1h").strip()
+
+
+@pytest.fixture
+def executor(cluster: Cluster, namespace: str, executor_token: str) -> Run:
+    """kubectl with the executor's token, in an opted-in namespace with one Deployment ``web``."""
+    return executor_of(cluster, namespace, executor_token)

@@ -27,7 +27,6 @@ from tests.e2e.executor import (
 )
 from tests.e2e.executor_variants import ROLLBACK_TEMPLATES, spoiled
 from tests.e2e.objects import (
-    SYSTEM,
     account,
     allowed_soon,
     create,
@@ -49,18 +48,6 @@ def quiet(cluster: Cluster) -> Iterator[None]:
     """The approval controller would tidy away grants that no approval asks for."""
     with resting(cluster, "approval"):
         yield
-
-
-@pytest.fixture(scope="module")
-def executor_token(cluster: Cluster) -> str:
-    """As the kubelet gives it to the executor's pod."""
-    return cluster.ok("create", "token", "iirp-execution", "-n", SYSTEM, "--duration=1h").strip()
-
-
-@pytest.fixture
-def executor(cluster: Cluster, namespace: str, executor_token: str) -> Run:
-    """kubectl with the executor's token, in an opted-in namespace with one Deployment ``web``."""
-    return executor_of(cluster, namespace, executor_token)
 
 
 @dataclass(frozen=True)

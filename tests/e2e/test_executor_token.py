@@ -25,18 +25,6 @@ def quiet(cluster: Cluster) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def executor_token(cluster: Cluster) -> str:
-    """As the kubelet gives it to the executor's pod."""
-    return cluster.ok("create", "token", "iirp-execution", "-n", SYSTEM, "--duration=1h").strip()
-
-
-@pytest.fixture
-def executor(cluster: Cluster, namespace: str, executor_token: str) -> Run:
-    """kubectl with the executor's token, in an opted-in namespace with one Deployment ``web``."""
-    return executor_of(cluster, namespace, executor_token)
-
-
-@pytest.fixture(scope="module")
 def thief(cluster: Cluster, executor_token: str) -> Iterator[tuple[str, Run]]:
     """The same for requests that must all be refused: one namespace, and a grant to restart ``web`` in it."""
     with scratch_namespace(cluster, "thief") as namespace:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -22,7 +21,7 @@ from analysis.llm.service import Narrator
 from analysis.rca.catalogue import load_causes
 from analysis.rca.service import explain
 from crds.v1alpha1.rcareport import RCAReportStatus
-from tests.unit.analysis.llm.test_service import ModelServer
+from tests.fakes.model import ModelServer, model_server
 from tests.unit.analysis.rca.world import at, facts, logs, request, rollout
 
 CAUSES = load_causes(DATA_ROOT / "causes")
@@ -81,13 +80,8 @@ CASES = list(itertools.product(OPENERS, WRAPPERS, INSTRUCTIONS))
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[ModelServer]:
-    found = ModelServer()
-    thread = threading.Thread(target=found.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
-    thread.join()
+    with model_server() as found:
+        yield found
 
 
 def test_there_are_more_than_five_hundred() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -16,8 +15,8 @@ from analysis.llm.service import Narrator
 from analysis.rca import loglines
 from analysis.rca.catalogue import load_causes
 from analysis.rca.service import explain
+from tests.fakes.model import ModelServer, model_server
 from tests.unit.analysis.llm.test_redact import ENCODINGS, KINDS, PER_KIND
-from tests.unit.analysis.llm.test_service import ModelServer, answer
 from tests.unit.analysis.rca.world import at, facts, logs, request, rollout
 
 CAUSES = load_causes(DATA_ROOT / "causes")
@@ -25,14 +24,8 @@ CAUSES = load_causes(DATA_ROOT / "causes")
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[ModelServer]:
-    found = ModelServer()
-    found.reply = answer()
-    thread = threading.Thread(target=found.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
-    thread.join()
+    with model_server() as found:
+        yield found
 
 
 @pytest.mark.parametrize("kind", KINDS)

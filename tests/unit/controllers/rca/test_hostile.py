@@ -6,7 +6,6 @@ What counts is what the API server was asked to write, and what the report cites
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -24,8 +23,8 @@ from analysis.telemetry.prometheus import Prometheus
 from controllers.kube.resources import CONFIG_MAPS, CORE_EVENTS, DEPLOYMENTS, NODES, PODS, REPLICASETS
 from controllers.runtime.outcome import Done
 from tests.fakes.kube import START
+from tests.fakes.model import ModelServer, model_server
 from tests.unit.analysis.llm.test_injection import INSTRUCTIONS, OPENERS, WRAPPERS
-from tests.unit.analysis.llm.test_service import ModelServer
 from tests.unit.analysis.logs.loki import Store
 from tests.unit.controllers.rca.test_dependencies import written
 from tests.unit.controllers.rca.test_facts import event, node, own_pod
@@ -39,13 +38,8 @@ BY_REPORT = 12
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[ModelServer]:
-    found = ModelServer()
-    thread = threading.Thread(target=found.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
-    thread.join()
+    with model_server() as found:
+        yield found
 
 
 def hostile_world(texts: list[str]) -> World:
