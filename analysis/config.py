@@ -163,7 +163,7 @@ class AnswerFormat(StrEnum):
     JSON_SCHEMA = "jsonSchema"
     """OpenAI's form, which most servers know; many decode by the schema, so that no other answer is possible."""
     JSON_OBJECT_SCHEMA = "jsonObjectSchema"
-    """An object with a schema beside it, the form of ``python -m llama_cpp.server``."""
+    """An object with a schema beside it, the form of llama-cpp-python's server."""
     JSON_OBJECT = "jsonObject"
     """Some JSON object; the prompt alone says which."""
 

@@ -15,6 +15,7 @@ SUITES = {
     "storm": "benchmarks.storm",
     "logs": "benchmarks.logs",
     "rca": "benchmarks.rca",
+    "live": "benchmarks.live",
 }
 """Accuracy suites: modules with ``rows() -> list[Row]`` and ``run(argv) -> int``, imported when they are called."""
 TOOLS = {

@@ -12,8 +12,9 @@ import click
 from cli.telemetry import connection_options, gateway_from, kubeconfig_of
 
 if TYPE_CHECKING:
-    from cli.rerun import Checked
-    from crds.v1alpha1.rcareport import LogExcerpt
+    from controllers.kube.api import Kube
+    from crds.v1alpha1.rcareport import LogExcerpt, RCAReport
+    from external.rerun import Checked
 
 __all__ = ["rca"]
 
@@ -43,10 +44,10 @@ def verify(
 
     Exit code 0: all that was run agrees; 1: something changed; 3: nothing changed, but not all could be checked.
     """
-    from cli.rerun import Rerun, exit_code, load_report
     from controllers.kube.client import connect
     from controllers.runtime.errors import ReconcileError
     from devcluster.errors import ClusterError
+    from external.rerun import Rerun, exit_code
 
     if bool(report_name) == bool(path):
         raise click.UsageError("name a report, or give one with --file")
@@ -76,11 +77,10 @@ def logs(report_name: str, namespace: str, line: str, around: int, output: str, 
 
     The line itself is marked with `>`. Unlike the report, Loki shows lines as they were written, secrets included.
     """
-    from cli.rerun import Rerun, id_of, load_report
     from controllers.kube.client import connect
     from controllers.runtime.errors import ReconcileError
     from devcluster.errors import ClusterError
-    from external.errors import ExternalError
+    from external.rerun import Rerun, id_of
 
     try:
         kube = connect(kubeconfig_of(connection["name"], connection["kubeconfig"]))
@@ -93,7 +93,7 @@ def logs(report_name: str, namespace: str, line: str, around: int, output: str, 
             known = ", ".join(one.id for one in found) or "none"
             raise click.ClickException(f"report {namespace}/{report_name} quotes no line {line}; it has {known}")
         lines = Rerun(gateway_from(**connection), kube).record(excerpt, around)
-    except (ReconcileError, ClusterError, ExternalError) as error:
+    except (ReconcileError, ClusterError) as error:
         raise click.ClickException(str(error)) from error
     marked = [(one, id_of(one) == line) for one in lines]
     if not any(here for _, here in marked):
@@ -103,6 +103,31 @@ def logs(report_name: str, namespace: str, line: str, around: int, output: str, 
         return
     for one, here in marked:
         click.echo(f"{'>' if here else ' '} {_printable(one.text)}")
+
+
+def load_report(kube: Kube, namespace: str, name: str, path: Path | None) -> RCAReport:
+    """From the cluster, or from a file.
+
+    Raises:
+        click.ClickException: there is none, or it is not a report.
+    """
+    from pydantic import ValidationError
+
+    from cli.objects import documents
+    from controllers.kube.errors import NotFound
+    from crds.v1alpha1.rcareport import RCAReport
+
+    try:
+        if path is None:
+            return kube.get(RCAReport, namespace, name)
+        found = [item for item in documents(path) if item.get("kind") == RCAReport.definition.kind]
+        if len(found) != 1:
+            raise click.ClickException(f"{path}: holds {len(found)} RCAReports, need exactly one")
+        return RCAReport.from_wire(found[0])
+    except NotFound as error:
+        raise click.ClickException(f"no RCAReport {namespace}/{name}; see kubectl get rcar -A") from error
+    except ValidationError as error:
+        raise click.ClickException(f"not a report: {error.errors()[0]['msg']}") from error
 
 
 def _print_excerpts(found: Sequence[LogExcerpt], output: str) -> None:

@@ -26,7 +26,6 @@ _FOLLOW_OVERLAP = datetime.timedelta(seconds=20)
 _FOLLOW_LIMIT = 5000
 _FOLLOW_INTERVAL = 1.0
 _FOLLOW_RETRY = 5.0
-_TOKEN_SECONDS = 600
 
 
 def connection_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -132,18 +131,9 @@ def _token_source(name: str, kubeconfig: Path | None, token_file: Path | None) -
     """From a file, or by TokenRequest for iirp-system/iirp-reader with the caller's own rights."""
     if token_file is not None:
         return lambda: token_file.read_text().strip()
-    from external import credentials
+    from external.credentials import ReaderToken
 
-    source = kubeconfig_of(name, kubeconfig)
-    held: list[tuple[float, str]] = []
-
-    def token() -> str:
-        if not held or held[0][0] < time.monotonic():
-            fresh = credentials.service_account_token(source, "iirp-reader", seconds=_TOKEN_SECONDS)
-            held[:] = [(time.monotonic() + _TOKEN_SECONDS / 2, fresh)]
-        return held[0][1]
-
-    return token
+    return ReaderToken(kubeconfig_of(name, kubeconfig))
 
 
 def kubeconfig_of(name: str, kubeconfig: Path | None) -> Path | None:

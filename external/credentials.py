@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from external.settings import ObjectStore
 __all__ = [
     "AUDIENCE",
     "SYSTEM_NAMESPACE",
+    "ReaderToken",
     "intake_token",
     "kubectl",
     "service_account_token",
@@ -96,6 +98,22 @@ def service_account_token(
     if audience:
         arguments += ["--audience", audience]
     return kubectl(kubeconfig, *arguments).strip()
+
+
+class ReaderToken:
+    """Of ServiceAccount iirp-reader, requested with the caller's own rights; anew when half its time is over."""
+
+    def __init__(self, kubeconfig: Path | None, seconds: int = 600) -> None:
+        self._kubeconfig = kubeconfig
+        self._seconds = seconds
+        self._token, self._renew_at = "", 0.0
+
+    def __call__(self) -> str:
+        """A token that is good for some minutes. Raises ExternalError."""
+        if not self._token or self._renew_at < time.monotonic():
+            self._token = service_account_token(self._kubeconfig, "iirp-reader", seconds=self._seconds)
+            self._renew_at = time.monotonic() + self._seconds / 2
+        return self._token
 
 
 def token_expiry(token: str) -> datetime.datetime:

@@ -67,6 +67,12 @@ def judge(expect: Expect, seen: Sequence[Seen], injected_at: datetime) -> list[s
     ]
     for expected, incident in found.pairs:
         problems += _pair(expect, expected, incident, injected_at)
+    problems += [
+        f"the report of {_name(item)} does not hold: {text}"
+        for item in seen
+        if item.verified is not None
+        for text in item.verified.different
+    ]
     return problems
 
 

@@ -8,11 +8,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.text import Text
 
+from controllers.kube.client import connect
 from demo import platform
 from demo.driver import people
 from demo.driver.errors import DemoFailed
@@ -25,6 +27,9 @@ from demo.scenario.place import APPROVER
 from demo.scenario.report import report, sizes_of, table
 from demo.scenario.run import Result
 from demo.scenario.suite import Elsewhere, Ground, Suite
+from external.credentials import ReaderToken
+from external.query import Gateway
+from external.rerun import Rerun
 
 __all__ = ["Options", "existing_ground", "own_ground", "perform"]
 
@@ -51,6 +56,7 @@ def own_ground(name: str, values: Sequence[Path]) -> Ground:
         node=_node(stage.kubectl),
         external=stage.external,
         scrape_seconds=_scrape_interval(stage.kubectl, platform.PLATFORM_NAMESPACE),
+        rerun=partial(_rerun, stage.kubeconfig, stage.external.urls.local_gateway, stage.external.ca_file),
     )
 
 
@@ -64,6 +70,7 @@ def existing_ground(kubeconfig: Path, image: str, platform_namespace: str) -> Gr
             f"no detection controller in namespace {platform_namespace}: {found.stderr.strip() or 'not installed'}",
             "helm list -A, and --platform-namespace where it runs elsewhere",
         )
+    gateway, ca_file = os.environ.get("IIRP_EXTERNAL_URL"), os.environ.get("IIRP_CA_FILE")
     return Ground(
         kubeconfig=kubeconfig,
         approver=Kubectl(kubeconfig, (f"--as={APPROVER}",)),
@@ -71,7 +78,12 @@ def existing_ground(kubeconfig: Path, image: str, platform_namespace: str) -> Gr
         platform_namespace=platform_namespace,
         node=_node(kubectl),
         scrape_seconds=_scrape_interval(kubectl, platform_namespace),
+        rerun=partial(_rerun, kubeconfig, gateway, Path(ca_file) if ca_file else None) if gateway else None,
     )
+
+
+def _rerun(kubeconfig: Path, gateway: str, ca_file: Path | None) -> Rerun:
+    return Rerun(Gateway(gateway, ca_file, ReaderToken(kubeconfig)), connect(kubeconfig))
 
 
 def perform(ground: Ground, scenarios: Sequence[Scenario], options: Options, teller: Teller) -> bool:
@@ -79,6 +91,8 @@ def perform(ground: Ground, scenarios: Sequence[Scenario], options: Options, tel
     _check(ground, scenarios)
     runs = len(scenarios) * options.repeat
     teller.heading(f"{runs} runs of {len(scenarios)} scenarios, {options.parallel} at a time")
+    if ground.rerun is None:
+        teller.line("reports are not verified: set IIRP_EXTERNAL_URL (and IIRP_CA_FILE) to the gateway")
     suite = Suite(
         ground=ground, scenarios=scenarios, repeat=options.repeat, parallel=options.parallel,
         tell=lambda run, text: _line(teller, run, text), keep=options.keep, crowded=options.crowded,

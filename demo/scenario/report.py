@@ -12,9 +12,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from demo.scenario.judge import match
 from demo.scenario.memory import Sample, figures
 from demo.scenario.run import Result
-from demo.scenario.seen import Seen
+from demo.scenario.seen import Seen, Verified
 
 __all__ = ["quantile", "report", "sizes_of", "table"]
 
@@ -44,7 +45,18 @@ def report(
 def table(results: Sequence[Result]) -> Table:
     """One line per run; text of the cluster is never read as markup."""
     shown = Table(box=None, pad_edge=False)
-    for heading in ("scenario", "run", "delay", "incidents", "type → target", "first cause", "action", "verdict", ""):
+    for heading in (
+        "scenario",
+        "run",
+        "delay",
+        "incidents",
+        "type → target",
+        "first cause",
+        "holds",
+        "action",
+        "verdict",
+        "",
+    ):
         shown.add_column(heading, justify="right" if heading in ("run", "delay", "incidents") else "left")
     for item in sorted(results, key=lambda one: (one.scenario.name, one.number)):
         seen = item.incidents
@@ -55,6 +67,7 @@ def table(results: Sequence[Result]) -> Table:
             str(len(seen)),
             "\n".join(f"{one.type} → {one.target}" for one in seen),
             "\n".join(f"{one.cause} {one.confidence} %" if one.cause else "" for one in seen),
+            "\n".join(_holds(one.verified) for one in seen),
             "\n".join(one.action for one in seen),
             "\n".join(one.verdict for one in seen),
         ]
@@ -63,6 +76,13 @@ def table(results: Sequence[Result]) -> Table:
             *(Text(cell) for cell in cells), Text("pass" if good else "FAIL", "green" if good else "bold red")
         )
     return shown
+
+
+def _holds(verified: Verified | None) -> str:
+    """Of the queries of a report, those that say the same when they are run again."""
+    if verified is None:
+        return ""
+    return f"{verified.same}/{verified.same + len(verified.different) + verified.unchecked}"
 
 
 def sizes_of(written: Mapping[str, Any]) -> Table:
@@ -100,10 +120,26 @@ def _run(item: Result, samples: Sequence[Sample]) -> dict[str, Any]:
         "incidentCount": len(item.incidents),
         "incidents": [_incident(one, item.injected_at) for one in item.incidents],
         "seconds": round(item.seconds, 1),
+        "expected": _expected(item),
         "passed": not item.problems,
         "problems": list(item.problems),
         "memoryMiB": {name: asdict(found) for name, found in sizes.items()},
     }
+
+
+def _expected(item: Result) -> list[dict[str, Any]]:
+    """Each incident that was to come, its first cause, and the name of the one that came, if one did."""
+    found = match(item.scenario.expect, item.incidents)
+    return [
+        {
+            "type": list(wanted.type),
+            "target": list(wanted.target),
+            "cause": list(wanted.cause or ()),
+            "causeTarget": list(wanted.cause_target or ()),
+            "incident": came.name if came is not None else None,
+        }
+        for wanted, came in [*found.pairs, *((wanted, None) for wanted in found.missing)]
+    ]
 
 
 def _incident(one: Seen, injected_at: datetime | None) -> dict[str, Any]:
@@ -124,6 +160,8 @@ def _incident(one: Seen, injected_at: datetime | None) -> dict[str, Any]:
         "cause": one.cause,
         "causeTarget": one.cause_target,
         "confidencePercent": one.confidence,
+        "causes": [asdict(cause) for cause in one.causes],
+        "verified": None if one.verified is None else asdict(one.verified),
         "action": one.action,
         "verdict": one.verdict,
         "reopened": one.reopened,

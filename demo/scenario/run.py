@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import requests
@@ -14,6 +14,7 @@ from demo.driver import people
 from demo.driver.errors import DemoFailed
 from demo.driver.kubectl import Kubectl
 from demo.driver.watch import Watch
+from demo.scenario.checks import Checks
 from demo.scenario.judge import judge, match, pending
 from demo.scenario.model import Scenario, Step, UntilStep
 from demo.scenario.place import Place
@@ -68,6 +69,8 @@ class Run:
     say: Say
     external: ExternalPlane | None = None
     keep: bool = False
+    checks: Checks | None = None
+    """Runs the queries of reports again; None where nobody can be asked."""
     _seen: dict[str, Seen] = field(default_factory=dict)
     _decided: set[str] = field(default_factory=set)
     _injected_at: datetime | None = None
@@ -85,6 +88,8 @@ class Run:
         except (DemoFailed, ClusterError, ExternalError) as error:
             problems = [f"could not be carried out: {error}"]
         finally:
+            if self.checks is not None:
+                self.checks.close()
             problems += self._clean(hands)
         return Result(
             scenario=self.scenario,
@@ -115,6 +120,7 @@ class Run:
             self._pause(_LOOK, f"waiting for {', '.join(waiting)}")
         if self.scenario.expect.none is None:
             self._pause(self.scenario.expect.settle)
+        self._verify()
 
     def _do(self, hands: Hands, step: Step) -> str:
         if step.until:
@@ -154,12 +160,19 @@ class Run:
                 listing = self.watch.listing()
         except requests.RequestException:
             return  # the next look comes in a second
+        if self.checks is not None:
+            self.checks.look(listing.get("rcareports", ()), time.monotonic())
         before, self._seen = self._seen, merged(self._seen, seen_of(listing, _now()))
         for uid, item in self._seen.items():
             for change in item.changes(before.get(uid)):
                 self.say(change)
         if self.scenario.approve:
             self._approve()
+
+    def _verify(self) -> None:
+        verified = self.checks.results() if self.checks is not None else {}
+        for uid, item in self._seen.items():
+            self._seen[uid] = replace(item, verified=verified.get(item.name))
 
     def _approve(self) -> str:
         """Everything that waits for a person, each once."""

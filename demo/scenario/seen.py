@@ -10,13 +10,36 @@ from typing import Any
 from crds.v1alpha1 import Incident
 from crds.v1alpha1.approval import ApprovalState
 from crds.v1alpha1.predictions import told
-from crds.v1alpha1.rcareport import RCAReportStatus, ReportState
+from crds.v1alpha1.rcareport import RCAReportStatus, ReportState, RootCause
 from demo.driver.chain import Chain, chain_of, printable
 
-__all__ = ["Seen", "merged", "seen_of"]
+__all__ = ["Ranked", "Seen", "Verified", "merged", "seen_of"]
 
 _SECOND = timedelta(seconds=1)
 NO_ACTION = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One hypothesis of a report, in its order."""
+
+    kind: str
+    target: str
+    confidence: int
+    refuted: bool
+    deviation: float
+    """Of what its queries returned, the widest range relative to its largest value; 0 where they returned nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What came of running a report's queries again."""
+
+    same: int = 0
+    different: tuple[str, ...] = ()
+    """In words."""
+    unchecked: int = 0
+    """What is gone by now, or could not be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +77,9 @@ class Seen:
     """Name of an Approval that waits for a person."""
     reopened: int = 0
     timeline: tuple[str, ...] = field(default=(), compare=False)
+    causes: tuple[Ranked, ...] = field(default=(), compare=False)
+    """All that the report holds, best first, refuted ones last."""
+    verified: Verified | None = field(default=None, compare=False)
 
     def changes(self, before: Seen | None) -> list[str]:
         """What to tell of it, in words."""
@@ -127,7 +153,25 @@ def _seen(chain: Chain, now: datetime) -> Seen:
         timeline=tuple(
             printable(f"{entry.at:%H:%M:%S} {entry.source.value} {entry.message}") for entry in status.timeline
         ),
+        causes=tuple(map(_ranked, report.root_causes)),
     )
+
+
+def _ranked(cause: RootCause) -> Ranked:
+    answers = [*(one.ran for one in cause.evidence), *(one.ran for one in cause.refuters)]
+    ran = [one for one in answers if one is not None and one.series]
+    return Ranked(
+        kind=cause.kind,
+        target=f"{cause.target.kind}/{cause.target.name}",
+        confidence=cause.confidence_percent,
+        refuted=cause.refuted,
+        deviation=max((_deviation(float(one.lowest), float(one.highest)) for one in ran), default=0.0),
+    )
+
+
+def _deviation(lowest: float, highest: float) -> float:
+    largest = max(abs(lowest), abs(highest))
+    return round((highest - lowest) / largest, 4) if largest > 0 else 0.0
 
 
 def _signal(signal: Any) -> str:

@@ -14,11 +14,13 @@ import requests
 
 from demo.driver.kubectl import Kubectl
 from demo.driver.watch import Watch
+from demo.scenario.checks import Checks
 from demo.scenario.model import Scenario
 from demo.scenario.place import LABEL, Place
 from demo.scenario.run import Result, Run
 from demo.scenario.seen import Seen, merged, seen_of
 from external.plane import ExternalPlane
+from external.rerun import Rerun
 
 __all__ = ["Elsewhere", "Ground", "Suite"]
 
@@ -40,6 +42,8 @@ class Ground:
     external: ExternalPlane | None = None
     """Only where this tool started it."""
     scrape_seconds: float | None = None
+    rerun: Callable[[], Rerun] | None = None
+    """To run the queries of reports again with; each run takes its own."""
 
 
 class Elsewhere:
@@ -127,5 +131,6 @@ class Suite:
             say=lambda text: self.tell(label, text),
             external=ground.external,
             keep=self.keep,
+            checks=Checks(ground.rerun()) if ground.rerun is not None else None,
         )
         return run.run()

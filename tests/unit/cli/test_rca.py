@@ -13,12 +13,12 @@ import cli.rca
 from analysis.rca.results import log_result, metric_result
 from cli.main import main
 from cli.rca import rca
-from cli.rerun import Rerun, exit_code, id_of
 from controllers.kube.resources import DEPLOYMENTS
 from crds.v1alpha1.base import Window
 from crds.v1alpha1.rcareport import RCAReport
 from external.errors import ExternalError
 from external.query import LogLine, Series
+from external.rerun import Rerun, exit_code, id_of
 from tests.fakes.kube import FakeKube
 
 WINDOW = Window(start=datetime(2026, 1, 2, 3, 0, tzinfo=UTC), end=datetime(2026, 1, 2, 3, 15, tzinfo=UTC))
@@ -195,7 +195,7 @@ def test_a_quoted_line_is_shown_with_the_lines_around_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(cli.rca, "gateway_from", lambda **_: gateway)
     monkeypatch.setattr(cli.rca, "kubeconfig_of", lambda *_: None)
     monkeypatch.setattr("controllers.kube.client.connect", lambda *_: FakeKube())
-    monkeypatch.setattr("cli.rerun.load_report", lambda *_: RCAReport.from_wire(body))
+    monkeypatch.setattr("cli.rca.load_report", lambda *_: RCAReport.from_wire(body))
     shown = CliRunner().invoke(rca, ["logs", "x", EXCERPT["id"], "-n", "shop", "--around", "2"])
     assert shown.output.splitlines() == ["  GET -2", "  GET -1", "> bank refused order 7", "  GET  [2J1", "  GET  [2J2"]
     listed = CliRunner().invoke(rca, ["logs", "x", "-n", "shop"])

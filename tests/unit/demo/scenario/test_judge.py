@@ -10,7 +10,7 @@ import pytest
 from demo.scenario.judge import judge, pending
 from demo.scenario.model import Expect
 from demo.scenario.report import quantile
-from demo.scenario.seen import Seen, merged
+from demo.scenario.seen import Seen, Verified, merged
 
 T0 = datetime(2026, 1, 1, 10, 0, tzinfo=UTC)
 LEAK = {"type": "MemoryLeak", "target": "Deployment/payments"}
@@ -45,6 +45,9 @@ CASES: list[tuple[str, Expect, list[Seen], list[str]]] = [
     ("another target", expect(LEAK), [seen(target="Deployment/checkout")],
      ["1 incidents instead of 1; not expected: MemoryLeak Deployment/checkout",
       "no MemoryLeak about Deployment/payments within 60 s"]),
+    ("a report that does not hold", expect(LEAK), [seen(verified=Verified(8, ("grows: then 9; now 0",)))],
+     ["the report of MemoryLeak Deployment/payments does not hold: grows: then 9; now 0"]),
+    ("a report of which not all could be checked", expect(LEAK), [seen(verified=Verified(8, (), 2))], []),
     ("before the fault", expect(LEAK), [seen(-5)], ["MemoryLeak Deployment/payments was opened before the fault"]),
     ("two faults", expect(LEAK, ERRORS),
      [seen(), seen(50, "u2", type="HighErrorRate", target="Deployment/checkout")], []),

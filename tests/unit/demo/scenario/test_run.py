@@ -13,9 +13,12 @@ import pytest
 
 from demo.driver.kubectl import Kubectl
 from demo.driver.watch import Watch
+from demo.scenario.checks import Checks
 from demo.scenario.model import Scenario
 from demo.scenario.place import Place
 from demo.scenario.run import Result, Run
+from external.rerun import Rerun
+from tests.unit.demo.scenario.test_checks import Asked, checked, report
 from tests.unit.demo.test_chain import approval, incident, plan
 
 LISTING = {"incidents": [incident(state="AwaitingApproval")], "approvals": [approval("payments-1-1", "Pending")]}
@@ -91,6 +94,7 @@ def run(
     cluster: Cluster,
     ends: float = 1e9,
     keep: bool = False,
+    checks: Checks | None = None,
     **changes: Any,
 ) -> tuple[Result, list[str]]:
     monkeypatch.setattr("demo.driver.kubectl.program.program", lambda: "kubectl")
@@ -101,6 +105,7 @@ def run(
         scenario=Scenario.model_validate({**SCENARIO, **changes}), number=1,
         place=Place(kubectl, "sc-mine-1", "shop:1", "iirp-system"), watch=cast(Watch, watch),
         approver=Kubectl(Path("alice")), stop=Clock(monkeypatch, ends), say=told.append, keep=keep,
+        checks=checks,
     )  # fmt: skip
     return one.run(), told
 
@@ -140,6 +145,15 @@ def test_a_plan_that_does_not_come_ends_the_run_in_words(monkeypatch: pytest.Mon
     steps = [*SCENARIO["steps"], {"until": {"plan": "Executed", "within": "5s"}}]
     result, _ = run(monkeypatch, Script(LISTING), Cluster(), steps=steps)
     assert "waiting for a plan that is Executed: none within 5 s" in result.problems[0]
+
+
+def test_what_a_report_claims_is_run_again_and_a_difference_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(checked("same"), checked("changed", "then 9; now 0"))
+    listing = {**LISTING, "rcareports": [report()]}
+    result, _ = run(monkeypatch, Script(*[NOTHING] * 10, listing), Cluster(), checks=Checks(cast(Rerun, asked)))
+    assert result.incidents[0].verified is not None
+    assert result.incidents[0].verified.same == 1
+    assert any("does not hold" in problem and "then 9; now 0" in problem for problem in result.problems)
 
 
 def test_nothing_to_see_is_a_problem_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,25 +6,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
-
-import click
-from pydantic import ValidationError
 
 from analysis.logs.records import line_id, time_of
 from analysis.rca.results import Language, Same, compare, language, log_result, metric_result, span
 from analysis.telemetry.loki import log_line
-from cli.objects import documents
 from controllers.kube.api import Kube
-from controllers.kube.errors import Forbidden, NotFound
+from controllers.kube.errors import NotFound
 from controllers.kube.resources import ResourceType
+from controllers.runtime.errors import ReconcileError
 from crds.v1alpha1.base import Window
 from crds.v1alpha1.rcareport import LogExcerpt, QueryResult, RCAReport, RootCause
 from external.errors import ExternalError
 from external.query import Gateway, LogLine
 
-__all__ = ["Checked", "Rerun", "exit_code", "id_of", "load_report"]
+__all__ = ["AGREES", "DIFFERS", "Checked", "Rerun", "exit_code", "id_of"]
 
 _PATH = re.compile(
     r"/(?:api|apis/(?P<group>[a-z0-9.-]+))/(?P<version>v[a-z0-9]+)"
@@ -33,6 +29,7 @@ _PATH = re.compile(
 AROUND = timedelta(minutes=5)
 MAX_SAME_TIME = 100
 AGREES = frozenset({Same.SAME.value, Same.CLOSE.value, "there"})
+DIFFERS = frozenset({Same.CHANGED.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +53,9 @@ class Checked:
 def exit_code(checked: list[Checked]) -> int:
     """0: all agree; 1: something changed; 3: nothing changed, but not all could be checked, or there was nothing."""
     verdicts = {one.verdict for one in checked}
-    if Same.CHANGED.value in verdicts:
+    if verdicts & DIFFERS:
         return 1
     return 0 if verdicts and verdicts <= AGREES else 3
-
-
-def load_report(kube: Kube, namespace: str, name: str, path: Path | None) -> RCAReport:
-    """From the cluster, or from a file.
-
-    Raises:
-        click.ClickException: there is none, or it is not a report.
-    """
-    try:
-        if path is None:
-            return kube.get(RCAReport, namespace, name)
-        found = [item for item in documents(path) if item.get("kind") == RCAReport.definition.kind]
-        if len(found) != 1:
-            raise click.ClickException(f"{path}: holds {len(found)} RCAReports, need exactly one")
-        return RCAReport.from_wire(found[0])
-    except NotFound as error:
-        raise click.ClickException(f"no RCAReport {namespace}/{name}; see kubectl get rcar -A") from error
-    except ValidationError as error:
-        raise click.ClickException(f"not a report: {error.errors()[0]['msg']}") from error
 
 
 class Rerun:
@@ -161,16 +139,16 @@ class Rerun:
             body = self._kube.get_raw(resource, found["namespace"] or "", found["name"])
         except NotFound:
             return "gone", "deleted since, or expired (events are kept for an hour)"
-        except Forbidden as error:
+        except ReconcileError as error:
             return "unreadable", error.message
         return "there", _described(body)
 
 
 def moment_of(excerpt: LogExcerpt) -> datetime:
-    """When the quoted line was written, to the microsecond below."""
+    """When the quoted line was written, to the microsecond below. Raises ExternalError."""
     at = time_of(excerpt.id)
     if at is None:
-        raise click.ClickException(f"{excerpt.id} is not the id of a log line")
+        raise ExternalError(f"{excerpt.id} is not the id of a log line")
     return datetime.fromtimestamp(at // 10**9, tz=UTC) + timedelta(microseconds=at % 10**9 // 1000)
 
 
