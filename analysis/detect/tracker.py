@@ -24,12 +24,17 @@ class Track:
     onset: float
     """Earliest onset seen: a sliding window would let it wander."""
     streak: int
-    """Consecutive evaluations that met the rule."""
+    """Consecutive evaluations that met the rule, :data:`SPACING_SECONDS` apart at least."""
     reported: bool
     confirmed_at: float
     """When an evaluation last found it, or could not look."""
+    counted_at: float
+    """When an evaluation last made the streak longer."""
 
 
+SPACING_SECONDS = 4.0
+"""Between evaluations that count: a look a second after another, as when something else turns bad, sees the same
+samples and is no second opinion. Less than the five seconds between two rounds, so that every one of those counts."""
 KILLED_HOLD_SECONDS = 300.0
 """How long a leak stays reported after the kill that it led to, while its next life grows towards the same end."""
 
@@ -59,10 +64,12 @@ def _step(
     rule: Rule, track: Track | None, finding: Finding | None, evaluation: Evaluation, observed: Observed
 ) -> Track | None:
     if finding is not None and (finding.firing or (track and track.reported)):
-        streak = track.streak + 1 if track else 1
+        counts = track is None or observed.now - track.counted_at >= SPACING_SECONDS
+        streak = (track.streak if track else 0) + counts
         reported = bool(track and track.reported) or streak >= rule.min_evaluations
         onset = min(track.onset, finding.onset) if track else finding.onset
-        return Track(rule.name, finding, onset, streak, reported, observed.now)
+        counted_at = observed.now if track is None or counts else track.counted_at
+        return Track(rule.name, finding, onset, streak, reported, observed.now, counted_at)
     if track is None or not track.reported:
         return None  # one evaluation without it and the evidence starts anew
     pods = [(track.finding.target.namespace, pod) for pod in track.finding.pods]

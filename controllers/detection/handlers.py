@@ -1,6 +1,11 @@
-"""What detection watches: pods and what stands around them, as records. The round runs on a clock, by requeue."""
+"""What detection watches: pods and what stands around them, as records.
+
+The round runs on a clock, by requeue, and at once when a record turns bad.
+"""
 
 from __future__ import annotations
+
+from functools import partial
 
 from controllers.detection.reconcile import TICK, Detection
 from controllers.kube.reflector import Sink
@@ -29,6 +34,7 @@ def build(context: Context) -> Controller:
         reconcile=detection.reconcile,
         watches=(Watch(resource_type(Incident), keys=lambda _: ()),),
         reflected=sinks,
+        attach=lambda look_in: detection.alarm.bind(partial(look_in, TICK)),
         resync=lambda: (TICK,),
         needs=(REPLICASETS, PODS),
     )

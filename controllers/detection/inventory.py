@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from analysis.contract import NodeFact, ServiceFact
+from controllers.detection.alarm import Alarm, node_troubles, slice_troubles, workload_troubles
 from controllers.detection.store import Store
 from controllers.kube.api import Kube
 from controllers.kube.errors import Forbidden, NotFound
@@ -86,18 +87,20 @@ class Inventory:
     """Feeds are the watches (``stores``); :meth:`relist` heals what they missed."""
 
     now: Callable[[], datetime]
+    alarm: Alarm = field(default_factory=Alarm)
     _listed_at: datetime | None = None
     _cluster: Cluster = field(default_factory=Cluster)
     _seen: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """One store per kind."""
-        self.services = Store(service_record, self.now)
-        self.slices = Store(slice_record, self.now)
-        self.deployments = Store(partial(workload_record, kind="Deployment"), self.now)
-        self.stateful_sets = Store(partial(workload_record, kind="StatefulSet"), self.now)
-        self.nodes = Store(node_record, self.now)
-        self.namespaces = Store(record, self.now)
+        now, alarm = self.now, self.alarm
+        self.services = Store(service_record, now)
+        self.slices = Store(slice_record, now, alarm, slice_troubles)
+        self.deployments = Store(partial(workload_record, kind="Deployment"), now, alarm, workload_troubles)
+        self.stateful_sets = Store(partial(workload_record, kind="StatefulSet"), now, alarm, workload_troubles)
+        self.nodes = Store(node_record, now, alarm, node_troubles)
+        self.namespaces = Store(record, now)
         self.stores: dict[ResourceType, Store[ServiceRecord] | Store[WorkloadRecord] | Store[NodeRecord]] = {
             SERVICES: self.services,
             ENDPOINT_SLICES: self.slices,  # type: ignore[dict-item]

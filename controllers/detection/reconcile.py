@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from analysis.contract import DetectRequest, DetectResponse, SourceHealth, Topology, TopologyChange
+from analysis.contract import ApiSignal, DetectRequest, DetectResponse, SourceHealth, Topology, TopologyChange
+from controllers.detection.alarm import Alarm, next_look
 from controllers.detection.changes import ConfigWrites, shared_changes
 from controllers.detection.decide import Calm, Decision, Limits, NewIncident, Refresh, decide
 from controllers.detection.inventory import Inventory
@@ -53,8 +54,10 @@ class Detection:
         self._settling_since: dict[str, datetime] = {}
         self._upload = Upload(self._owners.workload)
         self._blind: str = ""
-        self.pods = PodStore(context.now)
-        self.inventory = Inventory(context.now)
+        self._states: Sequence[ApiSignal] = ()
+        self.alarm = Alarm()
+        self.pods = PodStore(context.now, self.alarm)
+        self.inventory = Inventory(context.now, self.alarm)
         self.warnings = Warnings(context.now)
         self.config_writes = ConfigWrites(context.now)
         self._memory = Memory()
@@ -67,6 +70,13 @@ class Detection:
 
     def reconcile(self, _: Key) -> Outcome:
         """One round. Raises what the ports raise; the queue retries with backoff."""
+        try:
+            self._round()
+        finally:
+            self.alarm.round_ended()
+        return Requeue(next_look(self._states, self._context.now(), self._context.settings.detect_interval))
+
+    def _round(self) -> None:
         incidents = [item for space in self._spaces for item in self._context.kube.list_all(Incident, space)]
         try:
             response = self._ask(incidents)
@@ -89,7 +99,6 @@ class Detection:
         self._settling_since = dict(decision.settling_since)
         self._tell_silenced(decision)
         self._write(decision)
-        return Requeue(self._context.settings.detect_interval)
 
     def _calm(self) -> Calm:
         cluster, now = self.inventory.cluster(), self._context.now()
@@ -125,7 +134,8 @@ class Detection:
         part = self._upload.part(look)
         self._memory.remember(incidents)
         around = Surroundings({(pod.namespace, pod.name): pod for pod in pods}, workload, self._owners.of_replica_set)
-        states = [*state_signals(cluster, self._memory, now), *self.warnings.signals(around)]
+        self._states = state_signals(cluster, self._memory, now)
+        states = [*self._states, *self.warnings.signals(around)]
         request = DetectRequest(
             cluster=self._context.settings.cluster_name,
             topology_digest=digest,

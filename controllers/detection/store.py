@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
+from controllers.detection.alarm import Alarm, Troubles
 from controllers.kube.objects import Record
 
 R = TypeVar("R", bound=Record)
@@ -15,11 +16,19 @@ CLOCK_SKEW = timedelta(seconds=5)
 
 
 class Store(Generic[R]):
-    """``parse`` makes the record of a raw object."""
+    """``parse`` makes the record of a raw object. ``alarm`` hears of records that get into one of ``troubles``."""
 
-    def __init__(self, parse: Callable[[Mapping[str, Any]], R], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        parse: Callable[[Mapping[str, Any]], R],
+        now: Callable[[], datetime],
+        alarm: Alarm | None = None,
+        troubles: Callable[[R], Troubles] = lambda _: frozenset(),
+    ) -> None:
         self._parse = parse
         self._now = now
+        self._alarm = alarm or Alarm()
+        self._troubles = troubles
         self._lock = threading.Lock()
         self._records: dict[str, R] = {}
         self._deleted: dict[str, datetime] = {}
@@ -69,6 +78,8 @@ class Store(Generic[R]):
         if record.uid not in self._deleted and (known is None or known.version <= record.version):
             if known != record:
                 self.revision += 1
+                before = self._troubles(known) if known is not None else frozenset()
+                self._alarm.compare(before, self._troubles(record))
             self._records[record.uid] = record
 
     def _drop(self, uid: str) -> None:

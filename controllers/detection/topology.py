@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from analysis.contract import PodFact, Topology
+from controllers.detection.alarm import Alarm, pod_troubles
 from controllers.detection.inventory import Cluster
 from controllers.kube.api import Kube
 from controllers.kube.errors import Forbidden, NotFound
@@ -29,8 +30,9 @@ MAX_OWNERS = 100_000
 class PodStore:
     """Thread-safe. Fed by the watch (:meth:`observe`) and by :meth:`relist`, which heals what a broken watch missed."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], alarm: Alarm | None = None) -> None:
         self._now = now
+        self._alarm = alarm or Alarm()
         self._lock = threading.Lock()
         self._pods: dict[str, PodRecord] = {}
         self._deleted: dict[str, datetime] = {}
@@ -86,6 +88,7 @@ class PodStore:
         known = self._pods.get(record.uid)
         if record.uid not in self._deleted and (known is None or known.version <= record.version):
             self._pods[record.uid] = record
+            self._alarm.compare(pod_troubles(known) if known is not None else frozenset(), pod_troubles(record))
 
 
 def _diagnostic(pod: PodRecord) -> bool:

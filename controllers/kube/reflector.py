@@ -21,8 +21,9 @@ from controllers.kube.resources import ResourceType
 
 log = logging.getLogger(__name__)
 
-SERVER_SECONDS = (240, 360)
-"""Asked of the API server for one watch; spread, so that not all watches end together."""
+SERVER_SECONDS = (90, 140)
+"""Asked of the API server for one watch; spread, so that not all watches end together. Less than a watch may be silent
+before it counts as broken: bookmarks come only where something changes, and in quiet kinds nothing does for hours."""
 FIRST_DELAY, MAX_DELAY = 1.0, 60.0
 MIN_WATCH = 1.0
 REFUSED_DELAY = 300.0
@@ -157,7 +158,7 @@ class Reflector:
                 break
         if not heard and self._clock() - began < MIN_WATCH:
             return False
-        self._failures = 0
+        self._heard, self._failures = self._clock(), 0  # that the server ended it is a word too
         return True
 
     def _show(self, event_type: str | None, body: Raw) -> None:

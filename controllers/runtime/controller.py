@@ -21,6 +21,7 @@ from crds.v1alpha1.base import Resource
 
 Body = Mapping[str, Any]
 KeysOf = Callable[[Body], Iterable[Key]]
+LookIn = Callable[[Key, float], None]
 
 
 def utc_now() -> datetime:
@@ -69,6 +70,8 @@ class Controller:
     resync: Callable[[], Iterable[Key]]
     reflected: tuple[tuple[ResourceType, Sink], ...] = field(default=())
     """Kinds of which only small records are kept, by many objects: listed and watched without kopf."""
+    attach: Callable[[LookIn], None] = field(default=lambda _: None)
+    """Called once, before the first list, with what asks for a reconcile of a key in so many seconds or earlier."""
     needs: tuple[ResourceType, ...] = field(default=())
     """Kinds that must be served before the start, beyond the watched ones."""
 

@@ -61,7 +61,7 @@ class Metrics:
     def track_watches(self, silent_for: Mapping[str, Callable[[], float]]) -> None:
         """Export, by name of the watch, the seconds since the API server last said anything on it (bookmarks count)."""
         gauge = Gauge(
-            "iirp_watch_silent_seconds", "Time since a watch last heard of the API server; about 60 s is usual.",
+            "iirp_watch_silent_seconds", "Time since a watch last heard of the API server; two minutes are usual.",
             ["controller", "watch"], registry=self.registry,
         )  # fmt: skip
         for name, function in silent_for.items():

@@ -53,6 +53,7 @@ def run(controller: Controller, context: Context) -> None:
     if settings.health_port:
         serve_health(settings.health_port, lambda: pool.stuck(settings.stuck_after))
     wait_for_apis(context, controller)
+    controller.attach(queue.add_after)
     reflectors = Reflectors(context.kube, controller.reflected, settings.namespaces or (None,))
     context.metrics.track_watches({one.name: one.silent_for for one in reflectors.all})
     reflectors.start()

@@ -59,6 +59,10 @@ def test_two_evaluations_in_a_row_are_needed(leak_only: RuleSet) -> None:
     assert play(leak_only, (0, ON), (5, WEAK), (10, ON)) == [0, 0, 0]
 
 
+def test_an_early_look_at_the_same_samples_is_no_second_evaluation(leak_only: RuleSet) -> None:
+    assert play(leak_only, (0, ON), (1, ON), (2, ON), (5, ON)) == [0, 0, 0, 1]
+
+
 def test_easier_thresholds_keep_it(leak_only: RuleSet) -> None:
     assert play(leak_only, (0, ON), (5, ON), (100, WEAK), (200, WEAK)) == [0, 1, 1, 1]
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from controllers.kube.client import WATCH_TIMEOUT
 from controllers.kube.errors import Expired, Forbidden, KubeError, Unavailable
-from controllers.kube.reflector import REFUSED_DELAY, Reflector, Reflectors
+from controllers.kube.reflector import REFUSED_DELAY, SERVER_SECONDS, Reflector, Reflectors
 from controllers.kube.resources import NODES, PODS, ResourceType
 from controllers.kube.wire import MAX_LINE, lines
 
@@ -80,6 +81,19 @@ def test_pages_then_events_then_a_watch_from_the_last_bookmark(server: Server) -
     assert sink.uids == {"b", "c", "d"}
     assert server.asked == ["list", "list t", "watch 10", "watch 40"]
     assert watched.settled.is_set()
+
+
+def test_a_kind_in_which_nothing_happens_is_heard_of_whenever_the_server_ends_the_watch(server: Server) -> None:
+    server.pages[""] = ([], "10", "")
+    server.watches = [[]]
+    clock = iter([0.0, 0.0, 10.0, 130.0, 130.0, 130.0, 131.0])  # made, listed, watch begins, ends
+    watched = Reflector(server, PODS, None, Sink(), clock=lambda: next(clock))
+    assert [watched.step(), watched.step()] == [0.0, 0.0], "no error, no backoff"
+    assert watched.silent_for() < 10
+
+
+def test_the_server_ends_a_silent_watch_before_the_client_takes_it_for_broken() -> None:
+    assert max(SERVER_SECONDS) < WATCH_TIMEOUT
 
 
 EXPIRED = {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "too old resource version"}}
