@@ -12,8 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
 PAGES = (
-    ROOT / "README.md", ROOT / "AGENTS.md", ROOT / "CONTRIBUTING.md", ROOT / "charts/iirp/README.md",
-    *sorted(DOCS.rglob("*.md")), *sorted((ROOT / "integrations").rglob("*.md")),
+    ROOT / "README.md", ROOT / "AGENTS.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md",
+    ROOT / "charts/iirp/README.md", *sorted(DOCS.rglob("*.md")), *sorted((ROOT / "integrations").rglob("*.md")),
 )  # fmt: skip
 PROGRAMS = ("iirp", "kubectl", "make", "helm", "python")
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
