@@ -128,6 +128,10 @@ class Inventory:
             store.replace(bodies, started)
         self._listed_at = started
 
+    def ending(self) -> frozenset[str]:
+        """Namespaces that are being deleted: they take no new objects, and what ends in them is meant to."""
+        return frozenset(one.name for one in self.namespaces.snapshot() if one.deleting)
+
     def cluster(self) -> Cluster:
         """The newest look; the same object as before when nothing has changed."""
         seen = tuple(store.revision for store in self.stores.values())

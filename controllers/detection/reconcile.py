@@ -13,6 +13,7 @@ from controllers.detection.changes import ConfigWrites, shared_changes
 from controllers.detection.decide import Calm, Decision, Limits, NewIncident, Refresh, decide
 from controllers.detection.inventory import Inventory
 from controllers.detection.lifecycle import held
+from controllers.detection.refusals import Refusals
 from controllers.detection.signals import api_signals, newest
 from controllers.detection.silence import read_windows, silences
 from controllers.detection.states import Memory, state_signals
@@ -54,6 +55,7 @@ class Detection:
         self._settling_since: dict[str, datetime] = {}
         self._upload = Upload(self._owners.workload)
         self._blind: str = ""
+        self._refusals = Refusals()
         self._states: Sequence[ApiSignal] = ()
         self.alarm = Alarm()
         self.pods = PodStore(context.now, self.alarm)
@@ -85,8 +87,10 @@ class Detection:
             self._show_blindness(f"{error.reason}: {error.message}")
             raise
         self._report_sources(response.sources)
+        ending = self.inventory.ending()
+        incidents = [item for item in incidents if item.metadata.namespace not in ending]
         decision = decide(
-            self._visible(response),
+            self._visible(response, ending),
             incidents,
             self._absent_since,
             self._context.now(),
@@ -153,22 +157,27 @@ class Detection:
         self._upload.accepted(look)
         return response
 
-    def _visible(self, response: DetectResponse) -> DetectResponse:
-        """Only faults whose Incident we can see afterwards: without that, each round would open another one."""
-        watched = self._context.settings.namespaces
-        if not watched:
-            return response
-        home = self._context.settings.namespace
-        seen = tuple(item for item in response.candidates if (item.target.namespace or home) in watched)
+    def _visible(self, response: DetectResponse, ending: frozenset[str]) -> DetectResponse:
+        """Only faults whose Incident can be had, and seen afterwards: else each round would open another one."""
+        watched, home = self._context.settings.namespaces, self._context.settings.namespace
+        spaces = [item.target.namespace or home for item in response.candidates]
+        seen = tuple(
+            item
+            for item, space in zip(response.candidates, spaces, strict=True)
+            if space not in ending and (not watched or space in watched)
+        )
         if len(seen) < len(response.candidates):
             log.debug("%d faults outside the watched namespaces left out", len(response.candidates) - len(seen))
         return response.model_copy(update={"candidates": seen})
 
     def _write(self, decision: Decision) -> None:
-        steps: list[NewIncident | Refresh] = [*decision.create, *decision.refresh]
+        now = self._context.now()
+        self._refusals.keep(new.spec.fingerprint for new in decision.create)
+        create = [new for new in decision.create if not self._refusals.waits(new.spec.fingerprint, now)]
+        steps: list[NewIncident | Refresh] = [*create, *decision.refresh]
         for number, step in enumerate(steps):
             cost = NEW if isinstance(step, NewIncident) else CHANGED if step.urgent else 1
-            if not self._budget.take(self._context.now(), cost):
+            if not self._budget.take(now, cost):
                 for _ in steps[number:]:
                     self._context.metrics.write_deferred()
                 log.warning("write budget spent; %d writes put off to the next round", len(steps) - number)
@@ -178,9 +187,11 @@ class Detection:
             except (AlreadyExists, NotFound, Conflict) as error:
                 log.info("changed under us, looked at again next round: %s", error)
             except (Forbidden, Invalid) as error:
-                # A namespace that ends takes no new objects, or a defect of ours spoils one: the others do not wait.
+                # A quota takes no more of them, or a defect of ours spoils one: the others do not wait.
+                if isinstance(step, NewIncident):
+                    self._refusals.note(step.spec.fingerprint, now)
                 self._context.metrics.failed(error.reason)
-                log.warning("not written, looked at again next round: %s", error)
+                log.warning("not written, tried again later: %s", error)
 
     def _create(self, new: NewIncident) -> None:
         incident = self._context.kube.create(

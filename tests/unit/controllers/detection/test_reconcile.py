@@ -198,6 +198,39 @@ def test_what_the_api_server_refuses_keeps_nothing_else_from_being_written(world
     assert len(world.incidents()) == 1
 
 
+def test_what_is_refused_again_and_again_does_not_spend_the_budget_of_the_others() -> None:
+    world = World(max_writes_per_minute=50)
+    asked: list[float] = []
+
+    def refuse(verb: str, _: str, __: str, name: str) -> KubeError | None:
+        if verb != "create" or "crash" in name:
+            return None
+        asked.append((world.now - START).total_seconds())
+        return Forbidden("Forbidden", "exceeded quota: incidents")
+
+    world.kube.fail = refuse
+    world.candidates = [candidate()]
+    for _ in range(60):
+        world.round()
+    assert asked == [5, 35, 95, 215], "30 s, one minute, two, four"
+    world.candidates = [candidate("CrashLoop", fingerprint="c" * 16), candidate()]
+    world.round()
+    assert [item.spec.type for item in world.incidents()] == ["CrashLoop"]
+    world.kube.fail = None
+    for _ in range(60):
+        world.round()
+    assert len(world.incidents()) == 2, "and it comes when it is allowed to"
+
+
+@pytest.mark.parametrize("phase", ["ending", "alive"])
+def test_a_namespace_that_is_being_deleted_has_no_faults(world: World, phase: str) -> None:
+    ends = {"deletionTimestamp": "2026-01-02T03:00:00Z"} if phase == "ending" else {}
+    world.kube.add_raw(NAMESPACES, {"metadata": {"name": "shop", **ends}})
+    world.candidates = [candidate()]
+    world.round()
+    assert len(world.incidents()) == (phase == "alive")
+
+
 @pytest.mark.parametrize(("namespaces", "opened"), [("shop", 1), ("other", 0), ("", 1)])
 def test_faults_outside_the_watched_namespaces_open_nothing(namespaces: str, opened: int) -> None:
     world = World(watch_namespaces=namespaces)
