@@ -37,12 +37,14 @@ def verify(logs: tuple[Path, ...], anchor_url: str | None, endpoint: str | None)
     """Check every link, and the heads that were anchored outside. Exits 1 when anything was changed."""
     store = _connect(anchor_url, endpoint)
     broken = 0
-    for path in _files(logs):
-        found = _verify(path, store)
+    for name, files in _logs(logs).items():
+        found = _verify(name, files, store)
         broken += not found.whole
-        click.echo(f"{path.name}: {'whole' if found.whole else 'CHANGED'}, {found.head.seq + 1} records")
+        gone = found.start.seq + 1
+        told = f"{found.head.seq + 1 - gone} records{f' after {gone} that retention took' if gone else ''}"
+        click.echo(f"{name}.jsonl: {'whole' if found.whole else 'CHANGED'}, {told}")
         for problem in found.problems:
-            click.echo(f"  {f'line {problem.line}' if problem.line else 'anchor'}: {problem.what}")
+            click.echo(f"  {_place(problem.line, files)}: {problem.what}")
     if store is None:
         click.echo("no anchor was asked: a cut tail, or a log written anew from the start, cannot be seen", err=True)
     if broken:
@@ -53,26 +55,48 @@ def verify(logs: tuple[Path, ...], anchor_url: str | None, endpoint: str | None)
 @LOGS
 @_store
 def anchor(logs: tuple[Path, ...], anchor_url: str | None, endpoint: str | None) -> None:
-    """Keep the head of each log outside. Refuses to anchor a log that is not whole."""
+    """Keep the head of each log outside, and those of its sealed files. Refuses to anchor a log that is not whole.
+
+    A receipt beside each sealed file lets retention take it when its time is over.
+    """
     from controllers.audit.anchor import AnchorError
 
     store = _connect(anchor_url, endpoint)
     if store is None:
         raise click.UsageError("--anchor s3://bucket/prefix says where")
-    for path in _files(logs):
-        found = _verify(path, store)
+    for name, files in _logs(logs).items():
+        found = _verify(name, files, store)
         if not found.whole:
-            raise click.ClickException(f"{path.name} is not whole; see iirp audit verify")
+            raise click.ClickException(f"{name}.jsonl is not whole; see iirp audit verify")
         if found.head.seq < 0:
-            click.echo(f"{path.name}: empty, nothing to anchor")
+            click.echo(f"{name}.jsonl: empty, nothing to anchor")
             continue
         try:
-            locked = store.put(path.stem, found.head, datetime.datetime.now(datetime.UTC))
-        except AnchorError as error:
+            _anchor_sealed(name, files, store, str(anchor_url))
+            locked = store.put(name, found.head, datetime.datetime.now(datetime.UTC))
+        except (AnchorError, ValueError) as error:
             raise click.ClickException(str(error)) from error
-        click.echo(
-            f"{path.name}: record {found.head.seq} anchored{', locked' if locked else ' (the bucket has no lock)'}"
-        )
+        click.echo(f"{name}.jsonl: record {found.head.seq} anchored{_locked(locked)}")
+
+
+def _anchor_sealed(name: str, files: list[Path], store: S3Anchor, url: str) -> None:
+    from controllers.audit.segments import anchored, describe, leave_receipt, sealed
+
+    for path in sealed(files[-1]):
+        segment = describe(path)
+        if anchored(segment):
+            continue
+        now = datetime.datetime.now(datetime.UTC)
+        locked = store.put(name, segment.head, now)
+        click.echo(f"{path.name}: sealed with record {segment.head.seq}, anchored{_locked(locked)}")
+        try:
+            leave_receipt(segment, url, now)
+        except OSError as error:
+            raise click.ClickException(f"{path.name}: no receipt, so it is never pruned: {error.strerror}") from error
+
+
+def _locked(locked: bool) -> str:
+    return ", locked" if locked else " (the bucket has no lock)"
 
 
 @click.command()
@@ -108,40 +132,52 @@ def bundle(incident: str, logs: tuple[Path, ...], namespace: str, output: Path |
     click.echo(f"{target}: {len(records)} decisions, sealed sha256:{seal}")
 
 
-def _files(logs: tuple[Path, ...]) -> list[Path]:
-    found = [file for path in logs for file in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])]
+def _logs(logs: tuple[Path, ...]) -> dict[str, list[Path]]:
+    from controllers.audit.segments import logs_of
+
+    found = logs_of(logs)
     if not found:
         raise click.ClickException(f"no *.jsonl in {', '.join(map(str, logs))}")
     return found
 
 
-def _lines(path: Path) -> list[bytes]:
-    with path.open("rb") as file:
-        return file.readlines()
+def _place(line: int, files: list[Path]) -> str:
+    """``line`` counts through all files of a log; 0 is no line of it."""
+    if not line:
+        return "anchor"
+    for path in files:
+        with path.open("rb") as file:
+            count = sum(1 for _ in file)
+        if line <= count:
+            return f"line {line}" if len(files) == 1 else f"{path.name} line {line}"
+        line -= count
+    return "end"
 
 
-def _verify(path: Path, store: S3Anchor | None) -> Verification:
+def _verify(name: str, files: list[Path], store: S3Anchor | None) -> Verification:
     from controllers.audit.anchor import AnchorError
     from controllers.audit.chain import verify as check
+    from controllers.audit.segments import lines_of
 
     try:
-        heads = store.heads(path.stem) if store is not None else []
+        heads = store.heads(name) if store is not None else []
     except AnchorError as error:
         raise click.ClickException(str(error)) from error
-    return check(_lines(path), heads)
+    return check(lines_of(files), heads)
 
 
 def _records(incident: str, logs: tuple[Path, ...], namespace: str) -> list[Any]:
     """Of one incident, from whole logs only."""
     from controllers.audit.chain import read
     from controllers.audit.replay import of_incident
+    from controllers.audit.segments import lines_of
 
     found = []
-    for path in _files(logs):
+    for name, files in _logs(logs).items():
         try:
-            found += [read(line) for line in _lines(path)]
+            found += [read(line) for line in lines_of(files)]
         except ValueError as error:
-            raise click.ClickException(f"{path}: {error}; see iirp audit verify") from error
+            raise click.ClickException(f"{name}.jsonl: {error}; see iirp audit verify") from error
     records = of_incident(found, incident, namespace)
     if not records:
         raise click.ClickException(f"no decision about incident {incident} in {', '.join(map(str, logs))}")

@@ -10,8 +10,10 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+from datetime import timedelta
 
 from controllers.audit.log import Audit, FileAudit, NoAudit
+from controllers.audit.segments import Keeping
 from controllers.kube.client import connect
 from controllers.kube.events import KubeRecorder
 from controllers.runtime.analysis import AnalysisClient
@@ -66,7 +68,9 @@ def _audit(name: str, settings: Settings) -> Audit:
     if settings.audit_dir is None:
         log.warning("no audit log: set IIRP_AUDIT_DIR to a directory that outlives the pod")
         return NoAudit()
-    return FileAudit(settings.audit_dir, name)
+    retention = timedelta(days=settings.audit_retention_days) if settings.audit_retention_days else None
+    age = timedelta(days=settings.audit_segment_days)
+    return FileAudit(settings.audit_dir, name, Keeping(settings.audit_segment_bytes, age, retention))
 
 
 def main(arguments: list[str]) -> int:

@@ -21,6 +21,7 @@ from analysis.kube import ApiServerError
 from analysis.web.reader import Reader, valid_name
 from analysis.web.sessions import Session
 from controllers.audit.chain import Verification, verify
+from controllers.audit.segments import lines_of, logs_of
 from crds.v1alpha1.approval import Approval
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One file. ``found`` is None where it is too large to be looked through here; ``problem`` says so."""
+    """One controller's log. ``found`` is None where it is too large to be looked through here; ``problem`` says so."""
 
     name: str
     found: Verification | None
@@ -92,8 +93,8 @@ def audit_routes(pages: Pages) -> APIRouter:
 
 
 def read_logs(directory: Path) -> tuple[Log, ...]:
-    """Verify every ``*.jsonl`` of a directory."""
-    return tuple(_read(path) for path in sorted(directory.glob("*.jsonl")))
+    """Verify every log of a directory, each over all its files."""
+    return tuple(_read(f"{name}.jsonl", files) for name, files in logs_of([directory]).items())
 
 
 class _Cache:
@@ -111,17 +112,15 @@ class _Cache:
         return self._logs
 
 
-def _read(path: Path) -> Log:
+def _read(name: str, files: list[Path]) -> Log:
     try:
-        if path.stat().st_size > MAX_LOG_BYTES:
-            return Log(
-                path.name, None, (), f"larger than {MAX_LOG_BYTES >> 20} MiB: use `iirp audit verify {path.name}`"
-            )
-        with path.open("rb") as file:
-            lines = file.readlines()
+        if sum(path.stat().st_size for path in files) > MAX_LOG_BYTES:
+            problem = f"larger than {MAX_LOG_BYTES >> 20} MiB: use `iirp audit verify {files[0].parent}`"
+            return Log(name, None, (), problem)
+        lines = lines_of(files)
     except OSError as error:
-        return Log(path.name, None, (), str(error.strerror))
-    return Log(path.name, verify(lines), tuple(_heads(lines)))
+        return Log(name, None, (), str(error.strerror))
+    return Log(name, verify(lines), tuple(_heads(lines)))
 
 
 def _heads(lines: Iterable[bytes]) -> list[Record]:

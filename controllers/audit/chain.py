@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from crds.v1alpha1.digest import canonical_json
@@ -19,6 +19,8 @@ from crds.v1alpha1.digest import canonical_json
 FORMAT = "iirp.io/audit/v1"
 GENESIS = "0" * 64
 MAX_PROBLEMS = 20
+SEALED, PRUNED = "audit.sealed", "audit.pruned"
+"""Kinds of the records that end a file of the log, and that name files which retention took."""
 
 Entry = dict[str, Any]
 
@@ -45,6 +47,8 @@ class Verification:
 
     head: Head
     problems: tuple[Problem, ...]
+    start: Head = Head()
+    """What was there before the first line; the empty head unless retention took something."""
 
     @property
     def whole(self) -> bool:
@@ -95,27 +99,77 @@ def verify(lines: Iterable[bytes], anchors: Iterable[Head] = ()) -> Verification
     After a broken line the chain is taken up from what the next one claims, so that one edit is reported as one problem
     and not as all that follow.
 
+    A log whose oldest segments went by retention begins after a head that a later record names (``audit.pruned``); of
+    the anchors, the one of that head has to be there, and older ones speak of what is gone.
+
     Args:
-        lines: with their newlines, as read from the file in binary mode.
+        lines: with their newlines, as read from the files in binary mode.
         anchors: heads that were kept elsewhere.
     """
-    problems: list[Problem] = []
-    head, seen = Head(), {-1: GENESIS}
+    chain = _follow(lines)
+    problems = [*_start_problems(chain), *chain.problems, *_anchor_problems(chain, tuple(anchors))]
+    return Verification(chain.head, tuple(problems[:MAX_PROBLEMS]), chain.start)
+
+
+@dataclass
+class _Chain:
+    """What the lines alone say."""
+
+    start: Head = field(default_factory=Head)
+    head: Head = field(default_factory=Head)
+    seen: dict[int, str] = field(default_factory=lambda: {-1: GENESIS})
+    pruned: set[Head] = field(default_factory=set)
+    """Heads of what retention took, by what the records say."""
+    problems: list[Problem] = field(default_factory=list)
+
+
+def _follow(lines: Iterable[bytes]) -> _Chain:
+    chain = _Chain()
     for number, line in enumerate(lines, 1):
         try:
             record = read(line)
         except ValueError as error:
-            problems.append(Problem(number, str(error)))
-            head = Head(head.seq + 1, "")
+            chain.problems.append(Problem(number, str(error)))
+            chain.head = Head(chain.head.seq + 1, "")
             continue
-        if record["seq"] != head.seq + 1:
-            problems.append(Problem(number, f"record {record['seq']} stands where {head.seq + 1} should"))
-        elif head.digest and record["prev"] != head.digest:
-            problems.append(Problem(number, "the link to the record before is broken"))
-        head = Head(record["seq"], record["hash"])
-        seen[head.seq] = head.digest
+        if number == 1 and record["seq"] > 0:
+            chain.start = chain.head = Head(record["seq"] - 1, record["prev"])
+            chain.seen = {chain.start.seq: chain.start.digest}
+        if record["seq"] != chain.head.seq + 1:
+            what = f"record {record['seq']} stands where {chain.head.seq + 1} should"
+            chain.problems.append(Problem(number, what))
+        elif chain.head.digest and record["prev"] != chain.head.digest:
+            chain.problems.append(Problem(number, "the link to the record before is broken"))
+        chain.head = Head(record["seq"], record["hash"])
+        chain.seen[chain.head.seq] = chain.head.digest
+        chain.pruned.update(_pruned(record))
+    return chain
+
+
+def _start_problems(chain: _Chain) -> Iterator[Problem]:
+    if chain.start.seq >= 0 and chain.start not in chain.pruned:
+        what = (
+            f"record {chain.start.seq + 1} stands where 0 should, and no record says that retention took those before"
+        )
+        yield Problem(1, what)
+
+
+def _anchor_problems(chain: _Chain, anchors: tuple[Head, ...]) -> Iterator[Problem]:
+    if chain.start.seq >= 0 and anchors and all(anchor.seq != chain.start.seq for anchor in anchors):
+        yield Problem(0, f"records up to {chain.start.seq} are gone, and their head was never anchored")
     for anchor in anchors:
-        if seen.get(anchor.seq) != anchor.digest:
-            what = "is missing" if anchor.seq not in seen else "is another than the one that was anchored"
-            problems.append(Problem(0, f"record {anchor.seq} {what}"))
-    return Verification(head, tuple(problems[:MAX_PROBLEMS]))
+        if anchor.seq >= chain.start.seq and chain.seen.get(anchor.seq) != anchor.digest:
+            missing = anchor.seq not in chain.seen
+            yield Problem(
+                0, f"record {anchor.seq} {'is missing' if missing else 'is another than the one that was anchored'}"
+            )
+
+
+def _pruned(record: Entry) -> list[Head]:
+    """Heads of the segments that this record says are gone."""
+    if record.get("kind") != PRUNED:
+        return []
+    try:
+        return [Head(int(one["seq"]), str(one["hash"])) for one in record["segments"]]
+    except (KeyError, TypeError, ValueError):
+        return []  # not ours; then nothing proves the start

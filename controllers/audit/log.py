@@ -11,14 +11,23 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
-from controllers.audit.chain import Head, link, read
+from controllers.audit.chain import PRUNED, SEALED, Entry, Head, link, read
 from controllers.audit.codec import encode
+from controllers.audit.segments import (
+    SUFFIX,
+    TAIL,
+    Keeping,
+    last_line,
+    outlived,
+    receipt,
+    sealed,
+    sealed_path,
+)
 from controllers.runtime.errors import Retryable, Terminal
 from crds.v1alpha1.base import Resource
 
 log = logging.getLogger(__name__)
 
-TAIL = 1 << 20
 INCIDENT_LABEL = "iirp.io/incident"
 
 
@@ -50,23 +59,30 @@ class NoAudit:
 class FileAudit:
     """Appends to ``<directory>/<controller>.jsonl``; thread-safe, and alone: a second writer is refused."""
 
-    def __init__(self, directory: Path, controller: str) -> None:
+    def __init__(self, directory: Path, controller: str, keeping: Keeping | None = None) -> None:
         """Open the log and find its head.
 
         Raises:
             Terminal: it cannot be written, another process holds it, or its last record is not as it was written.
         """
-        self.path = directory / f"{controller}.jsonl"
+        self.path = directory / f"{controller}{SUFFIX}"
         self._controller = controller
+        self._keeping = keeping or Keeping()
         self._lock = Lock()
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Held by a file of its own: the log itself changes its name when it is sealed.
+            self._alone = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            fcntl.flock(self._alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._file = self._open()
             torn = self._cut_torn_tail()
+            first, last = _first_record(self.path), self._last_record()
         except OSError as error:
             raise Terminal("AuditNotWritable", f"audit log {self.path}: {error.strerror or error}") from error
-        self.head = self._find_head()
+        self.head = Head(last["seq"], last["hash"]) if last else Head()
+        self._first = first["seq"] if first else self.head.seq + 1
+        self._since = datetime.fromisoformat(first["at"]) if first and "at" in first else None
+        self._sealed = first is not None and last is not None and last["kind"] == SEALED
         if torn:
             # The crash is part of the record: what was lost cannot be told apart from a cut later on otherwise.
             self._append({"kind": "audit.recovered", "lost": f"sha256:{torn}"})
@@ -74,39 +90,84 @@ class FileAudit:
     def record(self, kind: str, about: Resource, inputs: dict[str, Any], decision: Any, now: datetime) -> None:
         """See the port."""
         metadata = about.metadata
-        self._append(
-            {
-                "at": now.isoformat(),
-                "controller": self._controller,
-                "kind": kind,
-                "incident": metadata.labels.get(INCIDENT_LABEL, ""),
-                "about": {
-                    "kind": type(about).definition.kind,
-                    "namespace": metadata.namespace,
-                    "name": metadata.name,
-                    "uid": metadata.uid,
-                    "resourceVersion": metadata.resource_version,
-                },
-                "inputs": {name: encode(value) for name, value in inputs.items()},
-                "step": type(decision).__name__,
-                "decision": encode(decision),
-            }
-        )
+        entry = {
+            "at": now.isoformat(),
+            "controller": self._controller,
+            "kind": kind,
+            "incident": metadata.labels.get(INCIDENT_LABEL, ""),
+            "about": {
+                "kind": type(about).definition.kind,
+                "namespace": metadata.namespace,
+                "name": metadata.name,
+                "uid": metadata.uid,
+                "resourceVersion": metadata.resource_version,
+            },
+            "inputs": {name: encode(value) for name, value in inputs.items()},
+            "step": type(decision).__name__,
+            "decision": encode(decision),
+        }
+        with self._lock:
+            if self._sealed or self._is_full(now):
+                self._rotate(now)
+            self._since = self._since or now
+            self._append(entry)
 
     def close(self) -> None:
         """Let another process have it."""
         os.close(self._file)
+        os.close(self._alone)
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+
+    def _is_full(self, now: datetime) -> bool:
+        if self._since is None:
+            return False
+        old = now - self._since >= self._keeping.segment_age
+        return old or os.fstat(self._file).st_size >= self._keeping.segment_bytes
+
+    def _rotate(self, now: datetime) -> None:
+        """Seal the file and begin another. Each step may fail or crash; the next record takes up where it ended."""
+        if not self._sealed:
+            self._append({"kind": SEALED, "at": now.isoformat(), "controller": self._controller, "first": self._first})
+            self._sealed = True
+        target = sealed_path(self.path, self._first)
+        try:
+            if not target.exists():
+                os.fchmod(self._file, 0o440)
+                self.path.rename(target)
+            fresh = self._open()
+            _sync_directory(self.path.parent)
+        except OSError as error:
+            raise Retryable("AuditNotWritable", f"audit log {self.path}: {error.strerror or error}") from error
+        os.close(self._file)
+        self._file, self._sealed, self._first, self._since = fresh, False, self.head.seq + 1, now
+        self._prune(now)
+
+    def _prune(self, now: datetime) -> None:
+        """Let go what has outlived its retention. What cannot go stays, and keeps nothing from being recorded."""
+        if self._keeping.retention is None:
+            return
+        try:
+            old = outlived(self.path, self._keeping.retention, now)
+            if old:
+                heads = [{"first": one.first, "seq": one.head.seq, "hash": one.head.digest} for one in old]
+                self._append({"kind": PRUNED, "at": now.isoformat(), "controller": self._controller, "segments": heads})
+            for one in old:
+                one.path.unlink()
+                receipt(one.path).unlink(missing_ok=True)
+        except (OSError, ValueError) as error:
+            log.warning("audit log %s: segments stay beyond their retention: %s", self.path, error)
 
     def _append(self, entry: dict[str, Any]) -> None:
-        with self._lock:
-            line, head = link(self.head, entry)
-            before = os.fstat(self._file).st_size
-            try:
-                _write_all(self._file, line)
-            except OSError as error:
-                os.ftruncate(self._file, before)
-                raise Retryable("AuditNotWritable", f"audit log {self.path}: {error.strerror or error}") from error
-            self.head = head
+        line, head = link(self.head, entry)
+        before = os.fstat(self._file).st_size
+        try:
+            _write_all(self._file, line)
+        except OSError as error:
+            os.ftruncate(self._file, before)
+            raise Retryable("AuditNotWritable", f"audit log {self.path}: {error.strerror or error}") from error
+        self.head = head
         # Leaves the pod with its log: a head outside, even where no anchor is configured.
         log.info("audit", extra={"seq": head.seq, "hash": head.digest, "kind": entry["kind"]})
 
@@ -122,15 +183,39 @@ class FileAudit:
         os.ftruncate(self._file, size - len(torn))
         return hashlib.sha256(torn).hexdigest()
 
-    def _find_head(self) -> Head:
-        last = _last_line(self._file)
-        if not last:
-            return Head()
+    def _last_record(self) -> Entry | None:
+        """Of the written file, or of the newest sealed one while that is empty; None for a log that begins."""
+        files = [*sealed(self.path), self.path]
+        for path in reversed(files):
+            line = last_line(path)
+            if line:
+                return self._trusted(path, line)
+        return None
+
+    def _trusted(self, path: Path, line: bytes) -> Entry:
         try:
-            record = read(last)
+            return read(line)
         except ValueError as error:
-            raise Terminal("AuditDamaged", f"audit log {self.path}: last record: {error}") from error
-        return Head(record["seq"], record["hash"])
+            raise Terminal("AuditDamaged", f"audit log {path}: last record: {error}") from error
+
+
+def _first_record(path: Path) -> Entry | None:
+    """None for an empty file, and for a damaged first line, which verification tells of."""
+    with path.open("rb") as file:
+        line = file.readline()
+    try:
+        return read(line) if line else None
+    except ValueError:
+        return None
+
+
+def _sync_directory(directory: Path) -> None:
+    """A name is as durable as its directory."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _write_all(file: int, line: bytes) -> None:
@@ -138,14 +223,3 @@ def _write_all(file: int, line: bytes) -> None:
     if written < len(line):
         raise OSError(0, f"{written} of {len(line)} bytes written")
     os.fsync(file)
-
-
-def _last_line(file: int) -> bytes:
-    """The last line of a file that ends with a newline; read backwards, because logs grow long."""
-    end = os.fstat(file).st_size
-    tail, start = b"", end
-    while start > 0 and tail.count(b"\n") < 2:
-        step = min(start, TAIL)
-        start -= step
-        tail = os.pread(file, step, start) + tail
-    return tail[tail.rfind(b"\n", 0, len(tail) - 1) + 1 :]

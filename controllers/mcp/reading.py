@@ -12,6 +12,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
+from controllers.audit.segments import logs_of
 from controllers.kube.api import Kube
 from controllers.kube.errors import NotFound
 from controllers.kube.resources import resource_type
@@ -108,8 +109,8 @@ def _newest(found: list[Any]) -> list[Any]:
 
 
 def _records(directory: Path, namespace: str, incident: str) -> Iterator[Answer]:
-    for path in sorted(directory.glob("*.jsonl")):
-        for line in _lines(path):
+    for files in logs_of([directory]).values():
+        for line in _lines(files):
             if incident.encode() not in line:
                 continue
             try:
@@ -124,9 +125,15 @@ def _records(directory: Path, namespace: str, incident: str) -> Iterator[Answer]
                 }
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - MAX_LOG_BYTES))
-        while line := file.readline(MAX_LINE):
-            yield line
+def _lines(files: list[Path]) -> Iterator[bytes]:
+    """The newest ``MAX_LOG_BYTES`` of a log, newest file first."""
+    left = MAX_LOG_BYTES
+    for path in reversed(files):
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - left))
+            while line := file.readline(MAX_LINE):
+                yield line
+        left -= size
+        if left <= 0:
+            return

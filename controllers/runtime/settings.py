@@ -50,6 +50,12 @@ class Settings(BaseModel):
     """After the window: how long an unreachable analysis server is asked again before ``Inconclusive``."""
     audit_dir: Path | None = None
     """Where decisions are recorded, one file per controller; unset: nowhere, and the start says so."""
+    audit_segment_bytes: int = Field(default=64 << 20, ge=1 << 20)
+    """Size at which a file of the record is sealed and another begun."""
+    audit_segment_days: int = Field(default=30, ge=1, le=366)
+    """Age at which it is, however small."""
+    audit_retention_days: int = Field(default=1826, ge=0)
+    """How long a sealed file stays, once its head is anchored outside; 0: for ever."""
     argocd_namespace: Annotated[str, StringConstraints(min_length=1)] = "argocd"
     """Where Argo CD keeps its Applications, for those whose tracking-id names no namespace."""
     rollout_timeout: float = Field(default=600.0, gt=0, le=3600)

@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 import yaml
 
+from controllers.runtime.settings import Settings
 from crds.v1alpha1 import ActionPolicy
 from devcluster.toolchain import Toolchain
 
@@ -192,6 +193,18 @@ def test_decisions_are_recorded_where_a_volume_is_given() -> None:
     assert mounted(render()) == {}
     recorded = mounted(render(audit={"volume": {"persistentVolumeClaim": {"claimName": "iirp-audit"}}}))
     assert recorded == dict.fromkeys(("approval", "execution", "feedback", "policy"), "iirp-audit")
+
+
+def test_how_long_the_record_is_kept_is_a_value() -> None:
+    volume = {"persistentVolumeClaim": {"claimName": "iirp-audit"}}
+    objects = render(audit={"volume": volume, "segmentMiB": 8, "retentionDays": 0})
+    env = named(objects, "Deployment")[f"{NAMESPACE}/iirp-policy"]["spec"]["template"]["spec"]["containers"][0]["env"]
+    settings = Settings.from_environment({item["name"]: item["value"] for item in env if item.get("value")})
+    assert (settings.audit_segment_bytes, settings.audit_segment_days, settings.audit_retention_days) == (
+        8 << 20,
+        30,
+        0,
+    )
 
 
 def test_network_policies_name_exactly_what_each_part_talks_to() -> None:

@@ -55,7 +55,7 @@ def edit_value(rng: random.Random, lines: Log) -> None:
     """A forger who knows the format and recomputes the record's own hash, but not those after it."""
     index = rng.randrange(len(lines))
     record = json.loads(lines[index])
-    record["decision"]["tier"] = "Forged"
+    record.setdefault("decision", {})["tier"] = "Forged"
     record.pop("hash")
     seq, prev = record["seq"], record["prev"]
     entry = {key: value for key, value in record.items() if key not in ("seq", "prev", "format")}
@@ -65,7 +65,8 @@ def edit_value(rng: random.Random, lines: Log) -> None:
 def rewrite_from(rng: random.Random, lines: Log) -> None:
     """A forger who writes everything anew from some record on: every link holds, only the anchor tells."""
     start = rng.randrange(len(lines))
-    head = Head(start - 1, read(lines[start - 1])["hash"] if start else GENESIS)
+    first = read(lines[start])
+    head = Head(first["seq"] - 1, first["prev"])
     for index in range(start, len(lines)):
         lines[index], head = link(head, {"kind": "policy.decide", "decision": {"tier": "Forged"}})
 
