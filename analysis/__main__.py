@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # detect/farm.py says it in one line
     if options.check:
         return 0
     uvicorn.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -105,6 +106,31 @@ class Intake(Section):
     pull_seconds: float = Field(default=10, ge=2, le=300)
 
 
+class Dask(Section):
+    """A Dask scheduler whose workers train. It may run code on this server: off this machine it has to show TLS."""
+
+    scheduler: Annotated[str, StringConstraints(pattern=r"^(tcp|tls)://[^\s/@]+:\d{1,5}$")]
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    connect_seconds: float = Field(default=5, gt=0, le=60)
+    timeout_seconds: float = Field(default=600, gt=0, le=7200)
+    """Of a whole training; after it this machine trains alone."""
+    workloads_per_task: int = Field(default=50, ge=1, le=1000)
+    tasks_at_once: int = Field(default=16, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> Self:
+        secure, files = self.scheduler.startswith("tls:"), (self.ca_file, self.cert_file, self.key_file)
+        if secure and not all(files):
+            raise ValueError("tls:// needs caFile, certFile and keyFile")
+        if not secure and any(files):
+            raise ValueError("caFile, certFile and keyFile are for tls://")
+        if not secure and not re.match(r"tcp://(localhost|127\.\d+\.\d+\.\d+|\[::1\]):", self.scheduler):
+            raise ValueError("tcp:// is for schedulers on this machine: use tls://")
+        return self
+
+
 class Baselines(Section):
     """What is learned of workloads: ``config/baselines``."""
 
@@ -112,6 +138,8 @@ class Baselines(Section):
     directory: Path = DATA_ROOT / "baselines"
     timeout_seconds: float = Field(default=60, gt=0, le=600)
     """Of a query over the whole history."""
+    dask: Dask | None = None
+    """Unset: this machine trains alone."""
 
 
 class LogBursts(Section):

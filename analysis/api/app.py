@@ -19,6 +19,7 @@ from analysis.api.metrics import Metrics
 from analysis.auth.identity import Authenticator, NoReviewer, TokenReviewer, read_secrets
 from analysis.config import Config, ConfigError
 from analysis.config import Intake as IntakeConfig
+from analysis.detect.farm import Farm
 from analysis.detect.learner import Learner
 from analysis.detect.logwatch import LogWatch
 from analysis.detect.registry import Registry
@@ -162,7 +163,12 @@ def _learner(config: Config, client: httpx.AsyncClient, metrics: Metrics) -> Lea
     learning = load_learning(config.baselines.directory)
     patient = _prometheus(config, client, config.baselines.timeout_seconds)
     registry = Registry(config.state_dir, learning.version) if config.state_dir else None
-    return Learner(learning, patient, registry, time.time, told=lambda outcome: metrics.learned.labels(outcome).inc())
+
+    def told(outcome: str) -> None:
+        metrics.learned.labels(outcome).inc()
+
+    farm = Farm(config.baselines.dask, told) if config.baselines.dask else None
+    return Learner(learning, patient, registry, time.time, farm, told)
 
 
 def _logwatch(loki: Loki, metrics: Metrics) -> LogWatch:

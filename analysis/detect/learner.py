@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
@@ -20,16 +20,15 @@ from analysis.detect.learned import Deviation, Judgement, Key, Model
 from analysis.detect.learned_words import finding
 from analysis.detect.registry import Registry
 from analysis.detect.series import Learning
+from analysis.detect.training import Here, History, Trainer
 from analysis.detect.watched import GRACE, Watched, excluded, extend, kept, take_in
 from analysis.telemetry.errors import SourceError
 from analysis.telemetry.prometheus import Prometheus
 from analysis.telemetry.query import among
-from analysis.windows.block import Bool, Float64
+from analysis.windows.block import Float64
 from analysis.words import moment
 
 logger = logging.getLogger(__name__)
-
-Train = Callable[[Float64, Mapping[str, Float64], tuple[Key, ...], Bool], Awaitable[Model]]
 
 RULE = "learned-baseline"
 TICK = 5.0
@@ -46,11 +45,6 @@ PER_QUERY = 100
 """Workloads of one query of the whole history: some ten megabytes of JSON."""
 
 
-async def train_here(times: Float64, values: Mapping[str, Float64], keys: tuple[Key, ...], exclude: Bool) -> Model:
-    """Train on this machine, beside the event loop."""
-    return await asyncio.to_thread(learned.train, times, values, keys, exclude)
-
-
 class Learner:
     """``told`` hears ``trained``, ``judged``, ``failed`` and ``unfit``."""
 
@@ -60,12 +54,12 @@ class Learner:
         prometheus: Prometheus,
         registry: Registry | None,
         now: Callable[[], float],
-        train: Train = train_here,
+        trainer: Trainer | None = None,
         told: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.learning = learning
         self._prometheus, self._registry, self._now = prometheus, registry, now
-        self._train, self._told = train, told
+        self._trainer, self._told = trainer or Here(), told
         self._clusters: dict[str, Watched] = {}
 
     # --- from /v1/detect --------------------------------------------------------------------------------------------
@@ -103,7 +97,23 @@ class Learner:
     def health(self, cluster: str) -> SourceHealth:
         """How far the learning is. Never not ok: nobody's recovery depends on it."""
         watched = self._clusters.get(cluster)
-        return SourceHealth(name="baselines", address="", ok=True, message=_progress(watched, self.learning.step))
+        return SourceHealth(name="baselines", address="", ok=True, message=self._progress(watched))
+
+    def _progress(self, watched: Watched | None) -> str:
+        if watched is None or watched.model is None:
+            hours = LEARNING * self.learning.step / 3600
+            return f"learning: nothing is known yet; a workload needs {hours:.0f} h of history"
+        known = set(watched.model.keys)
+        judged = watched.judgement
+        young = (watched.targets.keys() - known) | (judged.learning if judged is not None else set())
+        words = [f"version {watched.version}"]
+        if young:
+            words.append(f"learning {len(young)} of {len(watched.targets)} workloads")
+        if judged is not None and judged.common:
+            words.append("common shift: " + "; ".join(judged.common))
+        if self._trainer.problem:
+            words.append(self._trainer.problem)
+        return ", ".join(words)[:300]
 
     # --- beside it --------------------------------------------------------------------------------------------------
 
@@ -148,7 +158,8 @@ class Learner:
     async def _learn(self, cluster: str, watched: Watched, until: float) -> None:
         keys = tuple(sorted(watched.targets))
         times, values = await self._read(cluster, keys, until - self.learning.history, until)
-        watched.model = await self._train(times, values, keys, excluded(watched.windows, keys, times))
+        history = History(times, values, keys, excluded(watched.windows, keys, times))
+        watched.model = await self._trainer.train(history)
         watched.seen_until, watched.scores = until, {}
         if self._registry is not None:
             try:
@@ -229,17 +240,3 @@ def _shards(keys: tuple[Key, ...]) -> list[list[str]]:
         found[-1].append(space)
         room -= size
     return found
-
-
-def _progress(watched: Watched | None, step: float) -> str:
-    if watched is None or watched.model is None:
-        return f"learning: nothing is known yet; a workload needs {LEARNING * step / 3600:.0f} h of history"
-    known = set(watched.model.keys)
-    judged = watched.judgement
-    young = (watched.targets.keys() - known) | (judged.learning if judged is not None else set())
-    words = [f"version {watched.version}"]
-    if young:
-        words.append(f"learning {len(young)} of {len(watched.targets)} workloads")
-    if judged is not None and judged.common:
-        words.append("common shift: " + "; ".join(judged.common))
-    return ", ".join(words)[:300]

@@ -70,5 +70,5 @@ READERS: dict[Callable[[set[str]], bool], Callable[[dict[str, Any]], Any]] = {
     lambda keys: "tests" in keys: CaseFile.model_validate,
     lambda keys: "steps" in keys: Scenario.model_validate,
     lambda keys: "objectStore" in keys: lambda document: external_settings.load(yaml.safe_dump(document)),
-    lambda keys: bool(keys & {"listen", "auth", "model", "stateDir", "web", "history"}): analysis_config,
+    lambda keys: bool(keys & {"listen", "auth", "model", "stateDir", "web", "history", "baselines"}): analysis_config,
 }
