@@ -14,11 +14,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import ValidationError
 
-from analysis.kube import ApiServerError
-from analysis.web.reader import Reader, valid_name
+from analysis.web.guard import ChosenNamespace, Person, person_router
+from analysis.web.reader import Reader
 from analysis.web.sessions import Session
 from controllers.audit.chain import Verification, verify
 from controllers.audit.segments import lines_of, logs_of
@@ -71,22 +71,14 @@ class Said:
 
 def audit_routes(pages: Pages) -> APIRouter:
     """`/audit`."""
-    router = APIRouter(include_in_schema=False)
+    router = person_router()
     cache = _Cache()
 
     @router.get("/audit")
-    async def audit(request: Request, namespace: str = "") -> Response:
-        session = pages.session(request)
-        if session is None:
-            return pages.sign_in_first()
-        if namespace and not valid_name(namespace):
-            return pages.problem(session, ApiServerError("This is not a namespace's name.", 404))
-        try:
-            said = _said(await pages.reader.everything(session.token, "approvals", namespace))
-            logs = await asyncio.to_thread(cache.read, pages.settings.audit_dir) if pages.settings.audit_dir else None
-            shown = await _visible(pages.reader, session, logs or (), namespace)
-        except ApiServerError as error:
-            return pages.problem(session, error)
+    async def audit(session: Person, namespace: ChosenNamespace) -> Response:
+        said = _said(await pages.reader.everything(session.token, "approvals", namespace))
+        logs = await asyncio.to_thread(cache.read, pages.settings.audit_dir) if pages.settings.audit_dir else None
+        shown = await _visible(pages.reader, session, logs or (), namespace)
         return pages.render("audit.html", session, said=said, logs=logs, records=shown, namespace=namespace)
 
     return router

@@ -6,11 +6,10 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import ValidationError
 
-from analysis.kube import ApiServerError
-from analysis.web.reader import valid_name
+from analysis.web.guard import ChosenNamespace, Person, person_router
 from controllers.policy.history import Pair, outcomes
 from controllers.policy.learning import Posterior, learn, shortfall
 from crds.v1alpha1.actionplan import ActionPlan
@@ -24,20 +23,12 @@ __all__ = ["autonomy_routes"]
 
 def autonomy_routes(pages: Pages) -> APIRouter:
     """`/autonomy`."""
-    router = APIRouter(include_in_schema=False)
+    router = person_router()
 
     @router.get("/autonomy")
-    async def autonomy(request: Request, namespace: str = "", successes: int = 5, percent: int = 80) -> Response:
-        session = pages.session(request)
-        if session is None:
-            return pages.sign_in_first()
+    async def autonomy(session: Person, namespace: ChosenNamespace, successes: int = 5, percent: int = 80) -> Response:
         asked = Autonomy(min_successes=_within(successes, 1, 100), min_success_percent=_within(percent, 0, 100))
-        if namespace and not valid_name(namespace):
-            return pages.problem(session, ApiServerError("This is not a namespace's name.", 404))
-        try:
-            found = await pages.reader.everything(session.token, "actionplans", namespace)
-        except ApiServerError as error:
-            return pages.problem(session, error)
+        found = await pages.reader.everything(session.token, "actionplans", namespace)
         known = await asyncio.to_thread(_known, found)
         rows = [(pair, one, shortfall(asked, one)) for pair, one in known.items()]
         return pages.render("autonomy.html", session, rows=rows, asked=asked, namespace=namespace, plans=len(found))

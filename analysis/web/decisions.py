@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Response
 from fastapi.responses import RedirectResponse
 
 from analysis.kube import ApiServerError
 from analysis.web.changes import Change
+from analysis.web.guard import Person, own_form, person_router
 from analysis.web.reader import INCIDENT_LABEL, valid_name
-from analysis.web.sessions import Session, same
+from analysis.web.sessions import Session
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.approval import Approval, ApprovalState, DecisionVerdict
 
@@ -25,22 +26,15 @@ MAX_REASON_CHARS = 1024
 
 def decision_routes(pages: Pages) -> APIRouter:
     """A form of its own, so that the incident's page may reload by itself while somebody writes."""
-    router = APIRouter(include_in_schema=False)
+    router = person_router()
 
     @router.get("/incidents/{namespace}/{incident}/decide/{name}")
-    async def form(request: Request, namespace: str, incident: str, name: str) -> Response:
-        session = pages.session(request)
-        if session is None:
-            return pages.sign_in_first()
-        try:
-            approval = await _approval(pages, session, namespace, incident, name)
-        except ApiServerError as error:
-            return pages.problem(session, error)
-        return await _show(pages, session, approval)
+    async def form(session: Person, namespace: str, incident: str, name: str) -> Response:
+        return await _show(pages, session, await _approval(pages, session, namespace, incident, name))
 
     @router.post("/incidents/{namespace}/{incident}/decide/{name}")
     async def decide(
-        request: Request,
+        session: Person,
         namespace: str,
         incident: str,
         name: str,
@@ -49,22 +43,17 @@ def decision_routes(pages: Pages) -> APIRouter:
         verdict: Annotated[str, Form()] = "",
         reason: Annotated[str, Form()] = "",
     ) -> Response:
-        session = pages.session(request)
-        if session is None:
-            return pages.sign_in_first()
-        if not same(session.csrf, csrf):
-            title = "Nothing was decided"
-            return pages.render("problem.html", session, 403, title=title, detail="The form was not ours.")
+        own_form(session, csrf, "Nothing was decided")
+        approval = await _approval(pages, session, namespace, incident, name)
+        message = _refusal(approval, digest, verdict, reason)
+        if message:
+            return await _show(pages, session, approval, message, reason, 409 if digest else 400)
         try:
-            approval = await _approval(pages, session, namespace, incident, name)
-            message = _refusal(approval, digest, verdict, reason)
-            if message:
-                return await _show(pages, session, approval, message, reason, 409 if digest else 400)
             await pages.reader.decide(session.token, namespace, name, DecisionVerdict(verdict), reason.strip())
         except ApiServerError as error:
-            if error.status in {403, 422}:  # the admission policies' own words
-                return await _show(pages, session, approval, str(error), reason, 403)
-            return pages.problem(session, error)
+            if error.status not in {403, 422}:
+                raise
+            return await _show(pages, session, approval, str(error), reason, 403)  # the admission policies' own words
         return RedirectResponse(f"/incidents/{namespace}/{incident}", 303, headers=pages.headers)
 
     return router

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from analysis.kube import ApiServerError
 from analysis.rca.results import Language, language
+from analysis.web.guard import Person, person_router
 from analysis.web.plots import Shown
 from analysis.web.reader import Chain
 from crds.v1alpha1.rcareport import Evidence, Refuter
@@ -23,18 +24,12 @@ Role = Literal["shows", "refutes"]
 
 def evidence_routes(pages: Pages) -> APIRouter:
     """`/incidents/NS/NAME/evidence/CAUSE/shows|refutes/NUMBER`: only queries that a report holds are ever run."""
-    router = APIRouter(include_in_schema=False)
+    router = person_router()
 
     @router.get("/incidents/{namespace}/{name}/evidence/{cause}/{role}/{number}")
-    async def evidence(request: Request, namespace: str, name: str, cause: str, role: Role, number: int) -> Response:
-        session = pages.session(request)
-        if session is None:
-            return pages.sign_in_first()
-        try:
-            chain = await pages.chain(session, namespace, name)
-            claim = _claim(chain, cause, role, number)
-        except ApiServerError as error:
-            return pages.problem(session, error)
+    async def evidence(session: Person, namespace: str, name: str, cause: str, role: Role, number: int) -> Response:
+        chain = await pages.chain(session, namespace, name)
+        claim = _claim(chain, cause, role, number)
         plot = None
         if pages.plotter and language(claim.query) is Language.PROMQL:
             plot = await pages.plotter.query(Shown(claim.query, claim.summary), chain.incident, datetime.now(tz=UTC))

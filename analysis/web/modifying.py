@@ -9,9 +9,10 @@ from fastapi.responses import RedirectResponse
 
 from analysis.kube import ApiServerError
 from analysis.web.changes import Change
+from analysis.web.guard import Person, own_form, person_router
 from analysis.web.proposals import ProposalError, Revision, choices, open_plan, revisions, superseding, wanted
 from analysis.web.reader import Chain, valid_name
-from analysis.web.sessions import Session, same
+from analysis.web.sessions import Session
 from crds.v1alpha1.actionplan import ActionPlan
 
 if TYPE_CHECKING:
@@ -20,40 +21,29 @@ if TYPE_CHECKING:
 __all__ = ["modify_routes"]
 
 MAX_FIELDS = 32
+_CLOSED = "Nothing can be changed here"
 
 
 def modify_routes(pages: Pages) -> APIRouter:
     """First a look at what would change (`step=look`), then the plan itself (`step=propose`)."""
-    router = APIRouter(include_in_schema=False)
+    router = person_router()
 
     @router.get("/incidents/{namespace}/{incident}/modify/{name}")
-    async def form(request: Request, namespace: str, incident: str, name: str) -> Response:
-        session = pages.session(request)
-        if session is None:
-            return pages.sign_in_first()
+    async def form(request: Request, session: Person, namespace: str, incident: str, name: str) -> Response:
         try:
             chain, plan = await _plan(pages, session, namespace, incident, name)
             return await _show(pages, session, chain, plan, {})
-        except ApiServerError as error:
-            return pages.problem(session, error)
         except ProposalError as error:
-            return pages.render("problem.html", session, 409, title="Nothing can be changed here", detail=str(error))
+            return pages.tell(request, 409, _CLOSED, str(error))
 
     @router.post("/incidents/{namespace}/{incident}/modify/{name}")
-    async def modify(request: Request, namespace: str, incident: str, name: str) -> Response:
-        session = pages.session(request)
-        if session is None:
-            return pages.sign_in_first()
+    async def modify(request: Request, session: Person, namespace: str, incident: str, name: str) -> Response:
         given = await _fields(request)
-        if not same(session.csrf, given.get("csrf")):
-            title = "Nothing was proposed"
-            return pages.render("problem.html", session, 403, title=title, detail="The form was not ours.")
+        own_form(session, given.get("csrf"), "Nothing was proposed")
         try:
             chain, plan = await _plan(pages, session, namespace, incident, name)
-        except ApiServerError as error:
-            return pages.problem(session, error)
         except ProposalError as error:
-            return pages.render("problem.html", session, 409, title="Nothing can be changed here", detail=str(error))
+            return pages.tell(request, 409, _CLOSED, str(error))
         return await _answer(pages, session, chain, plan, given)
 
     return router
@@ -73,9 +63,9 @@ async def _answer(pages: Pages, session: Session, chain: Chain, plan: ActionPlan
     except ProposalError as error:
         return await _show(pages, session, chain, plan, given, 400, message=str(error))
     except ApiServerError as error:
-        if error.status in {403, 409, 422}:  # the API server's own words
-            return await _show(pages, session, chain, plan, given, error.status, message=str(error))
-        return pages.problem(session, error)
+        if error.status not in {403, 409, 422}:
+            raise
+        return await _show(pages, session, chain, plan, given, error.status, message=str(error))
 
 
 async def _plan(pages: Pages, session: Session, namespace: str, incident: str, name: str) -> tuple[Chain, ActionPlan]:

@@ -25,6 +25,7 @@ from analysis.web.changes import Previewer
 from analysis.web.decisions import decision_routes
 from analysis.web.evidence import evidence_routes
 from analysis.web.facets import Choice, listing
+from analysis.web.guard import Person, person_router, sign_in_address
 from analysis.web.live import live_routes
 from analysis.web.modifying import modify_routes
 from analysis.web.plots import Plotter
@@ -86,18 +87,24 @@ class Pages:
         )
         return HTMLResponse(page, status, headers=HEADERS)
 
-    def problem(self, session: Session | None, error: ApiServerError) -> Response:
+    def problem(self, request: Request, error: ApiServerError) -> Response:
         """What went wrong, in the API server's own words. An expired token leads to the sign-in."""
         if error.status == 401:
-            return to_login()
+            return self.sign_in_first(request)
         titles = {403: "You may not see this", 404: "There is no such incident"}
         status = error.status if error.status in titles else 502
-        title = titles.get(status, "The API server did not answer as expected")
-        return self.render("problem.html", session, status, title=title, detail=str(error))
+        return self.tell(request, status, titles.get(status, "The API server did not answer as expected"), str(error))
 
-    def sign_in_first(self) -> Response:
-        """To the sign-in."""
-        return to_login()
+    def tell(self, request: Request, status: int, title: str, detail: str) -> Response:
+        """A page of words instead of what was asked for."""
+        return self.render("problem.html", self.session(request), status, title=title, detail=detail)
+
+    def sign_in_first(self, request: Request) -> Response:
+        """To the sign-in, without the session, and afterwards to what was asked for."""
+        answer = RedirectResponse(sign_in_address(request), 303, headers=HEADERS)
+        if SESSION_COOKIE in request.cookies:
+            drop_cookie(answer, SESSION_COOKIE)
+        return answer
 
     def session(self, request: Request) -> Session | None:
         """Of whoever asks."""
@@ -109,10 +116,14 @@ class Pages:
             raise ApiServerError("This is not an incident's name.", 404)
         return await self.reader.chain(session.token, namespace, name)
 
-    def sign_in_form(self, status: int = 200, message: str = "") -> HTMLResponse:
-        """The form, tied to this browser by a cookie of its own (no session exists yet that could carry the secret)."""
+    def sign_in_form(self, wanted: str, status: int = 200, message: str = "") -> HTMLResponse:
+        """The form, tied to this browser by a cookie of its own (no session exists yet that could carry the secret).
+
+        Args:
+            wanted: address to go to afterwards.
+        """
         nonce = secrets.token_urlsafe(24)
-        answer = self.render("login.html", None, status, nonce=nonce, message=message)
+        answer = self.render("login.html", None, status, nonce=nonce, message=message, wanted=wanted)
         set_cookie(answer, LOGIN_COOKIE, nonce, 900)
         return answer
 
@@ -120,11 +131,11 @@ class Pages:
 def install(app: FastAPI, settings: Web, api: ApiServer, prometheus: Prometheus | None = None) -> Pages:
     """Add the page to the application. Without ``prometheus`` there are no plots."""
     pages = Pages(settings, api, Plotter(prometheus) if prometheus is not None else None)
+    app.state.pages = pages
     app.include_router(sign_in_routes(pages))
     app.include_router(_static_routes())
     app.include_router(live_routes(pages, api))
     app.include_router(_incident_routes(pages))
-    app.include_router(_document_routes(pages))
     app.include_router(evidence_routes(pages))
     app.include_router(asking_routes(pages))
     app.include_router(decision_routes(pages))
@@ -136,37 +147,34 @@ def install(app: FastAPI, settings: Web, api: ApiServer, prometheus: Prometheus 
 
 
 def _incident_routes(pages: Pages) -> APIRouter:
-    router = APIRouter(include_in_schema=False)
+    router = person_router()
 
     @router.get("/")
-    async def incidents(request: Request, choice: Annotated[Choice, Depends()]) -> Response:
-        session = pages.session(request)
-        if session is None:
-            return to_login()
+    async def incidents(session: Person, choice: Annotated[Choice, Depends()]) -> Response:
         if choice.namespace and not valid_name(choice.namespace):
-            return pages.problem(session, ApiServerError("This is not a namespace's name.", 404))
+            raise ApiServerError("This is not a namespace's name.", 404)
         live = f"/incidents/live?namespace={choice.namespace}"
         try:
             found = await pages.reader.incidents(session.token, choice.namespace)
         except ApiServerError as error:
-            if error.status == 403:
-                shown = listing((), choice)
-                return pages.render("incidents.html", session, 403, listing=shown, denied=str(error), live="")
-            return pages.problem(session, error)
+            if error.status != 403:
+                raise
+            shown = listing((), choice)
+            return pages.render("incidents.html", session, 403, listing=shown, denied=str(error), live="")
         return pages.render("incidents.html", session, listing=listing(found, choice), denied="", live=live)
 
     @router.get("/incidents/{namespace}/{name}")
-    async def incident(request: Request, namespace: str, name: str) -> Response:
-        session = pages.session(request)
-        if session is None:
-            return to_login()
-        try:
-            chain = await pages.chain(session, namespace, name)
-        except ApiServerError as error:
-            return pages.problem(session, error)
+    async def incident(session: Person, namespace: str, name: str) -> Response:
+        chain = await pages.chain(session, namespace, name)
         plot = await pages.plotter.plot(chain, datetime.now(tz=UTC)) if pages.plotter else None
         live = f"/incidents/{namespace}/{name}/live" if is_open(chain.incident) else ""
         return pages.render("incident.html", session, chain=chain, incident=chain.incident, live=live, plot=plot)
+
+    @router.get("/incidents/{namespace}/{name}/postmortem.md")
+    async def document(session: Person, namespace: str, name: str) -> Response:
+        chain = await pages.chain(session, namespace, name)
+        headers = {**HEADERS, "Content-Disposition": f'attachment; filename="postmortem-{name}.md"'}
+        return PlainTextResponse(postmortem(chain, datetime.now(tz=UTC)), media_type="text/markdown", headers=headers)
 
     return router
 
@@ -182,28 +190,3 @@ def _static_routes() -> APIRouter:
         return FileResponse(HERE / "static" / name, media_type=STATIC[name], headers=headers)
 
     return router
-
-
-def _document_routes(pages: Pages) -> APIRouter:
-    router = APIRouter(include_in_schema=False)
-
-    @router.get("/incidents/{namespace}/{name}/postmortem.md")
-    async def document(request: Request, namespace: str, name: str) -> Response:
-        session = pages.session(request)
-        if session is None:
-            return to_login()
-        try:
-            chain = await pages.chain(session, namespace, name)
-        except ApiServerError as error:
-            return pages.problem(session, error)
-        headers = {**HEADERS, "Content-Disposition": f'attachment; filename="postmortem-{name}.md"'}
-        return PlainTextResponse(postmortem(chain, datetime.now(tz=UTC)), media_type="text/markdown", headers=headers)
-
-    return router
-
-
-def to_login() -> Response:
-    """To the sign-in, without the session."""
-    answer = RedirectResponse("/login", 303, headers=HEADERS)
-    drop_cookie(answer, SESSION_COOKIE)
-    return answer

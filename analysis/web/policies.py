@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Response
 from pydantic import ValidationError
 
 from analysis.kube import ApiServerError
+from analysis.web.guard import Person, own_form, person_router
 from analysis.web.judging import JudgingError, Question, Verdict, judge
 from analysis.web.reader import valid_name
-from analysis.web.sessions import Session, same
+from analysis.web.sessions import Session
 from crds.v1alpha1.actionpolicy import ActionPolicy
 
 if TYPE_CHECKING:
@@ -29,31 +30,22 @@ MAX_JUDGES = 2
 
 def policy_routes(pages: Pages) -> APIRouter:
     """`/policies`, and the backtest as its form."""
-    router = APIRouter(include_in_schema=False)
+    router = person_router()
     judges = asyncio.Semaphore(MAX_JUDGES)
 
     @router.get("/policies")
-    async def policies(request: Request) -> Response:
-        session = pages.session(request)
-        if session is None:
-            return pages.sign_in_first()
+    async def policies(session: Person) -> Response:
         return await _policies(pages, session)
 
     @router.post("/policies")
     async def backtest(
-        request: Request,
+        session: Person,
         csrf: Annotated[str, Form()] = "",
         text: Annotated[str, Form()] = "",
         since: Annotated[str, Form()] = "7d",
         namespace: Annotated[str, Form()] = "",
     ) -> Response:
-        session = pages.session(request)
-        if session is None:
-            return pages.sign_in_first()
-        if not same(session.csrf, csrf):
-            return pages.render(
-                "problem.html", session, 403, title="Nothing was judged", detail="The form was not ours."
-            )
+        own_form(session, csrf, "Nothing was judged")
         given = {"text": text, "since": since, "namespace": namespace}
         if not _judgeable(text, since, namespace):
             return await _policies(pages, session, given, 400, problem="Paste at most 64 kB, and name one namespace.")
@@ -62,8 +54,6 @@ def policy_routes(pages: Pages) -> APIRouter:
                 verdict = await judge(await _question(pages, session, text, SPANS[since], namespace))
         except JudgingError as error:
             return await _policies(pages, session, given, 400, problem=str(error))
-        except ApiServerError as error:
-            return pages.problem(session, error)
         return await _policies(pages, session, given, verdict=verdict)
 
     return router
@@ -98,7 +88,7 @@ async def _policies(
         found = _typed_policies(await pages.reader.everything(session.token, "actionpolicies"))
     except ApiServerError as error:
         if error.status != 403:
-            return pages.problem(session, error)
+            raise
         denied = str(error)
     given = given or {"text": "", "since": "7d", "namespace": ""}
     return pages.render(

@@ -71,7 +71,7 @@
   document.addEventListener("htmx:sse:error", () => trouble("stream", "Connection lost. What you see may be old; trying again."));
   document.addEventListener("stale", () => trouble("source", "The API server does not answer. What you see may be old."));
   document.addEventListener("fresh", () => trouble("source"));
-  document.addEventListener("signin", () => window.location.assign("/login"));
+  document.addEventListener("signin", () => window.location.reload());
   document.addEventListener("htmx:error", failed);
   document.addEventListener("htmx:response:error", failed);
   document.addEventListener("htmx:after:swap", (event) => {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from html import unescape
 from typing import Any
 
 from fastapi.testclient import TestClient
@@ -272,7 +273,13 @@ class Cluster:
         return self.approval
 
 
-def sign_in(client: TestClient, token: str = "alice-token"):
-    nonce = re.search(r'name="nonce" value="([^"]+)"', client.get("/login").text)
-    assert nonce
-    return client.post("/login", data={"token": token, "nonce": nonce[1]})
+def sign_in(client: TestClient, token: str = "alice-token", address: str = "/login"):
+    """Fill in the form as a browser does: with all that it holds."""
+    held = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', client.get(address).text))
+    assert held["nonce"]
+    return client.post("/login", data={"token": token, **{name: unescape(value) for name, value in held.items()}})
+
+
+def signed_out(answer) -> bool:
+    """Whether an answer leads to the sign-in and to nothing else."""
+    return answer.status_code == 303 and answer.headers["location"].split("?")[0] == "/login"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,29 +16,60 @@ from analysis.config import Web
 from analysis.web.pages import install
 from analysis.web.sessions import LOGIN_COOKIE, SESSION_COOKIE, Sessions
 from analysis.windows.block import Samples
-from tests.unit.analysis.web.support import DIGEST, EVIL, INCIDENT, Cluster, sign_in
+from tests.unit.analysis.web.support import DIGEST, EVIL, INCIDENT, Cluster, sign_in, signed_out
+
+DECIDE = "/incidents/shop/payments-leak-1/decide/payments-leak-1-1"
 
 
 @pytest.mark.parametrize("path", ["/", "/incidents/shop/payments-leak-1", "/?namespace=shop"])
 def test_without_a_session_there_is_only_the_sign_in(client: TestClient, cluster: Cluster, path: str) -> None:
-    answer = client.get(path)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    assert signed_out(client.get(path))
     client.cookies.set(SESSION_COOKIE, "guessed")
     assert client.get(path).status_code == 303
     assert cluster.asked == []
 
 
-def test_signing_in_sets_a_strict_cookie_and_reads_as_the_person(client: TestClient, cluster: Cluster) -> None:
+def test_signing_in_sets_a_cookie_that_follows_links_only_and_reads_as_the_person(
+    client: TestClient, cluster: Cluster
+) -> None:
     answer = sign_in(client)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = next(one for one in answer.headers.get_list("set-cookie") if one.startswith(SESSION_COOKIE))
-    for part in ("HttpOnly", "Secure", "SameSite=strict", "Path=/"):
+    for part in ("HttpOnly", "Secure", "SameSite=lax", "Path=/"):
         assert part.lower() in cookie.lower()
     assert "alice-token" not in cookie
     page = client.get("/")
     assert "payments-leak-1" in page.text
     assert "alice" in page.text
     assert {token for _, _, token in cluster.asked} == {"alice-token"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/incidents/shop/payments-leak-1", DECIDE, "/?namespace=shop&q=image+pull", "/ask?q=why%3F", "/"]
+)
+def test_after_the_sign_in_comes_what_was_asked_for(client: TestClient, path: str) -> None:
+    address = client.get(path).headers["location"]
+    assert sign_in(client, address=address).headers["location"] == path
+
+
+def test_a_wrong_token_does_not_lose_the_way(client: TestClient) -> None:
+    address = client.get(DECIDE).headers["location"]
+    refused = sign_in(client, "no-token", address)
+    assert refused.status_code == 401
+    assert f'name="next" value="{DECIDE}"' in refused.text
+
+
+def test_who_comes_without_a_cookie_keeps_the_session_of_another_tab(client: TestClient) -> None:
+    assert "set-cookie" not in client.get(DECIDE).headers
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "/\r\nX: y", "/" + "a" * 4096],
+)
+def test_the_sign_in_never_leads_away(client: TestClient, elsewhere: str) -> None:
+    address = f"/login?{urlencode({'next': elsewhere})}"
+    assert sign_in(client, address=address).headers["location"] == "/"
 
 
 def test_a_sign_in_from_another_site_is_refused(client: TestClient, cluster: Cluster) -> None:
@@ -113,10 +145,7 @@ def test_what_is_not_there(client: TestClient, path: str) -> None:
 def test_an_expired_token_ends_the_session(client: TestClient, cluster: Cluster) -> None:
     sign_in(client)
     cluster.expired = True
-    assert client.get("/").headers["location"] == "/login"
-
-
-DECIDE = "/incidents/shop/payments-leak-1/decide/payments-leak-1-1"
+    assert signed_out(client.get("/"))
 
 
 def form(client: TestClient) -> dict[str, str]:
@@ -171,8 +200,8 @@ def test_a_refusal_is_shown_in_the_api_servers_words_and_the_reason_is_kept(
 
 
 def test_nobody_decides_without_a_session_or_for_another_incident(client: TestClient, cluster: Cluster) -> None:
-    assert client.get(DECIDE).headers["location"] == "/login"
-    assert client.post(DECIDE, data={"verdict": "approve", "digest": DIGEST}).headers["location"] == "/login"
+    assert signed_out(client.get(DECIDE))
+    assert signed_out(client.post(DECIDE, data={"verdict": "approve", "digest": DIGEST}))
     sign_in(client)
     fields = form(client)
     other = "/incidents/shop/another/decide/payments-leak-1-1"
@@ -276,7 +305,7 @@ def test_only_queries_of_the_report_are_run_again(path: str, status: int) -> Non
 )
 def test_no_header_signs_anybody_in(client: TestClient, cluster: Cluster, headers: dict[str, str]) -> None:
     for path in ("/", "/audit", DECIDE):
-        assert client.get(path, headers=headers).headers["location"] == "/login"
+        assert signed_out(client.get(path, headers=headers))
     sign_in(client, "eve-token")
     assert client.get("/", headers=headers).status_code == 403, "still eve"
     assert {token for _, _, token in cluster.asked} == {"eve-token"}
@@ -343,7 +372,7 @@ def test_questions_are_answered_from_what_the_person_may_see(client: TestClient)
     assert "do not understand" in client.get("/ask?q=fly+me+to+the+moon").text
     assert EVIL not in client.get(f"/ask?q={EVIL}").text
     client.cookies.clear()
-    assert client.get("/ask?q=which+incidents+are+open%3F").headers["location"] == "/login"
+    assert signed_out(client.get("/ask?q=which+incidents+are+open%3F"))
 
 
 @pytest.mark.parametrize("path", ["/incidents/live", "/incidents/shop/payments-leak-1/live"])
