@@ -213,7 +213,8 @@ def test_what_is_refused_again_and_again_does_not_spend_the_budget_of_the_others
     for _ in range(60):
         world.round()
     assert asked == [5, 35, 95, 215], "30 s, one minute, two, four"
-    world.candidates = [candidate("CrashLoop", fingerprint="c" * 16), candidate()]
+    other = candidate().target.model_copy(update={"name": "checkout", "uid": "uid-checkout"})
+    world.candidates = [candidate("CrashLoop", target=other), candidate()]
     world.round()
     assert [item.spec.type for item in world.incidents()] == ["CrashLoop"]
     world.kube.fail = None
