@@ -41,8 +41,11 @@ class IncidentReconciler:
             return Done()
         current_incident.set(incident.metadata.name)
         chain = self._gather(incident)
-        decision = decide(chain, self._context.now(), self._requested_by)
-        self._keeper.keep(chain)
+        outcome = self._write(incident, decide(chain, self._context.now(), self._requested_by))
+        self._keeper.keep(chain)  # last: the history may be slow, and nothing waits for it
+        return outcome
+
+    def _write(self, incident: Incident, decision: Decision) -> Outcome:
         if decision.create is not None:
             self._budget.spend(self._context.now())  # the chain goes on, however much is told
             self._create(incident, decision)

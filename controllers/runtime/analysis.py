@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
 CONNECT_TIMEOUT = 5.0
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
+HISTORY_TIMEOUT = 5.0
+"""Seconds that a worker waits for what nothing depends on."""
 PACK_ABOVE = 64 * 1024
 """Bytes above which a request is sent with gzip."""
 SOURCE = "analysis"
@@ -106,19 +108,19 @@ class AnalysisClient:
 
     def history(self, record: HistoryRecord) -> HistoryAnswer:
         """See the port."""
-        return self._post("/v1/history", record, HistoryAnswer)
+        return self._post("/v1/history", record, HistoryAnswer, min(self._timeout, HISTORY_TIMEOUT))
 
-    def _post(self, path: str, request: Message, answer: type[M]) -> M:
+    def _post(self, path: str, request: Message, answer: type[M], timeout: float | None = None) -> M:
         url = f"{self._base}{path}"
         try:
-            result = self._exchange(url, request, answer)
+            result = self._exchange(url, request, answer, timeout or self._timeout)
         except AnalysisUnavailable:
             self._report(up=False)
             raise
         self._report(up=True)
         return result
 
-    def _exchange(self, url: str, request: Message, answer: type[M]) -> M:
+    def _exchange(self, url: str, request: Message, answer: type[M], timeout: float) -> M:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token(url)}"}
         body_sent = request.model_dump_json().encode()
         if len(body_sent) > PACK_ABOVE:
@@ -129,7 +131,7 @@ class AnalysisClient:
                 url,
                 data=body_sent,
                 headers=headers,
-                timeout=(CONNECT_TIMEOUT, self._timeout),
+                timeout=(CONNECT_TIMEOUT, timeout),
                 verify=self._verify,
                 stream=True,
                 allow_redirects=False,  # a redirect would carry the token elsewhere

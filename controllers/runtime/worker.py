@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from controllers.runtime.errors import Retryable, Terminal, Waiting
-from controllers.runtime.logs import current_key
+from controllers.runtime.logs import current_incident, current_key
 from controllers.runtime.metrics import Metrics
 from controllers.runtime.outcome import Key, Outcome, Requeue
 from controllers.runtime.queue import WorkQueue
@@ -142,8 +142,9 @@ class Pool:
 
 @contextmanager
 def _named(key: Key) -> Iterator[None]:
-    token = current_key.set(str(key))
+    about, incident = current_key.set(str(key)), current_incident.set("")
     try:
         yield
     finally:
-        current_key.reset(token)
+        current_incident.reset(incident)
+        current_key.reset(about)

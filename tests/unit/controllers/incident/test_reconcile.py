@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from analysis.contract import HistoryAnswer, HistoryRecord
 from controllers.incident.handlers import build, plan_keys
 from controllers.incident.reconcile import IncidentReconciler
 from controllers.kube.errors import KubeError, Unavailable
 from controllers.kube.resources import resource_type
+from controllers.runtime.analysis import AnalysisUnavailable
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import Retryable
 from controllers.runtime.metrics import Metrics
@@ -19,6 +21,7 @@ from controllers.runtime.settings import Settings
 from crds.v1alpha1.actionplan import ActionPlan, PlanState
 from crds.v1alpha1.incident import Incident, IncidentState, Verdict
 from crds.v1alpha1.rcareport import RCAReport
+from tests.fakes.analysis import FakeAnalysis
 from tests.fakes.kube import START, FakeKube, FakeRecorder
 from tests.unit.controllers.incident.builders import detection, plan, report, spec
 from tests.unit.controllers.incident.test_progress import done
@@ -28,12 +31,17 @@ KEY = Key("shop", NAME)
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, analysis: FakeAnalysis | None = None) -> None:
         self.now = START
         self.kube = FakeKube(lambda: self.now)
         self.events = FakeRecorder()
         self.context = Context(
-            settings=Settings(), kube=self.kube, events=self.events, metrics=Metrics("incident"), now=lambda: self.now
+            settings=Settings(),
+            kube=self.kube,
+            events=self.events,
+            metrics=Metrics("incident"),
+            analysis=analysis,
+            now=lambda: self.now,
         )
         self.reconciler = IncidentReconciler(self.context)
         self.kube.add(Incident, "shop", NAME, spec())
@@ -62,6 +70,21 @@ class World:
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+def test_nothing_waits_for_the_history() -> None:
+    seen: list[IncidentState | None] = []
+
+    def slow(_: HistoryRecord) -> HistoryAnswer:
+        seen.append(world.incident.status.state)
+        raise AnalysisUnavailable("AnalysisUnreachable", "no answer in time")
+
+    analysis = FakeAnalysis()
+    analysis.on_history = slow
+    world = World(analysis)
+    world.reconciler.reconcile(KEY)
+    assert seen == [IncidentState.DETECTED], "asked after the status was written"
+    assert [verb for verb, plural, _ in world.kube.writes if plural == "rcareports"] == ["create"]
 
 
 def test_the_chain_goes_from_detected_to_resolved(world: World) -> None:

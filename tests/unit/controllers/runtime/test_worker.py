@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from controllers.kube.errors import Conflict, Forbidden, Unavailable
 from controllers.runtime.errors import Retryable, Terminal, Waiting
+from controllers.runtime.logs import current_incident
 from controllers.runtime.metrics import Metrics
 from controllers.runtime.outcome import Done, Key, Outcome, Requeue
 from controllers.runtime.queue import WorkQueue
@@ -105,6 +106,20 @@ def test_liveness_goes_bad_when_one_reconcile_hangs_whatever_came_before_and_goe
     pool.handle(KEY)
     assert seen == [("quick", "shop/x has been reconciled for 400 s"), ("x", "shop/x has been reconciled for 400 s")]
     assert pool.stuck(300) == ""
+
+
+def test_no_log_line_names_the_incident_of_the_key_before() -> None:
+    named: list[str] = []
+
+    def reconcile(key: Key) -> Outcome:
+        named.append(current_incident.get())
+        current_incident.set(f"incident of {key.name}")
+        return Done()
+
+    pool = Pool(WorkQueue(Clock()), reconcile, Metrics("test"))
+    for name in ("a", "b"):
+        pool.handle(Key("shop", name))
+    assert named == ["", ""]
 
 
 def test_threads_reconcile_and_stop() -> None:
