@@ -13,7 +13,7 @@ from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ExecutionStatus
 from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.approval import Approval, ApprovalState
 from crds.v1alpha1.digest import action_id
-from crds.v1alpha1.quorum import Quorum, count
+from crds.v1alpha1.quorum import Quorum, asks_more, count
 
 FINAL = frozenset({ApprovalState.REJECTED, ApprovalState.EXPIRED, ApprovalState.VOID})
 RUNNING = frozenset({ActionPhase.INTENT, ActionPhase.WRITTEN})
@@ -96,7 +96,7 @@ def _void(observed: Observed, plan: ActionPlan) -> tuple[str, str] | None:
         return "PlanSuperseded", f"plan {observed.superseded_by} took this one's place; it needs approvals of its own"
     if decision is None or decision.plan_digest != spec.plan_digest:
         return "PlanChanged", "the plan's digest is not the one that was asked about"
-    if decision.tier is not spec.tier or decision.tier is Tier.FORBIDDEN:
+    if decision.tier is not spec.tier or decision.tier is Tier.FORBIDDEN or asks_more(decision, spec):
         return "PolicyChanged", f"policy has become stricter: {decision.message}"
     if observed.live_digest is not None and observed.live_digest != spec.plan_digest:
         return "TargetChanged", "the target is no longer what the digest was computed from; a new plan must ask anew"

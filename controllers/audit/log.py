@@ -173,9 +173,14 @@ class FileAudit:
 
     def _cut_torn_tail(self) -> str:
         """A line that a crash left incomplete moves to ``<log>.torn``; its SHA-256, or an empty string."""
-        size = os.fstat(self._file).st_size
-        tail = os.pread(self._file, min(size, TAIL), max(0, size - TAIL))
-        torn = tail[tail.rfind(b"\n") + 1 :]
+        size = start = os.fstat(self._file).st_size
+        torn = b""
+        # A record holds all that a decision rested on, which may be megabytes.
+        while start > 0 and b"\n" not in torn:
+            step = min(start, TAIL)
+            start -= step
+            torn = os.pread(self._file, step, start) + torn
+        torn = torn[torn.rfind(b"\n") + 1 :]
         if not torn:
             return ""
         with self.path.with_suffix(".torn").open("ab") as aside:

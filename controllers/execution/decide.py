@@ -19,7 +19,7 @@ from crds.v1alpha1.actions import Action, Effect
 from crds.v1alpha1.approval import Approval, ApprovalState
 from crds.v1alpha1.clip import clip
 from crds.v1alpha1.digest import action_id
-from crds.v1alpha1.quorum import count
+from crds.v1alpha1.quorum import asks_more, count
 
 OBSERVE_DELAY = 1.0
 BUSY_DELAY = 2.0
@@ -193,6 +193,8 @@ def _refusal(observed: Observed, approval: Approval, now: datetime) -> tuple[str
         return "PlanChanged", "the approval is about another plan or digest"
     if decision.tier is not spec.tier or decision.tier not in (Tier.AUTO_LOW_RISK, Tier.HUMAN_APPROVAL):
         return "PolicyChanged", f"policy says {decision.tier.value} now"
+    if asks_more(decision, spec):
+        return "PolicyChanged", "policy asks for more people, or for others, than this approval did"
     if quorum.rejected:
         return "Rejected", f"rejected by {', '.join(quorum.rejecters)} before anything was written"
     if not quorum.reached:

@@ -61,7 +61,9 @@ def _oscillation(action: Action, target: Target, own: Sequence[Outcome], now: da
     if action.scale is None:
         return None
     since = now - OSCILLATION_WINDOW
-    counts = [o.replicas for o in own if o.replicas is not None and o.at > since]
+    scales = [o for o in own if o.replicas is not None and o.at > since]
+    counts = [level for o in scales[:1] if (level := o.replicas_before) is not None]
+    counts += [o.replicas for o in scales if o.replicas is not None]
     steps = [after - before for before, after in pairwise([*counts, target.replicas, action.scale.replicas])]
     signs = [step > 0 for step in steps if step]
     reversals = sum(1 for one, two in pairwise(signs) if one is not two)

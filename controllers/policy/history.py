@@ -57,6 +57,8 @@ class Outcome:
     """Namespace, kind, name."""
     replicas: int | None = None
     """What a scale set."""
+    replicas_before: int | None = None
+    """What it found; None where that was not recorded."""
     drill: bool = False
 
 
@@ -75,7 +77,7 @@ def _of(plan: ActionPlan) -> list[Outcome]:
         return []
     results = {r.id: r for r in execution.actions if r.phase in (ActionPhase.SUCCEEDED, ActionPhase.FAILED)}
     return [
-        _outcome(plan, action, execution.finished_at, _result_of(results[action.id], result))
+        _outcome(plan, action, results[action.id], execution.finished_at, _result_of(results[action.id], result))
         for action in plan.spec.actions
         if action.id in results
     ]
@@ -98,7 +100,7 @@ def _result(plan: ActionPlan, phase: ActionPhase) -> Result | None:
     return _BY_VERDICT[verification.verdict]
 
 
-def _outcome(plan: ActionPlan, action: Action, at: datetime, result: Result) -> Outcome:
+def _outcome(plan: ActionPlan, action: Action, done: ActionResult, at: datetime, result: Result) -> Outcome:
     decision = plan.status.decision
     workload_class = decision.workload_class if decision is not None else ""
     return Outcome(
@@ -108,5 +110,6 @@ def _outcome(plan: ActionPlan, action: Action, at: datetime, result: Result) -> 
         plan=f"{plan.metadata.namespace}/{plan.metadata.name}",
         target=(plan.metadata.namespace, action.target.kind, action.target.name),
         replicas=action.scale.replicas if action.scale is not None else None,
+        replicas_before=done.undo.scale.replicas if done.undo is not None and done.undo.scale is not None else None,
         drill=plan.metadata.labels.get(DRILL_LABEL) == "true",
     )

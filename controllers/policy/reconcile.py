@@ -23,6 +23,7 @@ from crds.v1alpha1.clip import clip
 from crds.v1alpha1.conditions import merge
 from crds.v1alpha1.digest import plan_digest
 from crds.v1alpha1.incident import Incident
+from crds.v1alpha1.quorum import asks_more
 
 MANAGER = field_manager("policy")
 RECHECK = 10.0
@@ -105,7 +106,8 @@ class PlanReconciler:
         observed, _ = observe(self._context, plan, others, incident)
         ruling: Ruling = tier_now(observed, now)
         decision = decision.model_copy(update={"writers": _writers(observed)})
-        if STRICTNESS[ruling.tier] <= STRICTNESS[decision.tier]:
+        same = ruling.tier is decision.tier
+        if STRICTNESS[ruling.tier] < STRICTNESS[decision.tier] or (same and not asks_more(ruling, decision)):
             return decision
         self._context.audit.record("policy.tier_now", plan, {"observed": observed}, ruling, now)
         update: dict[str, Any] = {
@@ -114,6 +116,7 @@ class PlanReconciler:
             "message": clip(PolicyDecision, "message", f"was {decision.tier.value}; now {ruling.message}"),
             "rules": list(ruling.rules),
             "required_approvals": max(decision.required_approvals, ruling.required_approvals),
+            "approvers": list(ruling.approvers or decision.approvers),
         }
         return decision.model_copy(update=update)
 

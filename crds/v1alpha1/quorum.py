@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from pydantic import BaseModel, ConfigDict
 
 from crds.v1alpha1.actionpolicy import Tier
@@ -9,6 +12,22 @@ from crds.v1alpha1.approval import ApprovalSpec, Decision, DecisionVerdict
 
 GROUP_PREFIX = "group:"
 """Before the name of a group among the approvers that policy names."""
+
+
+class Asking(Protocol):
+    """How many people are asked, and whom: a policy's decision, or an approval."""
+
+    @property
+    def required_approvals(self) -> int: ...
+
+    @property
+    def approvers(self) -> Sequence[str]: ...
+
+
+def asks_more(new: Asking, old: Asking) -> bool:
+    """Whether what was enough for ``old`` may not be for ``new``: more people, or some of them no longer count."""
+    narrower = bool(new.approvers) and not (old.approvers and set(old.approvers) <= set(new.approvers))
+    return new.required_approvals > old.required_approvals or narrower
 
 
 class Quorum(BaseModel):

@@ -216,6 +216,7 @@ def test_auto_needs_nobody_and_human_never_zero() -> None:
     assert auto.state == (ApprovalState.APPROVED, "AllowedByPolicy")
     assert auto.approval.status.decided_by == "policy"
     human = Room(required=0)
+    human.raw("actionplans", PLAN)["status"]["decision"]["requiredApprovals"] = 0
     human.run()
     assert human.state[0] is ApprovalState.PENDING
 
@@ -244,6 +245,14 @@ def tighten(room: Room) -> None:
     room.raw("actionplans", PLAN)["status"]["decision"]["tier"] = "Forbidden"
 
 
+def ask_two(room: Room) -> None:
+    room.raw("actionplans", PLAN)["status"]["decision"]["requiredApprovals"] = 2
+
+
+def ask_others(room: Room) -> None:
+    room.raw("actionplans", PLAN)["status"]["decision"]["approvers"] = ["carol"]
+
+
 def supersede(room: Room) -> None:
     add_plan(room.kube, name="newer", supersedes=room.plan)
 
@@ -265,6 +274,8 @@ def refuse(room: Room) -> None:
         (recreate_plan, "PlanGone"),
         (change_digest, "PlanChanged"),
         (tighten, "PolicyChanged"),
+        (ask_two, "PolicyChanged"),
+        (ask_others, "PolicyChanged"),
         (supersede, "PlanSuperseded"),
         (end_incident, "IncidentEnded"),
         (refuse, "TargetChanged"),

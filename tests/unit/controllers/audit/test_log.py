@@ -12,6 +12,7 @@ import pytest
 
 from controllers.audit.chain import Head, verify
 from controllers.audit.log import FileAudit
+from controllers.audit.segments import TAIL
 from controllers.runtime.errors import Retryable, Terminal
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.base import LocalRef
@@ -79,6 +80,20 @@ def test_a_line_torn_by_a_crash_is_put_aside_and_said(tmp_path: Path, keep: int)
     note(audit, "c")
     assert (tmp_path / "policy.torn").read_bytes() == second[:keep] + b"\n"
     assert [json.loads(line)["kind"] for line in lines(audit)] == ["policy.decide", "audit.recovered", "policy.decide"]
+    assert verify(lines(audit)).whole
+
+
+def test_a_torn_line_of_megabytes_is_put_aside_whole(tmp_path: Path) -> None:
+    audit = FileAudit(tmp_path, "policy")
+    note(audit, "a")
+    audit.record("policy.decide", about(), {"observed": {"text": "long" * TAIL}}, {}, START)
+    audit.close()
+    first, second = lines(audit)
+    assert len(second) > 2 * TAIL
+    audit.path.write_bytes(first + second[:-1])
+    audit = FileAudit(tmp_path, "policy")
+    note(audit, "b")
+    assert (tmp_path / "policy.torn").read_bytes() == second[:-1] + b"\n"
     assert verify(lines(audit)).whole
 
 

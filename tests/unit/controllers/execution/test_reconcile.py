@@ -209,6 +209,10 @@ def tighten(world: World, clock: Clock) -> None:
     stored(world, "actionplans", PLAN)["status"]["decision"]["tier"] = Tier.FORBIDDEN.value
 
 
+def ask_two(world: World, clock: Clock) -> None:
+    stored(world, "actionplans", PLAN)["status"]["decision"]["requiredApprovals"] = 2
+
+
 def supersede(world: World, clock: Clock) -> None:
     add_plan(world, name="newer", supersedes=world.get(ActionPlan, NS, PLAN))
 
@@ -225,6 +229,7 @@ def supersede(world: World, clock: Clock) -> None:
         (only_the_requester, "ApprovalVoid"),
         (for_another_digest, "ApprovalVoid"),
         (tighten, "PolicyChanged"),
+        (ask_two, "PolicyChanged"),
         (supersede, "Superseded"),
     ],
 )

@@ -253,6 +253,14 @@ def test_no_swinging_up_and_down(counts: list[tuple[float, int]], now: int, want
     assert (ruling.reason == "Oscillating") is refused
 
 
+@pytest.mark.parametrize(("found", "refused"), [(2, True), (4, False), (None, False)])
+def test_what_the_first_scale_found_counts(found: int | None, refused: bool) -> None:
+    """2, 4, 2 and 4 again is an oscillation, although only the second 4 is about to be set."""
+    others = (done("a", 0.8, "Inconclusive", scale(4), found=found), done("b", 0.5, "Inconclusive", scale(2), found=4))
+    ruling = rule_on(auto(), of=plan(scale(4)), target=Target(UID, 2, ready=2), others=others)
+    assert (ruling.reason == "Oscillating") is refused
+
+
 BAD = [done(f"bad{n}", 10 + n, "Ineffective", CART) for n in range(3)]
 
 

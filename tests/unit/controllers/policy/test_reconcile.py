@@ -174,6 +174,24 @@ def test_s10_a_stricter_policy_ends_what_has_not_started() -> None:
     assert room.plan.status.state is PlanState.DENIED
 
 
+@pytest.mark.parametrize(
+    "stricter", [{"requiredApprovals": 2}, {"approvers": ["carol", "dave"]}, {"approvers": ["group:oncall"]}]
+)
+def test_s10_a_policy_that_asks_for_more_people_ends_what_was_asked_before(stricter: dict[str, Any]) -> None:
+    room = Room()
+    room.run()
+    add_policy(room.kube, rule("HumanApproval", "more", **stricter), name="more")
+    room.run()
+    decision = room.plan.status.decision
+    assert decision is not None
+    assert (decision.tier, decision.reason) == (Tier.HUMAN_APPROVAL, "PolicyTightened")
+    asked = {"requiredApprovals": decision.required_approvals, "approvers": decision.approvers}
+    assert asked == {"requiredApprovals": 1, "approvers": [], **stricter}
+    writes = len(room.kube.writes)
+    room.run()
+    assert len(room.kube.writes) == writes
+
+
 def test_a_looser_policy_changes_nothing_that_was_decided() -> None:
     room = Room()
     room.run()

@@ -64,8 +64,10 @@ def done(
     of = plan(*actions, name=name)
     at = (START - timedelta(hours=hours_ago)).isoformat()
     reason = rest.pop("reason", "RolloutTimeout")
+    found = rest.pop("found", None)
+    more = {"undo": {"scale": {"replicas": found}}} if found is not None else {}
     results = [
-        {"id": a.id, "actionId": f"act-{a.id}", "phase": phase, "reason": reason, "startedAt": at}
+        {"id": a.id, "actionId": f"act-{a.id}", "phase": phase, "reason": reason, "startedAt": at, **more}
         for a in of.spec.actions
     ]
     execution = {"phase": phase, "reason": "X", "startedAt": at, "finishedAt": at, "actions": results}
