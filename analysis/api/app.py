@@ -95,7 +95,7 @@ def create_app(config: Config) -> FastAPI:
         for task in beside:
             task.cancel()
         if services.historian:
-            services.historian.history.close()
+            services.historian.close()
         await client.aclose()
         if services.narrator:
             await services.narrator.aclose()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
@@ -98,7 +97,7 @@ async def _ask(request: Request, question: Callable[[History], T]) -> T:
             404, "No history is kept here", "set stateDir or history.url in the analysis server's configuration"
         )
     try:
-        return await asyncio.to_thread(question, historian.history)
+        return await historian.ask(question)
     except SQLAlchemyError as error:
         raise ProblemError(503, "The history does not answer", type(error).__name__) from error
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,19 +20,36 @@ from crds.v1alpha1.rcareport import SimilarIncident
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 LIMIT = 3
+THREADS = 4
 ANSWER_SECONDS = 2.0
-"""A report waits no longer than this for earlier incidents."""
+"""A report waits no longer than this for earlier incidents, and for itself to be kept."""
 SWEEP_SECONDS = 3600.0
 
 
 class Historian:
-    """What the routes use."""
+    """What the routes use. Its threads are its own: a database that hangs holds up nobody else's work."""
 
     def __init__(self, history: History, config: HistoryConfig, now: Callable[[], datetime]) -> None:
-        self.history = history
+        self._history = history
         self._keep = timedelta(days=config.retention_days)
         self._now = now
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="history")
+
+    def close(self) -> None:
+        """Start nothing more, and give back connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._history.close()
+
+    async def ask(self, question: Callable[[History], T]) -> T:
+        """Run one question, or one write.
+
+        Raises:
+            SQLAlchemyError: the database does not answer, or refuses.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, question, self._history)
 
     async def record(self, record: HistoryRecord) -> None:
         """Keep a chain.
@@ -38,20 +57,22 @@ class Historian:
         Raises:
             SQLAlchemyError: the database does not take it now.
         """
-        await asyncio.to_thread(self.history.record, record, self._now())
+        await self.ask(lambda history: history.record(record, self._now()))
 
     async def enrich(self, request: RcaRequest, response: RcaResponse, templates: tuple[str, ...]) -> RcaResponse:
         """The report with earlier incidents like it; what it brought is kept. Failures leave it as it is."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                found = await asyncio.to_thread(self._similar, request, response, templates)
-            await asyncio.to_thread(self.history.saw, request, response, templates, self._now())
+                found = await self.ask(lambda history: self._similar(history, request, response, templates))
+                await self.ask(lambda history: history.saw(request, response, templates, self._now()))
         except (SQLAlchemyError, TimeoutError) as error:
             logger.warning("report without history: %s", type(error).__name__)
             return response
         return response.model_copy(update={"similar": tuple(_shown(match) for match in found)})
 
-    def _similar(self, request: RcaRequest, response: RcaResponse, templates: tuple[str, ...]) -> list[Match]:
+    def _similar(
+        self, history: History, request: RcaRequest, response: RcaResponse, templates: tuple[str, ...]
+    ) -> list[Match]:
         facts = request.incident
         first = next((one for one in response.root_causes if not one.refuted), None)
         changed = words_of(one.summary for one in request.changes if one.target.name == facts.target.name)
@@ -63,7 +84,7 @@ class Historian:
             templates=frozenset(templates),
             changed=frozenset(changed),
         )
-        return self.history.similar(
+        return history.similar(
             wanted,
             cluster=request.cluster,
             namespace=facts.namespace,
@@ -76,7 +97,7 @@ class Historian:
         """Forget what is older than the retention, now and every hour."""
         while True:
             try:
-                gone = await asyncio.to_thread(self.history.sweep, self._now(), self._keep)
+                gone = await self.ask(lambda history: history.sweep(self._now(), self._keep))
                 if gone:
                     logger.info("history: forgot %d rows older than %s", gone, self._keep)
             except SQLAlchemyError as error:

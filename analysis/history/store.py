@@ -11,7 +11,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
-from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, delete, event, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, delete, event, make_url, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,6 +26,8 @@ CANDIDATES = 500
 """Earlier incidents that are compared; the newest that agree in anything."""
 BATCH = 200
 BUSY_SECONDS = 10
+CONNECT_SECONDS, STATEMENT_SECONDS = 5, 30
+"""Of PostgreSQL, which else waits for as long as the network says nothing."""
 
 
 class HistoryError(Exception):
@@ -151,9 +153,13 @@ def _own(request: RcaRequest) -> list[Change]:
 
 
 def _engine(url: str) -> Engine:
-    engine = create_engine(url, pool_pre_ping=True)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _sqlite_settings)
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        options = {"connect_timeout": CONNECT_SECONDS, "options": f"-c statement_timeout={STATEMENT_SECONDS * 1000}"}
+        parsed = parsed.set(drivername="postgresql+psycopg")  # the one that is installed, whatever the URL says
+        return create_engine(parsed, pool_pre_ping=True, pool_timeout=CONNECT_SECONDS, connect_args=options)
+    engine = create_engine(parsed)
+    event.listen(engine, "connect", _sqlite_settings)
     return engine
 
 
