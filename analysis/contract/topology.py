@@ -18,6 +18,8 @@ class PodFact(Message):
     containers: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     """Names of the PersistentVolumeClaims that it mounts."""
+    deleting: bool = False
+    """It has been told to end."""
 
 
 class ServiceFact(Message):

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from analysis.detect import quantiles, services
+from analysis.detect import absent, fill, quantiles, services
+from analysis.detect.absent import evaluate_absent
 from analysis.detect.fill import evaluate_fill
-from analysis.detect.finding import Evaluation, Observed
+from analysis.detect.finding import Evaluation, Level, Observed
 from analysis.detect.growth import evaluate_growth
 from analysis.detect.quantiles import evaluate_quantile
 from analysis.detect.rulebook import applies
-from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, Rule, RuleSet, SignalRule, ThrottleRule
+from analysis.detect.rules import (
+    AbsentRule,
+    FillRule,
+    GrowthRule,
+    QuantileRule,
+    RatioRule,
+    Rule,
+    RuleSet,
+    SignalRule,
+    ThrottleRule,
+)
 from analysis.detect.services import evaluate_ratio
 from analysis.detect.signals import evaluate_signals
 from analysis.detect.step import evaluate_step
@@ -26,6 +37,8 @@ def evaluate(rule: Rule, observed: Observed) -> Evaluation | None:
         return evaluate_fill(rule, observed)
     if not observed.pods:
         return Evaluation()
+    if isinstance(rule, AbsentRule):
+        return evaluate_absent(rule, observed)
     if isinstance(rule, GrowthRule):
         return evaluate_growth(rule, observed)
     if isinstance(rule, RatioRule):
@@ -42,6 +55,24 @@ def rate_queries(rule: RatioRule | QuantileRule | ThrottleRule, observed: Observ
     if isinstance(rule, ThrottleRule):
         return throttle_queries(rule, observed)
     return services.queries(rule, observed) if isinstance(rule, RatioRule) else quantiles.queries(rule, observed)
+
+
+def rates_wanted(rules: RuleSet, observed: Observed) -> dict[RateSum, tuple[float, float]]:
+    """All of them, each for as long (seconds) and in as fine steps as any rule needs it."""
+    wanted: dict[RateSum, tuple[float, float]] = {}
+    for rule in rules.rules:
+        if isinstance(rule, RatioRule | QuantileRule | ThrottleRule):
+            for query in rate_queries(rule, observed):
+                lasting, step = wanted.get(query, (0.0, rule.step))
+                wanted[query] = (max(lasting, rule.lasting), min(step, rule.step))
+    return wanted
+
+
+def level_queries(rule: FillRule | AbsentRule, observed: Observed) -> tuple[Level, ...]:
+    """The gauges that have to be read before the rule can be evaluated."""
+    if isinstance(rule, AbsentRule):
+        return absent.levels(rule, observed)
+    return fill.gauges(rule) if fill.concerns(rule, observed) else ()
 
 
 def evaluate_all(rules: RuleSet, observed: Observed) -> dict[str, Evaluation | None]:

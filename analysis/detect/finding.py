@@ -103,6 +103,8 @@ class Observed:
     """By name."""
     services: tuple[ServiceFact, ...] = ()
     signals: tuple[ApiSignal, ...] = ()
+    held: frozenset[str] = frozenset()
+    """Fingerprints of what the Incidents that are on hold: called before, perhaps by a server that is gone."""
     started: Mapping[ContainerKey, float] = field(default_factory=dict)
     """When containers started, Unix seconds. Not in ``blocks``: float32 would round it to two minutes."""
 

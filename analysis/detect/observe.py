@@ -8,10 +8,16 @@ from dataclasses import replace
 
 from analysis.contract import SourceHealth
 from analysis.detect.containers import container_key
-from analysis.detect.evaluate import rate_queries
-from analysis.detect.fill import concerns, gauges
+from analysis.detect.evaluate import level_queries, rates_wanted
 from analysis.detect.finding import ContainerKey, Level, Observed, Rates
-from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, RuleSet, StepRule, ThrottleRule
+from analysis.detect.rules import (
+    AbsentRule,
+    FillRule,
+    GrowthRule,
+    RuleSet,
+    StepRule,
+    ThrottleRule,
+)
 from analysis.detect.services import in_namespaces
 from analysis.telemetry.errors import SourceError
 from analysis.telemetry.query import Matcher, RateSum, Select, differs
@@ -57,6 +63,8 @@ class Observer:
             if isinstance(rule, GrowthRule | StepRule):
                 wanted[rule.metric] = max(rule.window, wanted.get(rule.metric, 0.0))
                 wanted[rule.limit] = max(LIMIT_WINDOW, wanted.get(rule.limit, 0.0))
+            elif isinstance(rule, AbsentRule):
+                wanted.setdefault(rule.alive, LIMIT_WINDOW)
             elif isinstance(rule, ThrottleRule):
                 wanted |= dict.fromkeys((rule.quota, rule.period), LIMIT_WINDOW)
         found = await asyncio.gather(
@@ -68,20 +76,15 @@ class Observer:
         return dict(zip(wanted, found, strict=True))
 
     async def _levels(self, empty: Observed) -> dict[Level, Block]:
-        rules = [rule for rule in self._rules.rules if isinstance(rule, FillRule) and concerns(rule, empty)]
-        wanted = {level: rule.window for rule in rules for level in gauges(rule)}
+        rules = [rule for rule in self._rules.rules if isinstance(rule, FillRule | AbsentRule)]
+        wanted = {level: rule.window for rule in rules for level in level_queries(rule, empty)}
         found = await asyncio.gather(
             *(self._reader.block(one.select, one.by, seconds, empty.now, GRID_STEP) for one, seconds in wanted.items())
         )
         return {level: one.block for level, one in zip(wanted, found, strict=True)}
 
     async def _rates(self, empty: Observed) -> dict[RateSum, Rates]:
-        wanted: dict[RateSum, tuple[float, float]] = {}
-        for rule in self._rules.rules:
-            if isinstance(rule, RatioRule | QuantileRule | ThrottleRule):
-                for query in rate_queries(rule, empty):
-                    lasting, step = wanted.get(query, (0.0, rule.step))
-                    wanted[query] = (max(lasting, rule.lasting), min(step, rule.step))
+        wanted = rates_wanted(self._rules, empty)
         rates = await asyncio.gather(*(self._reader.rates(query, *how, empty.now) for query, how in wanted.items()))
         return dict(zip(wanted, rates, strict=True))
 
@@ -90,7 +93,7 @@ class Observer:
         metrics = {
             rule.started
             for rule in self._rules.rules
-            if isinstance(rule, GrowthRule | StepRule | ThrottleRule) and rule.started
+            if isinstance(rule, GrowthRule | StepRule | ThrottleRule | AbsentRule) and rule.started
         }
         for metric in sorted(metrics):
             vector = await self._reader.latest(Select(metric, scope), CONTAINER, now)

@@ -9,10 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from analysis.contract import ApiSignal, Candidate, NodeFact, PodFact
-from analysis.detect.evaluate import evaluate_all, rate_queries
-from analysis.detect.fill import gauges
+from analysis.detect.evaluate import evaluate_all, level_queries, rates_wanted
 from analysis.detect.finding import ContainerKey, Level, Observed, PodKey
-from analysis.detect.rules import FillRule, GrowthRule, QuantileRule, RatioRule, RuleSet, StepRule, ThrottleRule
+from analysis.detect.rules import (
+    AbsentRule,
+    FillRule,
+    GrowthRule,
+    RuleSet,
+    StepRule,
+)
 from analysis.detect.tracker import Tracks, advance, candidates
 from analysis.telemetry.query import Matcher, RateSum, Select
 from analysis.windows.block import Float64, Samples, grid, regroup
@@ -53,7 +58,7 @@ def replay(
     rules: RuleSet, recording: Recording, start: float, end: float, tick: float
 ) -> Iterator[tuple[float, tuple[Candidate, ...]]]:
     """Unix time and what is reported then, every ``tick`` seconds from ``start`` until before ``end``."""
-    windows, gauges = _windows(rules), _levels(rules, recording)
+    windows, levels = _windows(rules), _levels(rules, recording)
     tracks: Tracks = {}
     pods, now = dict(recording.pods), start
     while now < end:
@@ -67,7 +72,7 @@ def replay(
             },
             signals=recording.signals_at(now),
             rates=_rates(rules, recording, empty),
-            levels={level: grid(samples, now, seconds, GRID_STEP) for level, (samples, seconds) in gauges.items()},
+            levels={level: grid(samples, now, seconds, GRID_STEP) for level, (samples, seconds) in levels.items()},
             nodes=recording.nodes,
             started={key: at for key, at in recording.started.items() if at <= now},
         )
@@ -79,9 +84,10 @@ def replay(
 def _levels(rules: RuleSet, recording: Recording) -> dict[Level, tuple[Samples, float]]:
     """What the server would read, and for how long back."""
     found: dict[Level, tuple[Samples, float]] = {}
+    empty = Observed(now=0.0, pods=dict(recording.pods), nodes=recording.nodes)
     for rule in rules.rules:
-        if isinstance(rule, FillRule):
-            for level in gauges(rule):
+        if isinstance(rule, FillRule | AbsentRule):
+            for level in level_queries(rule, empty):
                 found[level] = (regroup(selected(recording, level.select), level.by), rule.window)
     return found
 
@@ -91,11 +97,9 @@ def _rates(rules: RuleSet, recording: Recording, observed: Observed) -> dict[Rat
     found: dict[RateSum, Rates] = {}
     if not recording.series or not recording.pods:
         return found
-    for rule in rules.rules:
-        if isinstance(rule, RatioRule | QuantileRule | ThrottleRule):
-            steps = np.arange(round(rule.lasting / rule.step), -1, -1)
-            at = (observed.now - steps * rule.step).astype(np.float64)
-            found |= {query: _rate(recording, query, at) for query in rate_queries(rule, observed)}
+    for query, (lasting, step) in rates_wanted(rules, observed).items():
+        steps = np.arange(round(lasting / step), -1, -1)
+        found[query] = _rate(recording, query, (observed.now - steps * step).astype(np.float64))
     return found
 
 

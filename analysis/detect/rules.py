@@ -144,6 +144,29 @@ class FillRule(_Rule):
     what: str
 
 
+class AbsentRule(_Rule):
+    """Metrics of a workload that have gone, while its pods run and the metrics of others keep coming."""
+
+    detector: Literal["absent"]
+    metric: MetricName
+    """1 for each scrape of a pod that succeeds, 0 for one that fails: ``up``."""
+    matching: dict[str, Pattern] = {}
+    """Label → RE2 pattern."""
+    alive: MetricName
+    """A metric that the node has of every container that runs."""
+    started: MetricName
+    """When each container started, Unix seconds."""
+    window: Duration
+    lasting: Duration
+    """No scrape has succeeded for this long."""
+    min_known: Duration
+    """How long the metrics must have been there before."""
+    warm_up: Duration
+    """A pod's first seconds, which are not looked at."""
+    min_others_share: Share
+    """Of the other workloads that had metrics, those that must have them still: else it is the scraper that fails."""
+
+
 class SignalRule(_Rule):
     """A fault that the API server reports itself."""
 
@@ -230,7 +253,7 @@ class QuantileRule(_ServiceRule):
 
 
 Rule = Annotated[
-    GrowthRule | StepRule | FillRule | SignalRule | RatioRule | ThrottleRule | QuantileRule,
+    GrowthRule | StepRule | FillRule | AbsentRule | SignalRule | RatioRule | ThrottleRule | QuantileRule,
     Field(discriminator="detector"),
 ]
 

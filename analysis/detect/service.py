@@ -66,12 +66,14 @@ class Detector:
                 self.rules = await asyncio.to_thread(self._book.current)
             now = self._now()
             pods = {(pod.namespace, pod.name): pod for pod in topology.pods}
+            held = [one for one in request.incidents if one.active]
             empty = Observed(
                 now=now.timestamp(),
                 pods=pods,
                 nodes={node.name: node for node in topology.nodes},
                 services=topology.services,
                 signals=request.signals,
+                held=frozenset(name for one in held for name in (one.fingerprint, *one.members)),
             )
             observed, metrics = await Observer(self.rules, reader).observe(empty)
             evaluations = await asyncio.to_thread(evaluate_all, self.rules, observed)

@@ -78,7 +78,12 @@ def evaluate_ratio(rule: RatioRule, observed: Observed) -> Evaluation | None:
 
 
 def settled(rule: RatioRule | QuantileRule, rates: Rates, observed: Observed) -> Rates:
-    """The rates without those whose window reaches into a pod's warm-up."""
+    """The rates of the rule's own time, without those whose window reaches into a pod's warm-up.
+
+    Rules that ask for the same rates share them; what was read goes as far back as the most patient of them looks.
+    """
+    since = np.flatnonzero(rates.times > rates.times[-1:] - rule.lasting - rule.step / 2)
+    rates = Rates(rates.labels, rates.times[since], rates.values[:, since])
     if not rule.warm_up or not rates.values.size:
         return rates
     born: dict[PodKey, float] = {}

@@ -63,10 +63,11 @@ def advance(tracks: Tracks, rules: RuleSet, evaluations: Mapping[str, Evaluation
 def _step(
     rule: Rule, track: Track | None, finding: Finding | None, evaluation: Evaluation, observed: Observed
 ) -> Track | None:
-    if finding is not None and (finding.firing or (track and track.reported)):
+    called = bool(track and track.reported) or (finding is not None and finding.fingerprint in observed.held)
+    if finding is not None and (finding.firing or called):
         counts = track is None or observed.now - track.counted_at >= SPACING_SECONDS
         streak = (track.streak if track else 0) + counts
-        reported = bool(track and track.reported) or streak >= rule.min_evaluations
+        reported = called or streak >= rule.min_evaluations
         onset = min(track.onset, finding.onset) if track else finding.onset
         counted_at = observed.now if track is None or counts else track.counted_at
         return Track(rule.name, finding, onset, streak, reported, observed.now, counted_at)

@@ -166,7 +166,7 @@ def topology_digest(pods: Iterable[PodRecord], workload: Workload, cluster: Clus
         if not pod.terminal:
             owner = workload(pod)
             fields = (pod.namespace, pod.name, pod.uid, owner.kind, owner.name, owner.uid, pod.node, *pod.containers)
-            digest.update("\0".join((*fields, "", *pod.claims)).encode() + b"\n")
+            digest.update("\0".join((*fields, "-" if pod.deleting else "", *pod.claims)).encode() + b"\n")
     for line in cluster.lines():
         digest.update(line.encode())
     return f"sha256:{digest.hexdigest()}"
@@ -182,6 +182,7 @@ def pod_fact(pod: PodRecord, workload: Workload) -> PodFact:
         node=pod.node,
         containers=pod.containers,
         claims=pod.claims,
+        deleting=pod.deleting,
     )
 
 

@@ -233,6 +233,29 @@ FAULTS: dict[str, tuple[Facts, str, str]] = {
         "NetworkPolicyChange",
         "checkout",
     ),
+    "metrics that nobody serves any more": (
+        told("AbsentSeries", measured={"not-scraped": (2.0, 0.0), "nobody-scraped": (8.0, 6.0)}),
+        "MetricsEndpointDown",
+        "payments",
+    ),
+    "metrics that nobody serves since a rollout": (
+        told(
+            "AbsentSeries",
+            measured={"not-scraped": (2.0, 0.0), "nobody-scraped": (8.0, 6.0)},
+            changes=(rollout(ONSET - 40),),
+        ),
+        "MetricsEndpointDown",
+        "payments",
+    ),
+    "a network policy that shuts the scraper out": (
+        told(
+            "AbsentSeries",
+            measured={"not-scraped": (2.0, 0.0), "nobody-scraped": (8.0, 6.0)},
+            changes=(written(ChangeKind.NETWORK_POLICY),),
+        ),
+        "NetworkPolicyChange",
+        "payments",
+    ),
     "quota made smaller": (
         told(
             "PendingPods",
