@@ -13,6 +13,7 @@ Id = Annotated[str, StringConstraints(max_length=64)]
 
 ASKED: Final = {
     "wordings": 3, "hypotheses": 2, "evidence_ids": 4, "explanation": 400, "summary": 120, "would_refute": 120,
+    "kind": 30,
 }  # fmt: skip
 """Items and characters that are asked for, so that a whole answer fits into ``maxOutputTokens``; more is accepted."""
 
@@ -54,6 +55,8 @@ def schema(cause_ids: Iterable[str], evidence_ids: Iterable[str]) -> dict[str, A
     for part in (found["properties"], wording, hypothesis):
         for name in part.keys() & ASKED.keys():
             part[name]["maxItems" if part[name]["type"] == "array" else "maxLength"] = ASKED[name]
+    # Grammars made of schemas heed a pattern or a length, not both; without an end a small model goes on and on.
+    hypothesis["kind"] = {"type": "string", "pattern": f"^[A-Z][A-Za-z]{{2,{ASKED['kind'] - 1}}}$"}
     # An empty choice is no schema; what nothing can be said about is not asked for.
     for items, known in ((found["properties"]["wordings"], causes), (found["properties"]["hypotheses"], evidence)):
         items["maxItems"] *= bool(known and evidence)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -80,7 +81,7 @@ class Narrator:
         if isinstance(error, TimeoutError | openai.APITimeoutError):
             return f"{where}: no answer within {self._settings.timeout_seconds:g} s"
         if isinstance(error, openai.APIStatusError):
-            hint = " (does it know this model, and model.answerFormat?)" if error.status_code in {400, 422} else ""
+            hint = " (does it know this model, and model.answerFormat?)" if error.status_code in {400, 422, 500} else ""
             return f"{where}: HTTP {error.status_code}{hint}"
         if isinstance(error, openai.APIConnectionError):
             return f"{where}: cannot connect"
@@ -171,8 +172,12 @@ def parse(text: str) -> Answer:
     """
     if len(text) > MAX_ANSWER_CHARS:
         raise ModelFailure("answer too long")
+    bare = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
     try:
-        return Answer.model_validate_json(text.strip().removeprefix("```json").removeprefix("```").removesuffix("```"))
+        # Small models write line breaks into strings as they are; what is shown of a text is neutralised anyway.
+        return Answer.model_validate(json.loads(bare, strict=False))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ModelFailure(f"invalid answer: not JSON: {error}") from error
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         raise ModelFailure(f"invalid answer: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

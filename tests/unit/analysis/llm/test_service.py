@@ -185,6 +185,15 @@ def test_each_endpoint_is_told_in_its_own_form(model: ModelServer, form: AnswerF
         assert "new-log-lines" in choices
 
 
+def test_line_breaks_within_a_text_are_forgiven_and_not_shown(model: ModelServer) -> None:
+    said = {"wordings": [], "hypotheses": [hypothesis(explanation="one@two")]}
+    model.reply = lambda: (200, json.dumps(said).replace("@", "\n\x1b[31m"))
+    _, after, _ = enrich(model.url)
+    added = next(one for one in after.root_causes if one.source == "Model")
+    assert added.explanation.isprintable()
+    assert "one" in added.explanation
+
+
 def test_existing_kinds_are_not_repeated(model: ModelServer) -> None:
     model.reply = answer(hypotheses=[hypothesis("MemoryLeak"), hypothesis("TrafficGrowth")])
     before, after, _ = enrich(model.url)
@@ -202,6 +211,7 @@ def test_existing_kinds_are_not_repeated(model: ModelServer) -> None:
         (answer(hypotheses=[hypothesis(confidence=99)]), "confidence"),
         (answer(hypotheses=[hypothesis("rm -rf /")]), "kind"),
         (lambda: (200, "x" * 40_000), "too long"),
+        (lambda: (200, "[" * 30_000), "invalid answer"),
     ],
 )  # fmt: skip
 def test_an_unusable_model_leaves_the_computed_report(model: ModelServer, reply: Reply, words: str) -> None:
