@@ -21,7 +21,12 @@ MAX_REVERSALS = 1
 def guard_refusal(
     plan: ActionPlan, action: Action, target: Target, past: Sequence[Outcome], limits: PolicyLimits, now: datetime
 ) -> tuple[str, str] | None:
-    """(reason, message) when this action on this target would repeat what did not help, or swing; None otherwise."""
+    """(reason, message) when this action on this target would repeat what did not help, or swing; None otherwise.
+
+    What takes a failed action back is neither: it is tried once, and leaves the target as it was found.
+    """
+    if plan.spec.undoes is not None:
+        return None
     here = (plan.metadata.namespace, action.target.kind, action.target.name)
     own = [outcome for outcome in past if outcome.target == here]
     return _loop(plan, action, own, limits, now) or _oscillation(action, target, own, now)

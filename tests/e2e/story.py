@@ -68,10 +68,27 @@ class Story:
             where = f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}:{ADMIN_PORT}/proxy/fault/leak"
             self.cluster.ok("create", "--raw", where, "-f", "-", stdin=json.dumps({"mib_per_second": mib_per_second}))
 
+    def broken_before(self, replicas: int = 2) -> Story:
+        """A healthy Deployment whose first revision never becomes ready, and gives up after 20 s."""
+        body = deployment(self.name, self.image, replicas)
+        body["spec"]["progressDeadlineSeconds"] = 20
+        good = body["spec"]["template"]["spec"]["containers"][0]["args"]
+        body["spec"]["template"]["spec"]["containers"][0]["args"] = ["no-such-service"]
+        self.apply(body)
+        eventually(lambda: self.restarts() == 1, within=30, what="the first revision")
+        body["spec"]["template"]["spec"]["containers"][0]["args"] = good
+        self.apply(body)
+        self.rolled_out()
+        return self
+
     def begin(self, replicas: int = 1) -> Story:
-        """Deploy the workload, let ``alice`` approve here, and declare the incident."""
+        """Deploy the workload, and declare an incident of it."""
         self.apply(deployment(self.name, self.image, replicas))
         self.rolled_out()
+        return self.declare()
+
+    def declare(self) -> Story:
+        """Let ``alice`` approve here, and declare the incident."""
         self.let_alice_approve()
         now = format_time(datetime.now(UTC))
         self.apply(

@@ -113,6 +113,40 @@ def test_rollback_goes_back_to_the_named_revision(story: Story, policy: Policy) 
     )
 
 
+@pytest.mark.parametrize("tier", ["AutoLowRisk", "HumanApproval"])
+def test_a_rollback_that_stalls_is_taken_back(
+    cluster: Cluster, namespace: str, platform: Platform, policy: Policy, tier: str
+) -> None:
+    """The undo is a plan of the platform's own, which policy decides about like about any other."""
+    story = Story(cluster, namespace, platform.images["shop"].reference).broken_before().declare()
+    policy(tier=tier)
+    good, found = story.live()["spec"]["template"], revisions(story)
+    bad = {"replicaSet": found[1]["metadata"]["name"], "revision": 1}
+    plan = story.plan(action={"type": "Rollback", "rollback": bad})
+    story.state("approval", plan, "Pending")
+    assert story.decide(plan, "approve", "worth a try").returncode == 0
+    failed = story.state("actionplan", plan, "Failed", within=120)
+    assert failed["status"]["execution"]["reason"] == "RolloutStalled"
+    (undo,) = eventually(
+        lambda: [one for one in cluster.list("actionplans", namespace) if one["spec"].get("undoes")],
+        within=60, what="the plan that takes it back",
+    )  # fmt: skip
+    name = undo["metadata"]["name"]
+    assert undo["spec"]["undoes"]["name"] == plan
+    assert undo["spec"]["requestedBy"] == account("incident")
+    assert undo["spec"]["actions"][0]["rollback"] == {"replicaSet": found[2]["metadata"]["name"], "revision": 2}
+    if tier == "HumanApproval":
+        story.state("approval", name, "Pending")
+        assert story.live()["spec"]["template"] != good, "nothing is taken back before the approval"
+        assert story.decide(name, "approve", "back again").returncode == 0
+    executed(story, name)
+    assert story.live()["spec"]["template"] == good
+    story.rolled_out()
+    assert story.state("actionplan", name, "Inconclusive")["status"]["verification"]["reason"] == "Undone"
+    assert len(cluster.list("actionplans", namespace)) == 2, "it is tried once"
+    story.no_grants_left()
+
+
 def test_rollback_voids_when_the_target_moves_on(story: Story, policy: Policy) -> None:
     policy()
     story.cluster.ok("set", "env", f"deploy/{story.name}", "CACHE_SIZE=9000", "-n", story.namespace)

@@ -229,6 +229,14 @@ def test_what_did_not_help_is_not_tried_again(action: Action, others: list[Actio
         assert "did not help against MemoryLeak (shop/" in ruling.message
 
 
+@pytest.mark.parametrize("undoes", [False, True])
+def test_taking_back_what_stalled_is_no_second_try(undoes: bool) -> None:
+    failed = done("a", 0.1, None, rollback(), phase="Failed", reason="RolloutStalled")
+    back = plan(rollback("payments-7d9e", 7), undoes=failed.ref() if undoes else None)
+    ruling = rule_on(auto(), of=back, others=(failed,))
+    assert ruling.reason == ("AllowedByPolicy" if undoes else "AlreadyIneffective")
+
+
 def test_how_long_is_for_policy_to_say() -> None:
     others = (done("a", 2, "Ineffective"),)
     assert rule_on(auto(retryIneffectiveAfter="1h"), others=others).tier is Tier.AUTO_LOW_RISK

@@ -27,10 +27,12 @@ def policy(*rules: Mapping[str, Any], name: str = "shop") -> PolicyEntry:
 
 
 def plan(*actions: Action, confidence: int = 84, name: str = "p-1", namespace: str = NS, **rest: Any) -> ActionPlan:
-    """A plan as served; ``labels`` and ``cause`` besides what goes into its status."""
+    """A plan as served; ``labels``, ``cause`` and ``undoes`` besides what goes into its status."""
     spec = plan_spec(*actions, confidence=confidence).to_wire()
     if cause := rest.pop("cause", ""):
         spec["causeKind"] = cause
+    if (undoes := rest.pop("undoes", None)) is not None:
+        spec["undoes"] = undoes.to_wire()
     labels = rest.pop("labels", {})
     metadata = {"name": name, "namespace": namespace, "uid": f"uid-{namespace}-{name}", "labels": labels}
     return ActionPlan.from_wire({"metadata": metadata, "spec": spec, "status": rest})
