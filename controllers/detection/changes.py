@@ -1,4 +1,4 @@
-"""Changes of late that touched several workloads at once, from what detection watches anyway and ConfigMaps' metadata.
+"""Changes of late that touched several workloads at once: releases, and ConfigMaps where something fails.
 
 What one change broke is one fault, however many workloads show it; the analysis server groups by these. A change of a
 single workload says nothing about others and is not sent. Creations are none: what starts together was not changed.
@@ -6,22 +6,30 @@ single workload says nothing about others and is not sent. Creations are none: w
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import logging
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Set
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from analysis.contract import SharedChange
+from controllers.kube.api import Kube
+from controllers.kube.errors import KubeError
 from controllers.kube.objects import WorkloadRecord, written_at
+from controllers.kube.resources import CONFIG_MAPS
 from crds.v1alpha1.base import TargetRef
+
+log = logging.getLogger(__name__)
 
 WINDOW = timedelta(minutes=30)
 AT_ONCE = timedelta(seconds=60)
 """Between the workloads of one release that a roll-out writes one after the other."""
 MAX_CHANGES = 100
 MAX_TARGETS = 200
-MAX_WRITES = 5_000
+READ_AGAIN = timedelta(seconds=30)
+MAX_READS = 20
+"""In one round."""
+MAX_KEPT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,38 +41,44 @@ class Write:
     at: datetime
 
 
+@dataclass
 class ConfigWrites:
-    """A sink of ConfigMaps' metadata that keeps who was written in the last half hour. Thread-safe, bounded."""
+    """When ConfigMaps that several workloads use were written, asked by name and only where something fails.
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
-        self._lock = threading.Lock()
-        self._kept: dict[str, Write] = {}
+    There is no list and no watch: a token that may list ConfigMaps may read all of them (``docs/root-causes.md``).
+    """
 
-    def observe(self, event_type: str | None, body: Mapping[str, Any]) -> None:
-        """See :class:`controllers.kube.reflector.Sink`."""
-        metadata = body["metadata"]
-        uid, at = metadata["uid"], written_at(metadata, "f:data", "f:binaryData")
-        with self._lock:
-            self._kept.pop(uid, None)
-            if event_type != "DELETED" and at is not None and self._now() - at <= WINDOW:
-                self._kept[uid] = Write(metadata.get("namespace", ""), metadata["name"], at)
-            while len(self._kept) > MAX_WRITES:
-                del self._kept[next(iter(self._kept))]
+    kube: Kube
+    now: Callable[[], datetime]
+    _read: OrderedDict[tuple[str, str], tuple[datetime, datetime | None]] = field(default_factory=OrderedDict)
+    """When each was asked about, and when it was written."""
 
-    def retain(self, namespace: str | None, uids: set[str]) -> None:
-        """See :class:`controllers.kube.reflector.Sink`."""
-        with self._lock:
-            for uid in [uid for uid, one in self._kept.items() if namespace in (None, one.namespace)]:
-                if uid not in uids:
-                    del self._kept[uid]
+    def among(self, workloads: Iterable[WorkloadRecord], namespaces: Set[str]) -> list[Write]:
+        """Of ConfigMaps in ``namespaces``; what cannot be read now is left out, and asked for again later."""
+        used = Counter(
+            (one.namespace, name) for one in workloads if one.namespace in namespaces for name in one.config_maps
+        )
+        now, found = self.now(), list[Write]()
+        shared = sorted(key for key, users in used.items() if users > 1)
+        stale = [key for key in shared if key not in self._read or now - self._read[key][0] >= READ_AGAIN]
+        for key in stale[:MAX_READS]:
+            self._read[key] = (now, self._written_at(*key))
+            self._read.move_to_end(key)
+        while len(self._read) > MAX_KEPT:
+            self._read.popitem(last=False)
+        for namespace, name in shared:
+            at = self._read.get((namespace, name), (now, None))[1]
+            if at is not None and now - at <= WINDOW:
+                found.append(Write(namespace, name, at))
+        return found
 
-    def recent(self) -> list[Write]:
-        """In order of namespace and name."""
-        since = self._now() - WINDOW
-        with self._lock:
-            self._kept = {uid: one for uid, one in self._kept.items() if one.at >= since}
-            return sorted(self._kept.values(), key=lambda one: (one.namespace, one.name))
+    def _written_at(self, namespace: str, name: str) -> datetime | None:
+        try:
+            body = self.kube.get_metadata(CONFIG_MAPS, namespace, name)
+        except KubeError as error:
+            log.debug("ConfigMap %s/%s not read: %s", namespace, name, error)
+            return None
+        return written_at(body["metadata"], "f:data", "f:binaryData")
 
 
 def shared_changes(

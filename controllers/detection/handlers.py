@@ -9,7 +9,7 @@ from functools import partial
 
 from controllers.detection.reconcile import TICK, Detection
 from controllers.kube.reflector import Sink
-from controllers.kube.resources import CONFIG_MAP_METADATA, CORE_EVENTS, PODS, REPLICASETS, ResourceType, resource_type
+from controllers.kube.resources import CORE_EVENTS, PODS, REPLICASETS, ResourceType, resource_type
 from controllers.runtime.controller import Context, Controller, Watch
 from controllers.runtime.errors import Terminal
 from crds.v1alpha1.incident import Incident
@@ -23,7 +23,6 @@ def build(context: Context) -> Controller:
     sinks: tuple[tuple[ResourceType, Sink], ...] = (
         (PODS, detection.pods),
         (CORE_EVENTS, detection.warnings),
-        (CONFIG_MAP_METADATA, detection.config_writes),
         *detection.inventory.stores.items(),
     )
     detection.pods.fed = True

@@ -7,12 +7,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from analysis.contract import ApiSignal, DetectRequest, DetectResponse, SourceHealth, Topology, TopologyChange
+from analysis.contract import (
+    ApiSignal,
+    DetectRequest,
+    DetectResponse,
+    SharedChange,
+    SourceHealth,
+    Topology,
+    TopologyChange,
+)
 from controllers.detection.alarm import Alarm, next_look
 from controllers.detection.changes import ConfigWrites, shared_changes
 from controllers.detection.decide import Calm, Decision, Limits, NewIncident, Refresh, decide
-from controllers.detection.inventory import Inventory
-from controllers.detection.lifecycle import held
+from controllers.detection.inventory import Cluster, Inventory
+from controllers.detection.lifecycle import active, held
 from controllers.detection.refusals import Refusals
 from controllers.detection.signals import api_signals, newest
 from controllers.detection.silence import read_windows, silences
@@ -28,6 +36,7 @@ from controllers.runtime.controller import Context
 from controllers.runtime.errors import ReconcileError, Terminal
 from controllers.runtime.names import FINGERPRINT_LABEL, field_manager
 from controllers.runtime.outcome import Key, Outcome, Requeue
+from crds.v1alpha1.base import TargetRef
 from crds.v1alpha1.incident import DetectionStatus, Incident
 
 log = logging.getLogger(__name__)
@@ -61,7 +70,7 @@ class Detection:
         self.pods = PodStore(context.now, self.alarm)
         self.inventory = Inventory(context.now, self.alarm)
         self.warnings = Warnings(context.now)
-        self.config_writes = ConfigWrites(context.now)
+        self._config_writes = ConfigWrites(context.kube, context.now)
         self._memory = Memory()
         self._told: set[str] = set()
         self._silenced: set[str] = set()
@@ -131,7 +140,7 @@ class Detection:
         if self.pods.relist(self._context.kube, self._spaces):
             self._owners.preload(self._spaces)
         self.inventory.relist(self._context.kube, self._spaces)
-        now = self._context.now()
+        now, failing = self._context.now(), [one.spec.target for one in incidents if active(one)]
         pods, workload, cluster = self.pods.snapshot(), self._owners.workload, self.inventory.cluster()
         digest = topology_digest(pods, workload, cluster)
         look = Look(pods, cluster, digest, now)
@@ -147,8 +156,16 @@ class Detection:
             change=part if isinstance(part, TopologyChange) else None,
             signals=newest([*api_signals(pods, workload, now), *states]),
             incidents=held(incidents, now, self._limits.reopen_window),
-            changes=shared_changes(cluster.workloads, self.config_writes.recent(), now),
+            changes=self._changes(cluster, failing),
         )
+        response = self._detect(request, look)
+        changes = self._changes(cluster, [*failing, *(one.target for one in response.candidates)])
+        if changes == request.changes:
+            return response
+        # something fails where nothing did before: what was changed there decides whether it is one fault or several
+        return self._detect(request.model_copy(update={"topology": None, "change": None, "changes": changes}), look)
+
+    def _detect(self, request: DetectRequest, look: Look) -> DetectResponse:
         try:
             response = self._analysis.detect(request)
         except TopologyUnknown:
@@ -156,6 +173,10 @@ class Detection:
             response = self._analysis.detect(whole)
         self._upload.accepted(look)
         return response
+
+    def _changes(self, cluster: Cluster, failing: Iterable[TargetRef]) -> tuple[SharedChange, ...]:
+        writes = self._config_writes.among(cluster.workloads, {target.namespace for target in failing})
+        return shared_changes(cluster.workloads, writes, self._context.now())
 
     def _visible(self, response: DetectResponse, ending: frozenset[str]) -> DetectResponse:
         """Only faults whose Incident can be had, and seen afterwards: else each round would open another one."""

@@ -24,7 +24,6 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 METADATA_ONLY = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-METADATA_LIST = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 def connect(kubeconfig: Path | None = None) -> KubeClient:
@@ -168,8 +167,7 @@ class KubeClient(TypedKube):
             Expired: the token is too old; the list has to be begun anew.
         """
         query = {"limit": str(limit)} | ({"continue": token} if token else {})
-        accept = METADATA_LIST if resource.metadata_only else JSON
-        answer = self._transport.request("GET", resource.path(namespace), query=query, accept=accept)
+        answer = self._transport.request("GET", resource.path(namespace), query=query)
         metadata = answer.get("metadata") or {}
         return answer.get("items") or [], metadata.get("resourceVersion", ""), metadata.get("continue", "")
 
@@ -186,8 +184,7 @@ class KubeClient(TypedKube):
             "resourceVersion": version,
             "timeoutSeconds": str(seconds),
         }
-        accept = METADATA_ONLY if resource.metadata_only else JSON
-        return self._transport.events(resource.path(namespace), query, accept)
+        return self._transport.events(resource.path(namespace), query)
 
     def _pages(
         self, resource: ResourceType, namespace: str | None, labels: str, fields: str, size: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from crds import GROUP, VERSION
 from crds.v1alpha1.base import Resource
@@ -17,8 +17,6 @@ class ResourceType:
     kind: str
     plural: str
     namespaced: bool = True
-    metadata_only: bool = False
-    """Lists and watches bring names, labels and who wrote what when; the API server leaves out all the rest."""
 
     @property
     def api_version(self) -> str:
@@ -51,7 +49,6 @@ DAEMONSETS = ResourceType("apps", "v1", "DaemonSet", "daemonsets")
 REPLICASETS = ResourceType("apps", "v1", "ReplicaSet", "replicasets")
 REVISIONS = ResourceType("apps", "v1", "ControllerRevision", "controllerrevisions")
 CONFIG_MAPS = ResourceType("", "v1", "ConfigMap", "configmaps")
-CONFIG_MAP_METADATA = replace(CONFIG_MAPS, metadata_only=True)
 CLAIMS = ResourceType("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 JOBS = ResourceType("batch", "v1", "Job", "jobs")
 CUSTOM_RESOURCE_DEFINITIONS = ResourceType(

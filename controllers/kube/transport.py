@@ -90,14 +90,14 @@ class Transport:
             said = f"{self.address} answered something else than JSON ({brief(error)})"
             raise Unavailable("NotJson", f"{said}; is a proxy in between? will retry") from error
 
-    def events(self, path: str, query: dict[str, str], accept: str = JSON) -> Iterator[Raw]:
+    def events(self, path: str, query: dict[str, str]) -> Iterator[Raw]:
         """JSON objects as they come, one a line; ends when the server ends it.
 
         Raises:
             KubeError: the API server refuses.
             Unavailable: the connection broke, or nothing came for :data:`WATCH_TIMEOUT`.
         """
-        response = self._send("GET", path, query, None, JSON, WATCH_TIMEOUT, accept)
+        response = self._send("GET", path, query, None, JSON, WATCH_TIMEOUT)
         try:
             if response.status != 200:
                 raise to_error(response.status, response.read(), self.address)  # type: ignore[no-untyped-call]

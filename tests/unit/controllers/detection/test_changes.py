@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from controllers.detection.changes import MAX_WRITES, ConfigWrites, shared_changes
+from controllers.detection.changes import MAX_READS, READ_AGAIN, ConfigWrites, shared_changes
+from controllers.kube.errors import Forbidden
 from controllers.kube.objects import WorkloadRecord, workload_record
+from controllers.kube.resources import CONFIG_MAPS
+from tests.fakes.kube import FakeKube
 from tests.unit.controllers.detection.cluster import OLD, deployment, head
 from tests.unit.controllers.incident.builders import at
 
@@ -46,12 +50,16 @@ def config_map(name: str = "app-config", seconds_ago: float | None = 60, **extra
     return {"metadata": head(name, managedFields=fields(seconds_ago, owned), **{"uid": f"cm-{name}", **extra})}
 
 
-def told(workloads: list[WorkloadRecord], *config_maps: dict[str, Any], now: datetime = NOW) -> list[tuple[str, str]]:
-    writes = ConfigWrites(lambda: now)
-    for body in config_maps:
-        writes.observe("MODIFIED", body)
-    found = shared_changes(workloads, writes.recent(), now)
+def told(workloads: list[WorkloadRecord], *config_maps: dict[str, Any]) -> list[tuple[str, str]]:
+    found = shared_changes(workloads, writes(*config_maps).among(workloads, {"shop"}), NOW)
     return [(one.what, " ".join(sorted(target.name for target in one.targets))) for one in found]
+
+
+def writes(*config_maps: dict[str, Any], now: Callable[[], datetime] = lambda: NOW) -> ConfigWrites:
+    kube = FakeKube(now)
+    for body in config_maps:
+        kube.add_raw(CONFIG_MAPS, body)
+    return ConfigWrites(kube, now)
 
 
 @pytest.mark.parametrize(
@@ -103,21 +111,26 @@ def test_other_writes_of_config_maps_are_not_told(workloads: list[WorkloadRecord
     assert told(workloads, body) == []
 
 
-def test_what_is_deleted_or_no_longer_listed_or_old_is_forgotten() -> None:
+def test_each_is_asked_for_now_and_then_and_only_where_something_fails() -> None:
     now = [NOW]
-    writes = ConfigWrites(lambda: now[0])
-    for name in ("a", "b", "c"):
-        writes.observe(None, config_map(name))
-    writes.observe("DELETED", config_map("a"))
-    writes.retain("elsewhere", set())
-    writes.retain(None, {"cm-c"})
-    assert [one.name for one in writes.recent()] == ["c"]
-    now[0] += timedelta(hours=1)
-    assert writes.recent() == []
+    seen = writes(config_map(), now=lambda: now[0])
+    assert seen.among(USERS, {"elsewhere"}) == []
+    (first,) = seen.among(USERS, {"shop"})
+    del seen.kube.objects[CONFIG_MAPS.plural, "shop", "app-config"]  # type: ignore[attr-defined]
+    assert seen.among(USERS, {"shop"}) == [first], "what was read a moment ago is not read again"
+    now[0] += READ_AGAIN
+    assert seen.among(USERS, {"shop"}) == []
 
 
-def test_the_number_of_writes_that_are_kept_is_bounded() -> None:
-    writes = ConfigWrites(lambda: NOW)
-    for number in range(MAX_WRITES + 10):
-        writes.observe("MODIFIED", config_map(f"n{number}"))
-    assert len(writes.recent()) == MAX_WRITES
+def test_a_round_reads_a_bounded_number() -> None:
+    names = [f"c{number}" for number in range(MAX_READS + 5)]
+    spec = {"volumes": [{"name": name, "configMap": {"name": name}} for name in names]}
+    users = [workload("a", spec=spec), workload("b", spec=spec)]
+    seen = writes(*(config_map(name) for name in names))
+    assert [len(seen.among(users, {"shop"})) for _ in range(2)] == [MAX_READS, len(names)]
+
+
+def test_one_that_may_not_be_read_stops_nothing() -> None:
+    seen = writes(config_map())
+    seen.kube.fail = lambda *_: Forbidden("Forbidden", "configmaps")  # type: ignore[attr-defined]
+    assert seen.among(USERS, {"shop"}) == []

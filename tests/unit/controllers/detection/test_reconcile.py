@@ -10,7 +10,7 @@ from analysis.contract import Candidate, DetectRequest, DetectResponse, SourceHe
 from controllers.detection.handlers import build
 from controllers.detection.reconcile import TICK, Detection
 from controllers.kube.errors import Forbidden, Invalid, KubeError
-from controllers.kube.resources import DEPLOYMENTS, NAMESPACES, PODS, REPLICASETS
+from controllers.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, PODS, REPLICASETS
 from controllers.runtime.analysis import AnalysisUnavailable, TopologyUnknown
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import Terminal
@@ -252,26 +252,28 @@ def test_what_is_watched_feeds_the_topology_and_no_key(world: World) -> None:
     assert [watch.resource.kind for watch in controller.watches] == ["Incident"], "kopf sees our own kinds only"
     assert all(list(watch.keys(pod())) == [] for watch in controller.watches)
     kinds = {resource.kind for resource, _ in controller.reflected}
-    assert {"Pod", "Service", "EndpointSlice", "Deployment", "StatefulSet", "Node", "ConfigMap"} <= kinds
+    assert {"Pod", "Service", "EndpointSlice", "Deployment", "StatefulSet", "Node"} <= kinds
     assert list(controller.resync()) == [TICK]
 
 
-def test_a_change_that_touched_several_workloads_is_sent_along(world: World) -> None:
+@pytest.mark.parametrize(("failing", "asked"), [(True, 2), (False, 1)], ids=["something fails", "all is well"])
+def test_where_something_fails_changes_that_touched_several_workloads_are_sent_along(
+    world: World, failing: bool, asked: int
+) -> None:
     for name in ("cart", "payments"):
         body = deployment(name)
         body["spec"]["template"]["spec"] = {"volumes": [{"name": "c", "configMap": {"name": "urls"}}]}
         world.kube.add_raw(DEPLOYMENTS, body)
-    moment = world.now.isoformat()
-    written = {"managedFields": [{"time": moment, "fieldsV1": {"f:data": {}}}]}
-    world.detection.config_writes.observe("MODIFIED", {"metadata": head("urls", **written)})
+    written = {"managedFields": [{"time": world.now.isoformat(), "fieldsV1": {"f:data": {}}}]}
+    world.kube.add_raw(CONFIG_MAPS, {"metadata": head("urls", **written)})
+    world.candidates = [candidate()] if failing else []
     world.round()
-    request = world.analysis.requests[-1]
-    assert isinstance(request, DetectRequest)
-    (change,) = request.changes
-    assert (change.what, sorted(one.name for one in change.targets)) == (
-        "ConfigMap urls written",
-        ["cart", "payments"],
-    )
+    requests = [one for one in world.analysis.requests if isinstance(one, DetectRequest)]
+    assert len(requests) == asked
+    told = [(change.what, sorted(one.name for one in change.targets)) for change in requests[-1].changes]
+    assert told == ([("ConfigMap urls written", ["cart", "payments"])] if failing else [])
+    world.round()
+    assert len(world.analysis.requests) == asked + 1, "what is known is sent at once"
 
 
 def test_a_silenced_fault_is_counted_and_opens_when_the_silence_ends(world: World) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from kubernetes import client as kubernetes_client
 
 from controllers.kube.client import KubeClient, connect
 from controllers.kube.errors import NotFound, Unavailable
-from controllers.kube.resources import CONFIG_MAP_METADATA, CONFIG_MAPS, DEPLOYMENTS, PODS, resource_type
+from controllers.kube.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, resource_type
 from controllers.runtime.errors import Terminal
 from crds.v1alpha1.incident import Incident
 from tests.unit.controllers.incident.builders import incident
@@ -22,16 +21,9 @@ class Response:
     def __init__(self, status: int, body: Any) -> None:
         self.status = status
         self._body = json.dumps(body).encode()
-        self.response = self
 
     def read(self) -> bytes:
         return self._body
-
-    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
-        yield self._body + b"\n"
-
-    def close(self) -> None:
-        """The body is in memory."""
 
 
 class Transport(kubernetes_client.ApiClient):
@@ -90,16 +82,6 @@ def test_metadata_are_asked_for_alone() -> None:
     (call,) = transport.calls
     assert call["headers"]["Accept"] == "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
     assert call["url"].endswith("/api/v1/namespaces/shop/configmaps/a")
-
-
-def test_metadata_are_listed_and_watched_alone() -> None:
-    transport = Transport(Response(200, {"items": [], "metadata": {"resourceVersion": "7"}}), Response(200, {}))
-    client = KubeClient(transport)
-    client.page(CONFIG_MAP_METADATA, None)
-    assert list(client.stream(CONFIG_MAP_METADATA, None, "7", 60)) == [{}]
-    listed, watched = (call["headers"]["Accept"] for call in transport.calls)
-    assert listed == "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-    assert watched == "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 def test_lists_are_paged() -> None:
