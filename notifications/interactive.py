@@ -34,6 +34,8 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_AGE_SECONDS = 300
 REPLY_PREFIX = "https://hooks.slack.com/"
 """Where an answer may go, whatever the request says."""
+MAX_CONNECTIONS = 32
+_NUMBER = re.compile(r"[0-9]{1,12}")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _TIMEOUT = (3.0, 10.0)
 
@@ -56,7 +58,7 @@ class Answer:
 def check(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> None:
     """Whether Slack sent this, lately. Raises Refused."""
     stamp = headers.get("X-Slack-Request-Timestamp", "")
-    if not stamp.isdecimal() or abs(now - int(stamp)) > MAX_AGE_SECONDS:
+    if not _NUMBER.fullmatch(stamp) or abs(now - int(stamp)) > MAX_AGE_SECONDS:
         raise Refused("the request is too old")
     digest = hmac.new(secret.encode(), f"v0:{stamp}:".encode() + body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(f"v0={digest}".encode(), headers.get("X-Slack-Signature", "").encode()):
@@ -103,8 +105,7 @@ def serving(settings: Settings, clock: Clock = time.time, reply_prefix: str = RE
             _check_any(secrets, dict(self.headers), body, clock())
             return answer(body, settings.page_url, reply_prefix)
 
-    server = ThreadingHTTPServer((settings.listen.host, settings.listen.port), Handler)
-    server.daemon_threads = False  # what was acknowledged is answered before the end; all of it has a timeout
+    server = _Server((settings.listen.host, settings.listen.port), Handler)
     thread = threading.Thread(target=server.serve_forever, name="slack", daemon=True)
     thread.start()
     try:
@@ -113,6 +114,33 @@ def serving(settings: Settings, clock: Clock = time.time, reply_prefix: str = RE
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    """One thread per connection, at most ``MAX_CONNECTIONS``; more wait in the listen queue."""
+
+    daemon_threads = False
+    """What was acknowledged is answered before the end; all of it has a timeout."""
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self._room = threading.BoundedSemaphore(MAX_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Wait for room before a thread is started."""
+        self._room.acquire()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Make room afterwards."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        """A client that hangs up is not worth a traceback."""
+        logger.debug("connection from %s ended early", client_address, exc_info=True)  # noqa: LOG014
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -128,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Acknowledge at once, as Slack wants within three seconds, and answer then."""
         length = self.headers.get("Content-Length", "")
-        if self.path != PATH or not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+        if self.path != PATH or not _NUMBER.fullmatch(length) or int(length) > MAX_BODY_BYTES:
             self._end(404 if self.path != PATH else 413)
             return
         try:

@@ -28,7 +28,7 @@ class Source:
     """Reads, in pages; the token is read anew for each pass, since the kubelet renews it."""
 
     def __init__(self, url: str, token_file: Path, ca_file: Path | None) -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         self._token_file = token_file
         self._verify: str | bool = str(ca_file) if ca_file else True
 
@@ -52,7 +52,7 @@ class Source:
             wanted["continue"] = proceed
         try:
             answer = requests.get(
-                f"{self._url}/apis/{API_VERSION}/incidents",
+                f"{self.url}/apis/{API_VERSION}/incidents",
                 params=wanted,
                 headers={"Authorization": f"Bearer {self._token_file.read_text(encoding='utf-8').strip()}"},
                 timeout=_TIMEOUT, verify=self._verify,
@@ -73,4 +73,5 @@ def in_cluster(env: Mapping[str, str] = os.environ) -> Source:
     host, port = env.get("KUBERNETES_SERVICE_HOST"), env.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
         raise SourceError("not in a pod: give --api, --token-file and --ca-file")
-    return Source(f"https://{host}:{port}", _ACCOUNT / "token", _ACCOUNT / "ca.crt")
+    address = f"[{host}]" if ":" in host else host  # IPv6
+    return Source(f"https://{address}:{port}", _ACCOUNT / "token", _ACCOUNT / "ca.crt")

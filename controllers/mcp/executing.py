@@ -186,8 +186,10 @@ class Executing:
         return found
 
     def _report(self, about: Incident) -> RCAReport | None:
-        found = self._kube.find(RCAReport, about.metadata.namespace, about.metadata.name)
-        return found if found is not None and found.spec.incident_ref.uid == about.metadata.uid else None
+        """The diagnosis of the present episode: a fault that came back has one of its own."""
+        ref = about.status.report_ref
+        found = self._kube.find(RCAReport, about.metadata.namespace, ref.name) if ref is not None else None
+        return found if ref is not None and found is not None and found.metadata.uid == ref.uid else None
 
 
 def _cause(report: RCAReport | None, cause_id: str) -> RootCause | None:

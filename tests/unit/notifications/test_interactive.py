@@ -114,6 +114,12 @@ def test_whatever_else_slack_signs_is_taken_and_answered_nowhere(post: Post, sla
     assert slack_.requests == []
 
 
+@pytest.mark.parametrize("stamp", ["9" * 5000, "-1", "1_7"])
+def test_a_time_that_is_none_is_refused(post: Post, stamp: str) -> None:
+    body = pressed("http://nowhere")
+    assert post(body, signed(body) | {"X-Slack-Request-Timestamp": stamp}) == 401
+
+
 def test_other_paths_and_large_bodies_are_refused(post: Post) -> None:
     assert post(b"x", {}, "/") == 404
     assert post(b"x" * 70_000, {}) == 413

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from notifications.__main__ import main
+from notifications.source import in_cluster
 from tests.fakes import story
 from tests.fakes.apiserver import serve
 from tests.unit.notifications.support import http
@@ -38,3 +39,10 @@ def test_one_pass_tells_and_the_next_is_silent(tmp_path: Path) -> None:
 def test_what_cannot_start_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--config", str(tmp_path / "none.yaml"), "--outbox", str(tmp_path / "o.db")]) == 2
     assert "none.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("host", "url"), [("10.96.0.1", "https://10.96.0.1:443"), ("fd00:96::1", "https://[fd00:96::1]:443")]
+)
+def test_the_clusters_own_api_server(host: str, url: str) -> None:
+    assert in_cluster({"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": "443"}).url == url

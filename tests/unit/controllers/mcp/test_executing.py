@@ -10,6 +10,8 @@ import pytest
 from controllers.kube.resources import DEPLOYMENTS
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.approval import ApprovalState
+from crds.v1alpha1.incident import Incident
+from crds.v1alpha1.rcareport import RCAReport
 from tests.fakes.chain import (
     INCIDENT,
     NS,
@@ -23,6 +25,7 @@ from tests.fakes.chain import (
     target,
 )
 from tests.fakes.kube import START
+from tests.unit.controllers.incident.builders import report
 from tests.unit.controllers.mcp.world import Api, Endpoint, endpoint
 
 RESTART = {"id": "a", "type": "RestartDeployment", "target": target().to_wire()}
@@ -116,6 +119,20 @@ def test_a_proposal_is_the_callers_and_goes_through_policy(execute: Endpoint) ->
     assert [owner["kind"] for owner in made.metadata.owner_references] == ["Incident"]
     assert ("system:serviceaccount:agents:bot", "create", "actionplans", NS, "") in execute.api.asked
     assert made.status.decision is None
+
+
+def test_a_cause_is_one_of_the_present_episodes_report(execute: Endpoint) -> None:
+    about = execute.api.get(Incident, NS, INCIDENT)
+    for name in (INCIDENT, f"{INCIDENT}-r1"):
+        made = report(of=about, name=name)
+        execute.api.add(RCAReport, NS, name, made.spec, made.status)
+    ref = execute.api.get(RCAReport, NS, f"{INCIDENT}-r1").ref()
+    execute.api.objects["incidents", NS, INCIDENT]["status"] = {"reportRef": ref.to_wire(), "reopened": 1}
+    error, found = execute.call("propose_plan", **PROPOSAL, cause_id="c1")
+    assert not error, found
+    proposed = execute.api.get(ActionPlan, NS, found["plan"]["name"])
+    assert proposed.spec.report_ref == ref
+    assert (proposed.spec.cause_kind, proposed.spec.confidence_percent) == ("MemoryLeak", 84)
 
 
 def test_a_proposal_may_supersede_what_has_not_begun(execute: Endpoint) -> None:
