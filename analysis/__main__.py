@@ -7,10 +7,9 @@ import logging
 import sys
 from pathlib import Path
 
-import uvicorn
-
 from analysis.api.app import create_app
 from analysis.config import ConfigError, load
+from analysis.serving import serve
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,18 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # detect/farm.py says it in one line
     if options.check:
         return 0
-    uvicorn.run(
-        app,
-        host=config.listen.host,
-        port=config.listen.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
-        limit_concurrency=256,
-        forwarded_allow_ips="127.0.0.1",
-    )
+    try:
+        serve(app, config.listen)
+    except ConfigError as error:
+        print(f"analysis: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

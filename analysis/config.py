@@ -27,11 +27,19 @@ class Section(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
 
 
+class Tls(Section):
+    """A certificate with its chain, and its key (PEM). Replaced files are taken within a minute."""
+
+    cert_file: Path
+    key_file: Path
+
+
 class Listen(Section):
-    """Where the server listens. Loopback: the gateway stands in front."""
+    """Where the server listens. Loopback: the gateway stands in front; otherwise give it TLS of its own."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8090, ge=1, le=65535)
+    tls: Tls | None = None
 
 
 class Endpoint(Section):

@@ -54,6 +54,8 @@ PLATFORM_NAMESPACE = "iirp-system"
 PROGRAMS = ("pause", "kubelet", "coredns", "prometheus", "loki", "helm", "otelcol", "node_exporter")
 """Built from Go modules where they are not there yet, in the order of need."""
 STEPS = ("images on the node", "external side", "chart", "platform ready")
+_OUTSIDE = "analysis"
+"""The demo runs it beside the cluster."""
 _STATIC = ("prometheus", "otelcol", "node-exporter")
 _HELM_TIMEOUT = 180.0
 _BUILD_INTERVAL = 1.0
@@ -188,7 +190,7 @@ def _start_images(programs: Background) -> dict[str, Future[Built]]:
     def work(name: str) -> Callable[[], Built]:
         return partial(static, name) if name in _STATIC else partial(builder.build, IMAGES[name])
 
-    return {name: _later(work(name)) for name in IMAGES}
+    return {name: _later(work(name)) for name in IMAGES if name != _OUTSIDE}
 
 
 def _later(work: Callable[[], T]) -> Future[T]:

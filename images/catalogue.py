@@ -51,6 +51,14 @@ _LIST = (
         ),
     ),
     _python(
+        "analysis",
+        "analysis",
+        (
+            WheelsLayer("analysis-lib", "requirements/analysis.txt"),
+            SourceLayer("analysis-app", ("crds", "controllers", "analysis", "config")),
+        ),
+    ),
+    _python(
         "shop",
         "demo.shop",
         (

@@ -57,3 +57,31 @@ readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end }}
+
+{{/* Where the controllers find the analysis server. */}}
+{{- define "iirp.analysisUrl" -}}
+{{- if .Values.analysis.enabled -}}
+https://iirp-analysis.{{ .Release.Namespace }}.svc:8443
+{{- else -}}
+{{ required "external.url is required: the address of the external side, as pods reach it (`iirp external up` writes it)" .Values.external.url }}
+{{- end -}}
+{{- end }}
+
+{{/* ConfigMap with the CA that the controllers trust there; empty for the CAs of the images. */}}
+{{- define "iirp.analysisCa" -}}
+{{- if and .Values.analysis.enabled (not .Values.analysis.tlsSecretName) -}}
+iirp-analysis-ca
+{{- else if .Values.external.caBundle -}}
+iirp-external-ca
+{{- end -}}
+{{- end }}
+
+{{/* `to` for these address ranges; nothing (any address) for none. */}}
+{{- define "iirp.networkPolicy.cidrs" -}}
+{{- with . -}}
+to:
+  {{- range . }}
+  - ipBlock: {cidr: {{ . | quote }}}
+  {{- end }}
+{{- end }}
+{{- end }}

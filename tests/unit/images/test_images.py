@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import re
+import sys
 import tarfile
 from dataclasses import dataclass, field
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -139,3 +142,51 @@ def test_the_dockerfile_makes_the_same_image(name: str) -> None:
 @pytest.mark.parametrize("name", IMAGES)
 def test_every_image_runs_as_nobody_in_particular(name: str) -> None:
     assert IMAGES[name].config.user == "65532:65532"
+
+
+FIRST_PARTY = ("analysis", "controllers", "crds", "demo")
+OPTIONAL = {"distributed"}
+"""Looked for before it is imported, and named where it is missing."""
+
+
+def imported(path: Path) -> set[str]:
+    """Modules that a file imports when it runs, late imports too; with a package come its `__init__` files."""
+    tree = ast.parse(path.read_text())
+    guarded = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
+    unused = {id(inner) for node in guarded for inner in ast.walk(node)}
+    found: set[str] = set()
+    for node in (node for node in ast.walk(tree) if id(node) not in unused):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def file_of(module: str) -> Path | None:
+    """Of one of our modules, relative to the project; None for a name within a module."""
+    base = Path(*module.split("."))
+    found = [path for path in (base.with_suffix(".py"), base / "__init__.py") if (project_root() / path).is_file()]
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize("name", ["controllers", "analysis", "shop"])
+def test_an_image_holds_all_that_its_program_imports(name: str) -> None:
+    made = IMAGES[name]
+    (sources,) = [set(layer.files()) for layer in made.layers if isinstance(layer, SourceLayer)]
+    (wheels,) = [layer for layer in made.layers if isinstance(layer, WheelsLayer)]
+    locked = set(re.findall(r"^([\w.-]+)==", _narrowed((project_root() / wheels.lock).read_text(), wheels.only), re.M))
+    providers = packages_distributions()
+    waiting, seen = [f"{made.config.entrypoint[-1]}.__main__"], set[str]()
+    while waiting:
+        module = waiting.pop()
+        top = module.split(".")[0]
+        if module in seen or top in {*sys.stdlib_module_names, *OPTIONAL}:
+            continue
+        seen.add(module)
+        if top not in FIRST_PARTY:
+            assert {re.sub(r"[-_.]+", "-", one).lower() for one in providers[top]} & locked, module
+        elif path := file_of(module):
+            assert path in sources, f"{module} is not in the image"
+            waiting += imported(project_root() / path)
+    assert len(seen) > 10

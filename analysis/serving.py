@@ -1,0 +1,67 @@
+"""Runs the application: on loopback behind the gateway, or with TLS of its own that may be renewed meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+
+import uvicorn
+from fastapi import FastAPI
+
+from analysis.config import ConfigError, Listen, Tls
+
+__all__ = ["renew", "serve"]
+
+RENEWAL_SECONDS = 30.0
+logger = logging.getLogger(__name__)
+
+
+def serve(app: FastAPI, listen: Listen) -> None:
+    """Until it is told to stop. Raises ConfigError for a certificate that cannot be used."""
+    tls = listen.tls
+    config = uvicorn.Config(
+        app,
+        host=listen.host,
+        port=listen.port,
+        ssl_certfile=tls.cert_file if tls else None,
+        ssl_keyfile=tls.key_file if tls else None,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=5,
+        limit_concurrency=256,
+        forwarded_allow_ips="127.0.0.1",
+    )
+    try:
+        config.load()
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(f"listen.tls: {error}") from error
+    stop = threading.Event()
+    if tls and config.ssl:
+        threading.Thread(target=renew, args=(config.ssl, tls, stop), name="certificate", daemon=True).start()
+    try:
+        uvicorn.Server(config).run()
+    finally:
+        stop.set()
+
+
+def renew(context: ssl.SSLContext, tls: Tls, stop: threading.Event, every: float = RENEWAL_SECONDS) -> None:
+    """Load the certificate again whenever its file has changed; what cannot be loaded leaves the old one in place."""
+    seen = _stamp(tls)
+    while not stop.wait(every):
+        now = _stamp(tls)
+        if now == seen:
+            continue
+        try:
+            context.load_cert_chain(tls.cert_file, tls.key_file)
+        except OSError as error:
+            logger.warning("the new certificate cannot be used, the old one stays: %s", error)
+        else:
+            logger.info("certificate renewed")
+            seen = now
+
+
+def _stamp(tls: Tls) -> tuple[float, ...]:
+    return tuple(path.stat().st_mtime if path.exists() else 0.0 for path in (tls.cert_file, tls.key_file))

@@ -1,0 +1,66 @@
+"""TLS of the server's own: a renewed certificate is taken, a broken one changes nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import threading
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from fastapi import FastAPI
+
+from analysis.config import ConfigError, Listen, Tls
+from analysis.serving import renew, serve
+from devcluster.pki import Authority, Identity
+from devcluster.processes import poll
+
+
+def issued(folder: Path, name: str) -> Tls:
+    """A certificate of a new authority."""
+    return Tls.model_validate(
+        dict(zip(("cert_file", "key_file"), Authority(folder, "ca").issue("server", Identity(name)), strict=True))
+    )
+
+
+def served(context: ssl.SSLContext) -> str:
+    """Whose certificate a client is shown."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        answering = threading.Thread(target=lambda: context.wrap_socket(theirs, server_side=True).close())
+        answering.start()
+        asking = ssl.create_default_context()
+        asking.check_hostname, asking.verify_mode = False, ssl.CERT_NONE
+        with asking.wrap_socket(ours) as connection:
+            der = connection.getpeercert(binary_form=True) or b""
+        answering.join(30)
+    (name,) = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return str(name.value)
+
+
+def test_a_renewed_certificate_is_taken_and_a_broken_one_is_not(tmp_path: Path) -> None:
+    tls = issued(tmp_path / "old", "old")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tls.cert_file, tls.key_file)
+    stop = threading.Event()
+    watching = threading.Thread(target=renew, args=(context, tls, stop, 0.01))
+    watching.start()
+    try:
+        assert served(context) == "old"
+        new = issued(tmp_path / "new", "new")
+        for old, made in ((tls.key_file, new.key_file), (tls.cert_file, new.cert_file)):
+            os.replace(made, old)
+        assert poll(lambda: served(context) == "new", 30)
+        tls.cert_file.write_text("half a file")
+        assert served(context) == "new"
+    finally:
+        stop.set()
+        watching.join(30)
+
+
+def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    listen = Listen(tls=Tls(cert_file=tmp_path / "none.crt", key_file=tmp_path / "none.key"))
+    with pytest.raises(ConfigError, match=r"listen\.tls"):
+        serve(FastAPI(), listen)
