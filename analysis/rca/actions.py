@@ -11,6 +11,7 @@ from analysis.rca.facts import Facts
 from analysis.rca.rank import Observations
 from analysis.rca.serving import replicas_before
 from analysis.words import line
+from crds.v1alpha1 import rollout
 from crds.v1alpha1.actions import (
     MAX_CLAIM,
     SHAPES,
@@ -122,10 +123,14 @@ def _fits(shape: ActionShape, effect: Effect, target: TargetRef) -> bool:
 def revision_before(facts: Facts, target: TargetRef) -> RollbackParameters | None:
     """The revision that ran before the rollout that the fault began with; None when that is not known."""
     change = latest_rollout(facts)
-    if change is None or change.target.name != target.name or not change.previous_revision.isdigit():
+    if (
+        change is None
+        or change.target.name != target.name
+        or not (number := rollout.revision_number(change.previous_revision))
+    ):
         return None
     name = change.previous_reference.rpartition("/replicasets/")[2]
-    return RollbackParameters(replica_set=name, revision=int(change.previous_revision)) if name else None
+    return RollbackParameters(replica_set=name, revision=number) if name else None
 
 
 def wanted_replicas(facts: Facts, target: TargetRef) -> int | None:

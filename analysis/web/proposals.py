@@ -11,13 +11,13 @@ from pydantic import ValidationError
 
 from analysis.web.reader import INCIDENT_LABEL, Chain
 from crds import API_VERSION
+from crds.v1alpha1 import rollout
 from crds.v1alpha1.actionplan import ActionPlan, ActionPlanSpec
 from crds.v1alpha1.actions import SHAPES, Action, ActionType
 from crds.v1alpha1.clip import clip
 
 __all__ = ["ProposalError", "Revision", "choices", "open_plan", "revisions", "superseding", "wanted"]
 
-REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
 MAX_REVISIONS = 20
 
 
@@ -57,12 +57,11 @@ def revisions(replica_sets: Sequence[Mapping[str, Any]], deployment_uid: str) ->
     found = []
     for body in replica_sets:
         metadata = body.get("metadata") or {}
-        number = str((metadata.get("annotations") or {}).get(REVISION_ANNOTATION) or "")
         owners = {owner.get("uid") for owner in metadata.get("ownerReferences") or ()}
-        if deployment_uid in owners and number.isdecimal():
+        if deployment_uid in owners and (number := rollout.revision(body)):
             containers = ((body.get("spec") or {}).get("template") or {}).get("spec", {}).get("containers") or ()
             images = ", ".join(str(one.get("image", "")).rsplit("/", 1)[-1] for one in containers)
-            found.append(Revision(int(number), str(metadata.get("name")), images))
+            found.append(Revision(number, str(metadata.get("name")), images))
     return tuple(sorted(found, key=lambda one: one.number, reverse=True)[1 : MAX_REVISIONS + 1])
 
 

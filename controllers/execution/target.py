@@ -75,8 +75,8 @@ def _undo(action: Action, live: JsonObject, revisions: Iterable[JsonObject]) -> 
         return None
     number = rollout.revision(live)
     mine = (one for one in revisions if owned_by(one, live["metadata"]["uid"]) and rollout.revision(one) == number)
-    name = next((one["metadata"]["name"] for one in mine), "")
-    return Undo(rollback=RollbackParameters(replica_set=name, revision=int(number))) if name else None
+    name = next((one["metadata"]["name"] for one in mine), "") if number else ""
+    return Undo(rollback=RollbackParameters(replica_set=name, revision=number)) if name else None
 
 
 def read_pod(action: Action, pod: JsonObject | None, owner: JsonObject | None) -> Live:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from crds.v1alpha1 import rollout
 from crds.v1alpha1.digest import JsonObject
 
-REVISION = "deployment.kubernetes.io/revision"
 RELEASE_LABELS = ("app.kubernetes.io/instance", "app.kubernetes.io/part-of")
 RELEASE_ANNOTATIONS = ("meta.helm.sh/release-name", "argocd.argoproj.io/tracking-id")
 HOOKS = ("helm.sh/hook", "argocd.argoproj.io/hook")
@@ -88,8 +88,8 @@ def crossing(deployment: JsonObject, replica_set: JsonObject, around: Around) ->
 def boundary(replica_set: JsonObject, all_sets: Iterable[JsonObject]) -> datetime:
     """When the revision gave way to a newer one. A newer one that was older and taken up again does not tell: then the
     revision's own birth counts, which finds too much rather than too little."""
-    born, number = _born(replica_set), _revision(replica_set)
-    followers = [_born(body) for body in all_sets if _revision(body) > number]
+    born, number = _born(replica_set), rollout.revision(replica_set)
+    followers = [_born(body) for body in all_sets if rollout.revision(body) > number]
     return max(born, min(followers, default=born))
 
 
@@ -186,11 +186,6 @@ def _same_release(one: JsonObject, other: JsonObject) -> bool:
         if any(key in mine and mine[key].split(":")[0] == theirs.get(key, "").split(":")[0] for key in keys):
             return True
     return False
-
-
-def _revision(body: JsonObject) -> int:
-    number = (body["metadata"].get("annotations") or {}).get(REVISION, "")
-    return int(number) if number.isdigit() else 0
 
 
 def _born(body: JsonObject) -> datetime:

@@ -11,11 +11,11 @@ from analysis.contract import Change, ChangeKind
 from controllers.kube.facts import parse_time
 from controllers.kube.resources import DEPLOYMENTS, REPLICASETS
 from controllers.rca.template import template_changes
+from crds.v1alpha1 import rollout
 from crds.v1alpha1.base import TargetRef, Window
 
 Body = Mapping[str, Any]
 
-REVISION = "deployment.kubernetes.io/revision"
 MAX_CHANGES = 20
 MAX_CHANGES_OF_ALL = 60
 MAX_SUMMARY = 300
@@ -80,10 +80,10 @@ def _order(change: Change) -> tuple[datetime, str, str]:
 def _revisions(replica_sets: Iterable[Body]) -> Iterator[Revision]:
     for body in replica_sets:
         metadata = body["metadata"]
-        number = (metadata.get("annotations") or {}).get(REVISION, "")
+        number = rollout.revision(body)
         created = parse_time(metadata.get("creationTimestamp"))
-        if number.isdigit() and created is not None:
-            yield Revision(int(number), metadata["name"], created, (body.get("spec") or {}).get("template") or {})
+        if number and created is not None:
+            yield Revision(number, metadata["name"], created, (body.get("spec") or {}).get("template") or {})
 
 
 def _rollouts(target: TargetRef, deployment: Body, revisions: Sequence[Revision]) -> Iterator[Change]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from crds.v1alpha1.digest import JsonObject
 
 REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
+_REVISION = re.compile(r"[1-9][0-9]{0,17}")
+"""Fits 64 bits."""
 
 
 def complete(kind: str, body: JsonObject) -> bool:
@@ -42,10 +46,14 @@ def summary(kind: str, body: JsonObject) -> str:
     return f"revision {revision(body) or '?'}, {int(status.get('availableReplicas', 0))}/{replicas(body)} available"
 
 
-def revision(body: JsonObject) -> str:
-    """Number of a Deployment's present revision, or of the one that a ReplicaSet keeps; empty for none."""
-    found = str((body["metadata"].get("annotations") or {}).get(REVISION_ANNOTATION, ""))
-    return found if found.isdigit() else ""
+def revision(body: JsonObject) -> int:
+    """Number of a Deployment's present revision, or of the one that a ReplicaSet keeps; 0 for none."""
+    return revision_number(str((body["metadata"].get("annotations") or {}).get(REVISION_ANNOTATION, "")))
+
+
+def revision_number(text: str) -> int:
+    """The number that a revision's text stands for; 0 for none. Anybody who edits a workload may write any text."""
+    return int(text) if _REVISION.fullmatch(text) else 0
 
 
 def replicas(body: JsonObject) -> int:

@@ -32,7 +32,7 @@ from tests.fakes.chain import (
     scale,
     set_approval,
 )
-from tests.fakes.workloads import end_jobs, job_template, look, rollback
+from tests.fakes.workloads import OLD, end_jobs, job_template, look, rollback
 from tests.unit.controllers.execution.world import Killed, World, make, run
 
 Change = Callable[[World, Clock], Any]
@@ -103,6 +103,18 @@ def test_a_scale_and_a_rollback_say_how_to_take_them_back() -> None:
     run(world, clock)
     assert world.execution is not None
     assert world.execution.actions[0].undo is None, "the template is the same; there is nothing to go back to"
+
+
+@pytest.mark.parametrize("text", ["", "0", "\u00b2", "9" * 40])
+def test_a_rollback_from_a_revision_without_a_number_is_carried_out_and_cannot_be_taken_back(text: str) -> None:
+    world, clock = prepared(rollback())
+    for (plural, _, _), body in world.objects.items():
+        if plural in ("deployments", "replicasets") and body["metadata"]["name"] != OLD:
+            body["metadata"].setdefault("annotations", {})["deployment.kubernetes.io/revision"] = text
+    run(world, clock)
+    assert world.execution is not None
+    assert world.execution.phase is ActionPhase.WRITTEN
+    assert world.execution.actions[0].undo is None
 
 
 def test_a_diagnostic_job_is_the_reviewed_pod_on_the_one_claim_and_its_words_are_kept() -> None:

@@ -51,3 +51,10 @@ def test_scaling_through_the_subresource_is_a_change_and_a_full_apply_is_not() -
         "kube-controller-manager",
         "replicas set to 2",
     )
+
+
+def test_a_revision_that_is_no_number_hides_no_other_change() -> None:
+    odd = replica_set(7, "pay:v1.9", at(-105))
+    odd["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = "\u00b2"
+    hpa = managed("kube-controller-manager", -60, {"f:replicas": {}}, subresource="scale")
+    assert [change.kind for change in run(deployment(managed=[hpa]), odd)] == [ChangeKind.SCALE]
