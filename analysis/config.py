@@ -225,7 +225,7 @@ class Web(Section):
     """The page for people."""
 
     enabled: bool = True
-    cluster_name: Annotated[str, StringConstraints(max_length=63)] = "cluster"
+    cluster_name: Annotated[str, StringConstraints(min_length=1, max_length=63)] = "cluster"
     """As the chart's ``clusterName``: where ``clusterLabels`` is set, drawings show its samples only."""
     session_minutes: int = Field(default=60, ge=1, le=720)
     max_sessions: int = Field(default=256, ge=1, le=10_000)

@@ -36,7 +36,7 @@ def connection_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--gateway", envvar="IIRP_EXTERNAL_URL", help="Address, where it is not on this machine."),
         click.option("--ca-file", type=path, envvar="IIRP_CA_FILE", help="CA of that gateway."),
         click.option("--kubeconfig", type=path, help="To request the reader's token with. Default: $KUBECONFIG."),
-        click.option("--token-file", type=path, help="A bearer token, instead of requesting one."),
+        click.option("--token-file", type=path, help="A bearer token, instead of requesting one of iirp-reader."),
     ):
         command = option(command)
     return command

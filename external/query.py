@@ -214,7 +214,8 @@ def _refused(url: str, status: int, body: str, hint: str) -> str:
         case 401:
             return f"{url} does not accept the token (401): it must be of ServiceAccount iirp-system/iirp-reader"
         case 403:
-            return f"{url}: this identity may not query (403); use ServiceAccount iirp-system/iirp-reader"
+            why = _problem(body) or "use ServiceAccount iirp-system/iirp-reader"
+            return f"{url}: this identity may not query (403): {why}"
         case 400 | 422:
             return f"{url} refuses the query: {text}"
         case 404:

@@ -54,6 +54,8 @@ class Services:
     config: Config
     metrics: Metrics
     authenticator: Authenticator
+    api_server: ApiServer | None
+    """To ask about people, with their own tokens."""
     detector: Detector
     explainer: Explainer
     verifier: Verifier
@@ -138,6 +140,7 @@ def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer |
     return Services(
         config=config,
         metrics=metrics,
+        api_server=api_server,
         authenticator=Authenticator(config.auth, read_secrets(config.auth.static), reviewer),
         detector=Detector(RuleBook(config.rules.directory), reader, probe, utc_now, learner, book, logwatch),
         explainer=Explainer(load_causes(config.causes.directory), prometheus, loki, narrator, historian),

@@ -1,4 +1,4 @@
-"""``/v1/history``: the incident controller writes, readers ask."""
+"""``/v1/history``: the incident controller writes; the reader of everything asks, and people about what is theirs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.api.gate import Caller
 from analysis.api.problems import ProblemError
+from analysis.auth.identity import Unauthenticated, bearer
+from analysis.auth.rbac import may_list
 from analysis.contract import HistoryAnswer, HistoryRecord
 from analysis.history.service import Historian
 from analysis.history.store import History
+from analysis.kube import ApiServer, ApiServerError
 
 router = APIRouter(prefix="/v1/history")
 
@@ -21,6 +24,49 @@ T = TypeVar("T")
 Word = Annotated[str, Query(max_length=253)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Hours = Annotated[float, Query(gt=0, le=24 * 3660)]
+
+
+class Reading:
+    """Who asks: ``iirp-reader``, which reads all telemetry, or a person, whose own token says in which namespaces."""
+
+    def __init__(
+        self, request: Request, username: Caller, authorization: Annotated[str | None, Header()] = None
+    ) -> None:
+        self._services = request.app.state.services
+        self._username = username
+        self._authorization = authorization
+
+    async def cluster(self, namespace: str, wanted: str) -> str:
+        """The cluster whose history may be shown of this namespace (empty: of all); empty for every cluster.
+
+        Raises:
+            ProblemError: 401, 403 or 503. A person's rights are those in the cluster that vouches for them.
+        """
+        if self._username:
+            return wanted
+        if not await self._may_list(namespace):
+            where = f"in namespace {namespace}" if namespace else "in the whole cluster: name a namespace"
+            raise ProblemError(403, "Not allowed", f"you may not list incidents {where}")
+        own = str(self._services.config.web.cluster_name)
+        if wanted not in {"", own}:
+            raise ProblemError(403, "Not allowed", f"your rights are those in cluster {own}")
+        return own
+
+    async def _may_list(self, namespace: str) -> bool:
+        api: ApiServer | None = self._services.api_server
+        if api is None:
+            raise ProblemError(401, "Not authenticated", "no API server is configured that could vouch for people")
+        try:
+            return await may_list(api, bearer(self._authorization), "incidents", namespace)
+        except Unauthenticated as error:
+            raise ProblemError(401, "Not authenticated", str(error)) from error
+        except ApiServerError as error:
+            if error.status == 401:
+                raise ProblemError(401, "Not authenticated", "the token is not valid here") from error
+            raise ProblemError(503, "Your rights cannot be checked now", str(error)) from error
+
+
+Reader = Annotated[Reading, Depends()]
 
 
 @router.post("")
@@ -39,11 +85,11 @@ async def record(request: Request, body: HistoryRecord, username: Caller) -> His
 
 @router.get("/incidents")
 async def incidents(
-    request: Request, username: Caller, namespace: Word = "", target: Word = "", type: Word = "", state: Word = "",
+    request: Request, reader: Reader, namespace: Word = "", target: Word = "", type: Word = "", state: Word = "",
     cluster: Word = "", hours: Hours = 24 * 30, limit: Limit = 100,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Incidents that began within the last ``hours``, newest first; of all clusters unless one is named."""
-    del username
+    cluster = await reader.cluster(namespace, cluster)
     since = _now(request) - timedelta(hours=hours)
     found = await _ask(
         request,
@@ -55,9 +101,9 @@ async def incidents(
 
 
 @router.get("/incidents/{namespace}/{name}")
-async def story(request: Request, username: Caller, namespace: str, name: str, cluster: Word = "") -> dict[str, Any]:
+async def story(request: Request, reader: Reader, namespace: str, name: str, cluster: Word = "") -> dict[str, Any]:
     """One incident with its objects and its whole timeline."""
-    del username
+    cluster = await reader.cluster(namespace, cluster)
     found = await _ask(request, lambda history: history.story(namespace, name, cluster))
     if found is None:
         raise ProblemError(404, "The history has no such incident", f"{namespace}/{name}")
@@ -70,11 +116,11 @@ async def story(request: Request, username: Caller, namespace: str, name: str, c
 
 @router.get("/changes")
 async def changes(
-    request: Request, username: Caller, namespace: Word, target: Word = "", cluster: Word = "", hours: Hours = 24,
+    request: Request, reader: Reader, namespace: Word, target: Word = "", cluster: Word = "", hours: Hours = 24,
     limit: Limit = 100,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Changes of a namespace within the last ``hours``, newest first."""
-    del username
+    cluster = await reader.cluster(namespace, cluster)
     now = _now(request)
     found = await _ask(
         request,

@@ -22,10 +22,12 @@ class Route:
     path: re.Pattern[str]
     accounts: tuple[str, ...]
     """ServiceAccounts of the platform's namespace."""
+    people: bool = False
+    """Also for people with their own Kubernetes token; the route itself asks what they may see."""
 
 
-def _route(name: str, methods: str, path: str, *accounts: str) -> Route:
-    return Route(name, frozenset(methods.split()), re.compile(path), accounts)
+def _route(name: str, methods: str, path: str, *accounts: str, people: bool = False) -> Route:
+    return Route(name, frozenset(methods.split()), re.compile(path), accounts, people)
 
 
 _QUERY = r"(query|query_range|series|labels|label/[A-Za-z_][A-Za-z0-9_]*/values|metadata)"
@@ -43,7 +45,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     _route("rca", "POST", r"/v1/rca", "iirp-rca"),
     _route("verify", "POST", r"/v1/verify", "iirp-feedback"),
     _route("history-record", "POST", r"/v1/history", "iirp-incident"),
-    _route("history", "GET", r"/v1/history/(incidents(/[^/]+/[^/]+)?|changes)", "iirp-reader"),
+    _route("history", "GET", r"/v1/history/(incidents(/[^/]+/[^/]+)?|changes)", "iirp-reader", people=True),
     _route("page", "GET HEAD", r"/|/login|/incidents/[^/]+/[^/]+|/static/[^/]+"),
     _route("decision-form", "GET HEAD", r"/incidents/[^/]+/[^/]+/decide/[^/]+"),
     _route("sign-in", "POST", r"/login|/logout"),

@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from analysis.auth.rbac import may_list
 from analysis.kube import MERGE_PATCH, METADATA_LIST, TABLE, ApiServer, ApiServerError
 from analysis.web.rows import Row, rows
-from crds import API_VERSION, GROUP
+from crds import API_VERSION
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.approval import DECISION_ANNOTATION, REASON_ANNOTATION, Approval, DecisionVerdict
 from crds.v1alpha1.base import Resource
@@ -174,16 +175,8 @@ class Reader:
         return {str(one.get("name")): dict(one.get("labels") or {}) for one in metadata}
 
     async def may_list(self, token: str, plural: str, namespace: str = "") -> bool:
-        """SelfSubjectAccessReview: whether the person may list a kind of ours there; empty: in the whole cluster."""
-        asked = {"group": GROUP, "resource": plural, "verb": "list", "namespace": namespace}
-        body = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": asked},
-        }
-        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-        answer = await self._api.request("POST", path, token=token, body=body)
-        return bool((answer.get("status") or {}).get("allowed"))
+        """Whether the person may list a kind of ours there; empty: in the whole cluster."""
+        return await may_list(self._api, token, plural, namespace)
 
     async def _children(self, kind: type[R], path: str, token: str) -> tuple[R, ...]:
         try:

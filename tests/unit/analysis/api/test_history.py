@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from analysis.api.app import create_app
 from analysis.config import Auth, Config, ConfigError, Endpoint, HistoryConfig, StaticCaller
+from analysis.kube import ApiServer, ApiServerError
 from tests.unit.analysis.history.test_store import record
 from tests.unit.analysis.rca.world import request, rollout
 
@@ -68,6 +72,72 @@ def test_what_the_controller_sends_readers_find(client: TestClient) -> None:
 def test_who_may_and_what_is_refused(client: TestClient, method: str, path: str, account: str, status: int) -> None:
     body = BODY if method == "POST" else None
     assert client.request(method, path, json=body, headers=as_(account)).status_code == status
+
+
+class People:
+    """An API server to which alice may list incidents in shop, and root everywhere."""
+
+    def __init__(self, broken: bool = False) -> None:
+        self.broken = broken
+
+    async def request(self, method: str, path: str, *, token: str | None, body: dict[str, Any]) -> dict[str, Any]:
+        assert (method, path) == ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+        if self.broken:
+            raise ApiServerError("does not answer")
+        if token not in {"alice", "root"}:
+            raise ApiServerError("Unauthorized", 401)
+        asked = body["spec"]["resourceAttributes"]
+        assert (asked["group"], asked["resource"], asked["verb"]) == ("iirp.io", "incidents", "list")
+        return {"status": {"allowed": token == "root" or asked["namespace"] == "shop"}}
+
+    async def aclose(self) -> None:
+        pass
+
+
+def vouched_by(client: TestClient, people: People) -> None:
+    state = cast(FastAPI, client.app).state
+    state.services = replace(state.services, api_server=cast(ApiServer, people))
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "status"),
+    [
+        ("incidents?namespace=shop", "alice", 200),
+        ("incidents/shop/payments-leak-1", "alice", 200),
+        ("changes?namespace=shop", "alice", 200),
+        ("incidents?namespace=shop&cluster=cluster", "alice", 200),
+        ("incidents?namespace=shop&cluster=other", "alice", 403),
+        ("incidents", "alice", 403),
+        ("incidents?namespace=", "alice", 403),
+        ("incidents?namespace=billing", "alice", 403),
+        ("incidents/billing/payments-leak-1", "alice", 403),
+        ("changes?namespace=billing", "alice", 403),
+        ("incidents", "root", 200),
+        ("incidents?namespace=shop", "stolen", 401),
+        ("incidents?namespace=shop", "", 401),
+    ],
+)
+def test_people_read_of_the_namespaces_in_which_they_may_list_incidents(
+    client: TestClient, path: str, token: str, status: int
+) -> None:
+    for cluster in ("cluster", "other"):
+        sent = record(began=RECENT, cluster=cluster)
+        uid = sent.incident.metadata.model_copy(update={"uid": f"u-{cluster}"})
+        sent = sent.model_copy(update={"incident": sent.incident.model_copy(update={"metadata": uid})})
+        client.post("/v1/history", json=sent.model_dump(mode="json"), headers=as_("iirp-incident"))
+    vouched_by(client, People())
+    answer = client.get(f"/v1/history/{path}", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == status, answer.text
+    if status == 200:
+        rows = answer.json() if isinstance(answer.json(), list) else [answer.json()]
+        assert {row["cluster"] for row in rows} <= {"cluster"}, "rights in one cluster are none in another"
+        assert rows or path.startswith("changes")
+
+
+def test_rights_that_cannot_be_checked_are_none(client: TestClient) -> None:
+    vouched_by(client, People(broken=True))
+    answer = client.get("/v1/history/incidents?namespace=shop", headers={"Authorization": "Bearer alice"})
+    assert answer.status_code == 503
 
 
 def test_a_report_names_earlier_incidents_and_leaves_its_changes(client: TestClient) -> None:
