@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from controllers.kube.client import WATCH_TIMEOUT
 from controllers.kube.errors import Expired, Forbidden, KubeError, Unavailable
 from controllers.kube.reflector import REFUSED_DELAY, SERVER_SECONDS, Reflector, Reflectors
 from controllers.kube.resources import NODES, PODS, ResourceType
+from controllers.kube.transport import WATCH_TIMEOUT
 from controllers.kube.wire import MAX_LINE, lines
 
 
