@@ -43,7 +43,7 @@ class LearnedSeries(_Part):
     per: str | None = None
     """Divide the sum by the sum of this."""
     quantile: float | None = Field(default=None, gt=0, lt=1)
-    """The query is of a histogram's buckets."""
+    """The query is of a histogram's buckets, ``NAME_bucket{…}``; where it is native, of that."""
     min_share: float = Field(gt=0, le=10)
     """Smallest deviation, as a share of what is expected."""
     min_change: float = Field(gt=0)
@@ -61,7 +61,9 @@ class LearnedSeries(_Part):
         """The series of all workloads in scope, with the labels namespace and workload."""
         by = "namespace, workload"
         if self.quantile is not None:
-            return f"histogram_quantile({self.quantile:g}, {_summed(self.query, scope, f'{by}, le')})"
+            native = _summed(self.query.replace("_bucket{", "{"), scope, by)
+            classic = _summed(self.query, scope, f"{by}, le")
+            return " or ".join(f"histogram_quantile({self.quantile:g}, {one})" for one in (native, classic))
         if self.per is not None:
             whole = _summed(self.per, scope, by)
             # without a single error there is no counter of errors: that is zero, not a gap

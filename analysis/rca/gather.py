@@ -18,7 +18,7 @@ from analysis.rca.probes import ProbeSpec, pods_of
 from analysis.rca.subject import subjects_of
 from analysis.telemetry.loki import Loki
 from analysis.telemetry.prometheus import Prometheus
-from analysis.telemetry.query import among, differs, equal, matching, selector
+from analysis.telemetry.query import among, differs, equal, matching, quantile_query, selector
 from analysis.windows.block import Samples, grid, regroup
 from analysis.workloads import pod_matcher
 from crds.v1alpha1.base import Window
@@ -118,9 +118,8 @@ class Gatherer:
 
     async def _upstream(self, request: RcaRequest, window: Window) -> dict[str, BeforeAfter]:
         target = request.incident.target
-        name = "upstream_request_duration_seconds_bucket"
-        buckets = selector(name, equal("namespace", target.namespace), pods_of(request))
-        query = f"histogram_quantile(0.95, sum by (upstream, le) (rate({buckets}[60s])))"
+        scope = (equal("namespace", target.namespace), pods_of(request))
+        query = quantile_query(0.95, "upstream_request_duration_seconds", "60s", *scope, by=("upstream",))
         return await self._by_upstream(query, request, window)
 
     async def _upstream_errors(self, request: RcaRequest, window: Window) -> dict[str, BeforeAfter]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.rca.deviation import Kind
 from analysis.rca.suspects import Calls, Signals, Suspect, suspects
-from analysis.telemetry.query import Matcher, differs, matching, selector
+from analysis.telemetry.query import Matcher, differs, matching, quantile_query, selector
 from analysis.windows.block import Samples, grid, regroup
 from analysis.workloads import family
 
@@ -42,12 +42,11 @@ class Neighbourhood:
 def queries(scope: Matcher) -> dict[Kind, str]:
     """PromQL by kind, each by pod."""
     container = selector("container_cpu_usage_seconds_total", scope, differs("container", ""))
-    buckets = selector("http_request_duration_seconds_bucket", scope)
     total = f"sum by (pod) (rate({selector('http_requests_total', scope)}[{RATE}]))"
     failed = f"sum by (pod) (rate({selector('http_requests_total', scope, matching('code', '5..'))}[{RATE}]))"
     return {
         Kind.RESOURCE: f"sum by (pod) (rate({container}[{RATE}]))",
-        Kind.LATENCY: f"histogram_quantile(0.95, sum by (pod, le) (rate({buckets}[{RATE}])))",
+        Kind.LATENCY: quantile_query(0.95, "http_request_duration_seconds", RATE, scope, by=("pod",)),
         # pods without failures have no such series; without the second part they would be unknown, not well
         Kind.ERRORS: f"({failed} or 0 * {total}) / {total}",
         Kind.TRAFFIC: total,

@@ -68,6 +68,13 @@ def selector(metric: str, *matchers: Matcher) -> str:
     return f"{metric}{{{','.join(str(matcher) for matcher in matchers)}}}"
 
 
+def quantile_query(quantile: float, histogram: str, window: str, *scope: Matcher, by: tuple[str, ...] = ()) -> str:
+    """PromQL of a histogram's quantile: of the native one where it has samples, else of the classic one's buckets."""
+    native = f"sum by ({', '.join(by)}) (rate({selector(histogram, *scope)}[{window}]))"
+    classic = f"sum by ({', '.join((*by, 'le'))}) (rate({selector(f'{histogram}_bucket', *scope)}[{window}]))"
+    return f"histogram_quantile({quantile:g}, {native}) or histogram_quantile({quantile:g}, {classic})"
+
+
 def duration(seconds: float) -> str:
     """A PromQL duration in whole seconds: ``300s``."""
     return f"{max(1, round(seconds))}s"

@@ -13,13 +13,13 @@ import numpy as np
 
 from analysis.contract import MeasuredChange, VerifyRequest, VerifyResponse
 from analysis.telemetry.prometheus import Prometheus
-from analysis.telemetry.query import Matcher, equal, matching, selector
+from analysis.telemetry.query import Matcher, equal, matching, quantile_query, selector
 from analysis.verify.decide import COVERED_SHARE
 from analysis.workloads import pod_matcher
 from crds.v1alpha1.incident import Verdict
 
 STEP_SECONDS = 10.0
-RATE = "[60s]"
+RATE = "60s"
 MIN_STEPS = 3
 GONE_SHARE = 0.3
 STILL_SHARE = 0.7
@@ -46,9 +46,8 @@ def expression(kind: str, *scope: Matcher) -> str:
     """PromQL of the quantity for one workload."""
     if kind == "HighErrorRate":
         failed = selector("http_requests_total", *scope, matching("code", "5.."))
-        return f"sum(rate({failed}{RATE})) / sum(rate({selector('http_requests_total', *scope)}{RATE}))"
-    buckets = selector("http_request_duration_seconds_bucket", *scope)
-    return f"histogram_quantile(0.95, sum by (le) (rate({buckets}{RATE})))"
+        return f"sum(rate({failed}[{RATE}])) / sum(rate({selector('http_requests_total', *scope)}[{RATE}]))"
+    return quantile_query(0.95, "http_request_duration_seconds", RATE, *scope)
 
 
 async def compare(prometheus: Prometheus, request: VerifyRequest, now: datetime, *, complete: bool) -> VerifyResponse:

@@ -185,7 +185,11 @@ def test_queries_sum_by_workload_and_only_of_the_watched_namespaces() -> None:
         assert 'namespace="shop"' in query
         assert re.search(r"by \(namespace, workload(, le)?\)", query)
     latency = next(query for query in world.queries if "duration" in query)
-    assert latency.startswith("histogram_quantile(0.95, sum by (namespace, workload, le)")
+    native, classic = latency.split(" or ")
+    assert native.startswith("histogram_quantile(0.95, sum by (namespace, workload) (")
+    assert "duration_seconds{" in native
+    assert classic.startswith("histogram_quantile(0.95, sum by (namespace, workload, le) (")
+    assert "duration_seconds_bucket{" in classic
 
 
 @pytest.mark.parametrize(

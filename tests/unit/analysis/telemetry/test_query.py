@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.telemetry.query import Matcher, among, equal, literal, quote, selector
+from analysis.telemetry.query import Matcher, among, equal, literal, quantile_query, quote, selector
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,12 @@ def test_a_literal_pattern_matches_itself_and_nothing_else(value: str) -> None:
 def test_one_value_is_an_equality_and_many_are_sorted() -> None:
     assert str(among("pod", ["a"])) == 'pod="a"'
     assert str(among("pod", ["b", "a.x", "b"])) == 'pod=~"a\\\\.x|b"'
+
+
+def test_a_quantile_is_of_the_native_histogram_where_there_is_one() -> None:
+    native = 'histogram_quantile(0.95, sum by (pod) (rate(wait_seconds{a="b"}[60s])))'
+    classic = 'histogram_quantile(0.95, sum by (pod, le) (rate(wait_seconds_bucket{a="b"}[60s])))'
+    assert quantile_query(0.95, "wait_seconds", "60s", equal("a", "b"), by=("pod",)) == f"{native} or {classic}"
 
 
 def test_names_are_checked() -> None:
