@@ -245,6 +245,12 @@ def tighten(room: Room) -> None:
     room.raw("actionplans", PLAN)["status"]["decision"]["tier"] = "Forbidden"
 
 
+def forbid_both(room: Room) -> None:
+    """The schema has no such Approval; one that got past it is void."""
+    tighten(room)
+    room.raw("approvals", PLAN)["spec"]["tier"] = "Forbidden"
+
+
 def ask_two(room: Room) -> None:
     room.raw("actionplans", PLAN)["status"]["decision"]["requiredApprovals"] = 2
 
@@ -274,6 +280,7 @@ def refuse(room: Room) -> None:
         (recreate_plan, "PlanGone"),
         (change_digest, "PlanChanged"),
         (tighten, "PolicyChanged"),
+        (forbid_both, "PolicyChanged"),
         (ask_two, "PolicyChanged"),
         (ask_others, "PolicyChanged"),
         (supersede, "PlanSuperseded"),
@@ -294,6 +301,22 @@ def test_s4_what_voids_takes_the_grant_back(change: Any, reason: str, approved_b
     assert room.grants == set()
     assert room.approval.status.grants == []
     assert outcome == Done()
+
+
+def test_enough_approvals_wait_until_the_target_can_be_read() -> None:
+    room = Room()
+    say(room.kube, "alice", APPROVE)
+    unreadable = Forbidden("Forbidden", "may not get deployments")
+    room.kube.fail = lambda verb, plural, *_: unreadable if (verb, plural) == ("get", "deployments") else None
+    room.run()
+    assert room.state == (ApprovalState.PENDING, "TargetUnreadable")
+    assert room.approval.status.message == "approved; the live target cannot be read yet"
+    assert room.approval.status.approvals == "1/1"
+    assert room.grants == set()
+    room.kube.fail = lambda *_: None
+    room.run()
+    assert room.state == (ApprovalState.APPROVED, "Approved")
+    assert len(room.grants) == 1
 
 
 def test_void_stays_void_when_the_target_comes_back() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.actions import Action
 from crds.v1alpha1.base import LocalRef
 from tests.fakes.chain import NS, deployment, restart, rule, scale
+from tests.fakes.kube import START
 from tests.fakes.workloads import daemon_set, pause, rollback
 from tests.unit.controllers.policy.world import UID, done, plan, policy, rule_on
 
@@ -53,6 +55,34 @@ BUDGETS = {"respectDisruptionBudgets": True}
 def test_the_blast_radius_is_bounded(action: Action, target: Target, limits: dict[str, Any], reason: str) -> None:
     ruling = rule_on(auto(**limits), of=plan(action), target=target)
     assert ruling.reason == (reason or "AllowedByPolicy")
+
+
+@pytest.mark.parametrize(
+    ("target", "limits", "message"),
+    [
+        (
+            Target(UID, 4, ready=4, unavailable=2),
+            {"maxUnavailablePercent": 49},
+            "2 of 4 pods would be gone at once; policy allows 49 %",
+        ),
+        (
+            Target(UID, 100, ready=51, unavailable=1),
+            {"minReadyPercent": 51},
+            "50 of 100 pods would be left ready; policy asks for 51 %",
+        ),
+        (Target(UID, 100, ready=52, unavailable=1), {"minReadyPercent": 51}, ""),
+        (Target(UID, 100, ready=51, unavailable=0), {"minReadyPercent": 60}, ""),
+        (
+            Target(UID, 4, ready=4, unavailable=2, budget="web", disruptions_allowed=1),
+            BUDGETS,
+            "2 pods would be gone at once; budget web allows 1 now",
+        ),
+    ],
+)
+def test_a_broken_bound_is_told_in_numbers(target: Target, limits: dict[str, Any], message: str) -> None:
+    ruling = rule_on(auto(**limits), target=target)
+    assert ruling.message.endswith(message or "may run by itself")
+    assert ruling.message.startswith("deploy/payments: ") is bool(message)
 
 
 def test_the_strictest_limit_of_all_rules_holds() -> None:
@@ -259,6 +289,8 @@ def test_no_swinging_up_and_down(counts: list[tuple[float, int]], now: int, want
     others = tuple(done(f"p{i}", ago, "Inconclusive", scale(n)) for i, (ago, n) in enumerate(counts))
     ruling = rule_on(auto(), of=plan(scale(wanted)), target=Target(UID, now, ready=now), others=others)
     assert (ruling.reason == "Oscillating") is refused
+    if refused:
+        assert ruling.message == "deploy/payments would swing (4, 2, 4, 2 replicas within the hour)"
 
 
 @pytest.mark.parametrize(("found", "refused"), [(2, True), (4, False), (None, False)])
@@ -292,6 +324,13 @@ def test_the_circuit_breaker_asks_for_a_person(others: list[ActionPlan], tier: T
     if tier is Tier.HUMAN_APPROVAL:
         assert ruling.required_approvals == 1
         assert (ruling.rules[0].policy, ruling.rules[0].rule) == ("(platform)", "circuit-breaker")
+
+
+def test_guards_say_which_plan_and_until_when() -> None:
+    assert "the last 3 RestartDeployment failed, most lately shop/bad0; a person" in rule_on(auto(), others=BAD).message
+    tried = (done("a", 2, "Ineffective"),)
+    told = rule_on(auto(retryIneffectiveAfter="6h"), others=tried).message
+    assert told.endswith(f"; not again before {START + timedelta(hours=4):%Y-%m-%d %H:%M}Z")
 
 
 def test_the_circuit_breaker_counts_other_namespaces_and_obeys_its_limits() -> None:
