@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from analysis.contract import ApiSignal
-from controllers.kube.facts import PodRecord, parse_time
+from controllers.kube.facts import PodRecord, parse_time, target_ref
 from crds.v1alpha1.base import TargetRef
 
 WINDOW = timedelta(minutes=15)
@@ -136,13 +136,12 @@ def _target(one: Warned, around: Surroundings) -> tuple[TargetRef, str] | None:
         return (around.workload(users[0]), users[0].name) if users else None
     run = CRONJOB_RUN.fullmatch(one.name) if one.kind == "Job" else None
     if run is not None:
-        return TargetRef(api_version="batch/v1", kind="CronJob", namespace=one.namespace, name=run["name"]), ""
-    if one.kind in WORKLOADS:
-        ref = TargetRef(
-            api_version=WORKLOADS[one.kind], kind=one.kind, namespace=one.namespace, name=one.name, uid=one.uid
-        )
-        return ref, ""
-    return None
+        found = target_ref("batch/v1", "CronJob", one.namespace, run["name"])
+    elif one.kind in WORKLOADS:
+        found = target_ref(WORKLOADS[one.kind], one.kind, one.namespace, one.name, one.uid)
+    else:
+        found = None
+    return (found, "") if found is not None else None
 
 
 def _users(one: Warned, pods: Iterable[PodRecord]) -> list[PodRecord]:

@@ -6,9 +6,11 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
+
+from pydantic import ValidationError
 
 from analysis.contract import PodState
 from crds.v1alpha1.base import TargetRef
@@ -32,7 +34,8 @@ _SUFFIXES: dict[str, Decimal | int] = {
     "P": 10**15,
     "E": 10**18,
 }
-
+_MAX_QUANTITY = Decimal(2**63)
+"""As the API server has it. Beyond it, and for ``NaN`` and ``Infinity``, nothing is said."""
 
 _ORDINARY = frozenset({"", "ContainerCreating", "PodInitializing"})
 """Reasons to wait that every pod has at its start."""
@@ -152,14 +155,21 @@ def controller_of(body: Body) -> TargetRef | None:
     for owner in metadata.get("ownerReferences") or ():
         if owner.get("controller") and owner.get("kind") != "Node":
             namespace = metadata.get("namespace", "")
-            return _owner(owner["apiVersion"], owner["kind"], namespace, owner["name"], owner.get("uid", ""))
+            return target_ref(owner["apiVersion"], owner["kind"], namespace, owner["name"], owner.get("uid", ""))
     return None
 
 
 @lru_cache(maxsize=65_536)
-def _owner(api_version: str, kind: str, namespace: str, name: str, uid: str) -> TargetRef:
-    """One object for all pods of an owner: the pods of a large cluster are kept in memory."""
-    return TargetRef(api_version=api_version, kind=kind, namespace=namespace, name=name, uid=uid)
+def target_ref(api_version: str, kind: str, namespace: str, name: str, uid: str = "") -> TargetRef | None:
+    """One object for all pods of an owner: the pods of a large cluster are kept in memory.
+
+    None for what no object can be called: the API server takes any text as the name of an owner, or of what an event is
+    about, from whoever may create a pod or an event.
+    """
+    try:
+        return TargetRef(api_version=api_version, kind=kind, namespace=namespace, name=name, uid=uid)
+    except ValidationError:
+        return None
 
 
 @lru_cache(maxsize=16_384)
@@ -221,8 +231,9 @@ def quantity(text: str | int | float | None) -> Decimal | None:
     else:
         scale = Decimal(1)
     try:
-        return Decimal(value) * scale
-    except InvalidOperation:
+        found = Decimal(value) * scale
+        return found if abs(found) < _MAX_QUANTITY else None
+    except ArithmeticError:
         return None
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
+from controllers.kube.errors import NotFound
 from crds import GROUP, VERSION
 from crds.v1alpha1.base import Resource
 
@@ -24,16 +26,28 @@ class ResourceType:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str | None = None, name: str | None = None, subresource: str = "") -> str:
-        """URL path of the collection, the object or its subresource."""
+        """URL path of the collection, the object or its subresource.
+
+        Raises:
+            NotFound: no object can have that name. Names come out of annotations and pod templates too, where the API
+                server checks none: ``../secrets/x`` must not lead anywhere.
+        """
         parts = [f"/apis/{self.group}" if self.group else "/api", self.version]
         if self.namespaced and namespace:
-            parts += ["namespaces", namespace]
+            parts += ["namespaces", _segment(namespace)]
         parts.append(self.plural)
         if name:
-            parts.append(name)
+            parts.append(_segment(name))
         if subresource:
             parts.append(subresource)
         return "/".join(parts)
+
+
+def _segment(name: str) -> str:
+    """As Kubernetes' ``IsValidPathSegmentName`` has it; everything else is quoted."""
+    if name in (".", "..") or "/" in name or "%" in name:
+        raise NotFound("NotFound", f"no object can be called {name[:80]!r}")
+    return quote(name, safe=":")
 
 
 PODS = ResourceType("", "v1", "Pod", "pods")

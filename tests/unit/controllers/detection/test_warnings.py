@@ -121,3 +121,10 @@ def test_it_is_bounded_and_forgets() -> None:
     assert len(warnings._kept) == MAX_EVENTS
     now[0] += timedelta(minutes=16)
     assert warnings.signals(around) == []
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet", "Job", "PersistentVolumeClaim", "?\n"])
+@pytest.mark.parametrize("name", ["UPPER", "../x", "a b-29345600", "x" * 300, "\x00"])
+def test_an_event_about_what_cannot_be_says_nothing_and_hides_no_other(kind: str, name: str) -> None:
+    (one,) = told(event(kind=kind, name=name, uid="odd"), event())
+    assert one.target == TARGET

@@ -21,6 +21,10 @@ from controllers.kube.facts import parse_time, pod_record, pod_state, quantity
         (None, None),
         ("lots", None),
         ("", None),
+        ("NaN", None),
+        ("Infinity", None),
+        ("1e9999999", None),
+        ("9" * 40, None),
     ],
 )
 def test_quantities(text: Any, expected: int | None) -> None:
@@ -80,3 +84,13 @@ def test_the_last_termination_counts_whether_running_again_or_not() -> None:
 def test_a_limit_counts_only_if_every_container_has_one() -> None:
     containers = [{"name": "a", "resources": {"limits": {"memory": "1Mi"}}}, {"name": "b"}]
     assert pod_record({"metadata": {"name": "p"}, "spec": {"containers": containers}}).memory_limit_bytes is None
+
+
+HOSTILE = ["Deployment\n", "../../secrets", "UPPER case", "x" * 300, "<script>", ""]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("field", ["kind", "name"])
+def test_an_owner_that_no_object_can_be_leaves_a_pod_on_its_own(text: str, field: str) -> None:
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "a", "uid": "u", "controller": True, field: text}
+    assert pod_record({"metadata": {"name": "p", "namespace": "shop", "ownerReferences": [owner]}}).owner is None
