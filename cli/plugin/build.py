@@ -21,13 +21,24 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _SKIPPED = {"build.py"}
+_START = b"""import sys
+
+if sys.version_info < (3, 11):
+    here = "%d.%d (%s)" % (sys.version_info[0], sys.version_info[1], sys.executable)
+    sys.exit("kubectl iirp: needs Python 3.11 or newer as python3, and this is " + here)
+
+from cli.plugin.__main__ import main
+
+sys.exit(main())
+"""
+"""In words that any Python 3 can read."""
 
 
 def zipapp() -> bytes:
     """One file that Python runs: a shebang and a zip of the plugin's modules."""
     modules = ["cli/__init__.py", *(f"cli/plugin/{path.name}" for path in sorted((ROOT / "cli/plugin").glob("*.py")))]
     files = {name: (ROOT / name).read_bytes() for name in modules if Path(name).name not in _SKIPPED}
-    files["__main__.py"] = b"import sys\n\nfrom cli.plugin.__main__ import main\n\nsys.exit(main())\n"
+    files["__main__.py"] = _START
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in sorted(files.items()):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -217,3 +219,13 @@ def test_one_file_runs_without_the_project(server: ApiServer, tmp_path: Path) ->
     assert (plugin["kind"], plugin["metadata"]["name"], plugin["spec"]["platforms"][0]["bin"]) == (
         "Plugin", "iirp", "kubectl-iirp",
     )  # fmt: skip
+
+
+def test_an_older_python_is_named_instead_of_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build(["--out", str(tmp_path)])
+    with zipfile.ZipFile(tmp_path / "kubectl-iirp") as archive:
+        start = archive.read("__main__.py").decode()
+    ast.parse(start, feature_version=(3, 7))
+    monkeypatch.setattr(sys, "version_info", (3, 9, 18))
+    with pytest.raises(SystemExit, match=r"needs Python 3\.11 or newer as python3, and this is 3\.9"):
+        exec(start, {})

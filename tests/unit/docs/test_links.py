@@ -22,7 +22,7 @@ FOLDERS = (
     "notifications|rbac|tests|tools"
 )
 
-KINDS_OF_RECORDS = {"audit.sealed"}
+KINDS_OF_RECORDS = {"audit.pruned", "audit.sealed"}
 """Of the audit log; they look like settings and are none."""
 
 
