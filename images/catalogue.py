@@ -32,9 +32,9 @@ class Image:
         return f"localhost/iirp/{self.name}"
 
 
-def _python(name: str, module: str, layers: tuple[Layer, ...]) -> Image:
+def _python(name: str, module: str, layers: tuple[Layer, ...], base: PythonLayer | None = None) -> Image:
     config = ImageConfig(entrypoint=("/usr/bin/python3.11", "-m", module), env=_PYTHON_ENV, user=_USER)
-    return Image(name, (PythonLayer(), *layers), config)
+    return Image(name, (base or PythonLayer(), *layers), config)
 
 
 def _static(name: str, program: str, path: str) -> Image:
@@ -57,6 +57,7 @@ _LIST = (
             WheelsLayer("analysis-lib", "requirements/analysis.txt"),
             SourceLayer("analysis-app", ("crds", "controllers", "analysis", "config")),
         ),
+        PythonLayer("python3.11-cxx", ("libstdc++6",)),  # numpy and its like; Debian's slim image has it
     ),
     _python(
         "shop",

@@ -46,20 +46,27 @@ class Layer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PythonLayer:
-    """Debian's Python."""
+    """Debian's Python, and further packages of Debian's where wheels need them."""
 
     name: str = "python3.11"
+    further: tuple[str, ...] = ()
 
     def key(self) -> str:
         """Over the recipe, not the packages' versions: a cached base stays until the cache is cleared."""
         release = Path("/etc/os-release")
         return _hash(
-            [rootfs.RECIPE, *rootfs.PACKAGES, os.uname().machine, release.read_text() if release.exists() else ""]
+            [
+                rootfs.RECIPE,
+                *rootfs.PACKAGES,
+                *self.further,
+                os.uname().machine,
+                release.read_text() if release.exists() else "",
+            ]
         )
 
     def stage(self, folder: Path, log: Path) -> None:
         """See `rootfs`."""
-        rootfs.stage_python(folder, log)
+        rootfs.stage_python(folder, log, self.further)
 
 
 @dataclass(frozen=True, slots=True)

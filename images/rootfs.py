@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from devcluster.errors import ClusterError, StepFailed
@@ -32,11 +33,11 @@ _GROUP = "root:x:0:\niirp:x:65532:\n"
 _TIMEOUT = 600.0
 
 
-def stage_python(folder: Path, log: Path) -> None:
-    """Fills `folder` with the root filesystem. Raises StepFailed with apt's own words."""
+def stage_python(folder: Path, log: Path, further: Sequence[str] = ()) -> None:
+    """Fills `folder` with the root filesystem and further packages. Raises StepFailed with apt's own words."""
     archives = folder.with_name(f"{folder.name}.debs")
     try:
-        for package in _download(archives, log):
+        for package in _download(archives, [*PACKAGES, *further], log):
             if package.name.split("_")[0] not in _NOT_NEEDED:
                 _run(["dpkg-deb", "--extract", str(package), str(folder)], log, f"unpacking {package.name} failed")
     finally:
@@ -74,7 +75,7 @@ def precompile(folder: Path, shown_as: str) -> None:
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_TIMEOUT, check=False)
 
 
-def _download(archives: Path, log: Path) -> list[Path]:
+def _download(archives: Path, packages: Sequence[str], log: Path) -> list[Path]:
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise ClusterError(
             "building the Python image needs Debian's apt-get and dpkg-deb; with Docker use images/Dockerfile"
@@ -84,7 +85,7 @@ def _download(archives: Path, log: Path) -> list[Path]:
     command = [
         "apt-get", "-qq", "--yes", "--no-install-recommends", "--download-only",
         "-o", "Dir::State::status=/dev/null", "-o", f"Dir::Cache::archives={archives}", "-o", "Debug::NoLocking=1",
-        "-o", "APT::Sandbox::User=", "install", *PACKAGES,
+        "-o", "APT::Sandbox::User=", "install", *packages,
     ]  # fmt: skip
     try:
         _run(command, log, "downloading Debian's Python failed")
