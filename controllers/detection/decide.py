@@ -95,6 +95,8 @@ class Calm:
 
     silenced: Callable[[TargetRef], str] = lambda _: ""
     rolling: frozenset[tuple[str, str, str]] = frozenset()
+    interrupted: frozenset[str] = frozenset()
+    """Namespaces in which a rollout leaves a workload without a ready pod: until it has one, its callers fail."""
 
 
 def decide(
@@ -209,8 +211,10 @@ def _settles(
     candidate: Candidate, before: Mapping[str, datetime], now: datetime, limits: Limits, calm: Calm
 ) -> datetime | None:
     """Since when it has been waited for; None when it has to be opened now."""
-    rolling = candidate.type in OF_ROLLOUTS and _identity(candidate.target) in calm.rolling
-    rolling = rolling and candidate.severity is not Severity.CRITICAL
+    rolling = candidate.type in OF_ROLLOUTS and (
+        (candidate.severity is not Severity.CRITICAL and _identity(candidate.target) in calm.rolling)
+        or candidate.target.namespace in calm.interrupted
+    )
     if not (candidate.provisional or rolling):
         return None
     known = [before[part.fingerprint] for part in (candidate, *candidate.signals) if part.fingerprint in before]

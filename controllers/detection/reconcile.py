@@ -119,8 +119,9 @@ class Detection:
         for text in set(found.refused) - self._told:
             log.warning("silence ignored: %s", text)
         self._told = set(found.refused)
-        rolling = frozenset((one.kind, one.namespace, one.name) for one in cluster.workloads if one.rolling_out)
-        return Calm(found.of, rolling)
+        rolling = [one for one in cluster.workloads if one.rolling_out]
+        interrupted = frozenset(one.namespace for one in rolling if one.desired and not one.ready)
+        return Calm(found.of, frozenset((one.kind, one.namespace, one.name) for one in rolling), interrupted)
 
     def _tell_silenced(self, decision: Decision) -> None:
         """Silence hides nothing from the log and the metrics: what would have been opened is said once, and counted."""

@@ -331,6 +331,19 @@ def test_errors_of_a_rollout_are_waited_for_and_crashes_are_not() -> None:
     assert run([candidate("HighErrorRate", severity=Severity.CRITICAL)], calm=rolling).create
 
 
+@pytest.mark.parametrize(("interrupted", "opened"), [("shop", False), ("other", True)])
+def test_callers_of_what_is_being_replaced_are_waited_for_however_much_they_fail(
+    interrupted: str, opened: bool
+) -> None:
+    fault = candidate("HighErrorRate", severity=Severity.CRITICAL)
+    calm = Calm(interrupted=frozenset({interrupted}))
+    first = run([fault], calm=calm)
+    assert bool(first.create) is opened
+    if not opened:
+        assert run([fault], now=at(60), settling=dict(first.settling_since), calm=calm).create
+        assert run([fault], now=at(10), settling=dict(first.settling_since)).create, "over, and it fails still"
+
+
 def test_what_was_predicted_is_kept_until_it_can_be_judged() -> None:
     foreseen = Prediction(
         resource="memory", limit="1", unit="bytes", expected_at=at(60), earliest_at=at(50), latest_at=at(70)
