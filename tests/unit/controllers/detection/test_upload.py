@@ -73,6 +73,15 @@ def test_the_whole_once_then_nothing_then_what_changed(world: World) -> None:
     assert not {"p-2", "p-3"} & {one.name for one in found.pods}
 
 
+def test_that_a_pod_has_been_told_to_end_is_sent(world: World) -> None:
+    world.send()
+    ending = pod("p-7", version=2)
+    ending["metadata"]["deletionTimestamp"] = START.isoformat()
+    world.store.observe("MODIFIED", ending)
+    assert [one.name for one in world.send().pods if one.deleting] == ["p-7"]
+    assert world.kinds[-1] == "TopologyChange"
+
+
 def test_much_at_once_and_a_long_time_mean_the_whole(world: World) -> None:
     world.send()
     for index in range(20):
