@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from analysis.contract import NodeState, ServiceState, WorkloadState
@@ -39,12 +40,12 @@ def workload_state(target: TargetRef, body: Body) -> WorkloadState:
         replicas=None if daemon else int(spec.get("replicas", 1)),
         ready=int((status.get("numberReady") if daemon else status.get("readyReplicas")) or 0),
         paused=bool(spec.get("paused")),
-        claims=tuple(_claims(target, spec))[:MAX_MATCHES],
+        claims=tuple(islice(_claims(target, spec), MAX_MATCHES)),
     )
 
 
 def _claims(target: TargetRef, spec: Body) -> Iterable[str]:
-    """Claims by name, and those that a StatefulSet makes for each of its pods."""
+    """Claims by name, and those that a StatefulSet makes for each of its pods: any number, so they come one by one."""
     yield from _named_claims(spec)
     for item in spec.get("volumeClaimTemplates") or ():
         for number in range(int(spec.get("replicas", 1))):

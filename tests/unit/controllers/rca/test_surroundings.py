@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from controllers.rca.surroundings import service_states
+from controllers.rca.surroundings import MAX_MATCHES, service_states, workload_state
 from crds.v1alpha1.base import TargetRef
 from tests.unit.controllers.rca.workload import deployment
 
@@ -59,3 +59,12 @@ def test_who_wrote_the_ports_last_is_known() -> None:
 def test_a_service_that_selects_nothing_is_not_judged_by_ports() -> None:
     (state,) = service_states([service({"port": 80}, selector="other")], [], [workload(PODS_PORTS)])
     assert (state.matches, state.unserved) == ((), "")
+
+
+@pytest.mark.parametrize(("replicas", "known"), [(0, 0), (2, 2), (2**31 - 1, MAX_MATCHES)])
+def test_the_claims_of_a_stateful_set_are_as_many_as_fit_however_many_replicas_are_asked_for(
+    replicas: int, known: int
+) -> None:
+    target = TargetRef(kind="StatefulSet", namespace="shop", name="db")
+    spec = {"replicas": replicas, "volumeClaimTemplates": [{"metadata": {"name": "data"}}]}
+    assert workload_state(target, {"spec": spec}).claims == tuple(f"data-db-{n}" for n in range(known))
