@@ -67,6 +67,11 @@ https://iirp-analysis.{{ .Release.Namespace }}.svc:8443
 {{- end -}}
 {{- end }}
 
+{{/* Whether there is an analysis server to be found; without one only some of the controllers can run. */}}
+{{- define "iirp.hasAnalysis" -}}
+{{- if or .Values.external.url .Values.analysis.enabled }}true{{ end -}}
+{{- end }}
+
 {{/* ConfigMap with the CA that the controllers trust there; empty for the CAs of the images. */}}
 {{- define "iirp.analysisCa" -}}
 {{- if and .Values.analysis.enabled (not .Values.analysis.tlsSecretName) -}}

@@ -198,6 +198,15 @@ def test_decisions_are_recorded_where_a_volume_is_given() -> None:
     assert recorded == dict.fromkeys(("approval", "execution", "feedback", "policy"), "iirp-audit")
 
 
+def test_without_an_external_side_what_needs_none_runs() -> None:
+    """`make safety` and `make chaos` install the release this way."""
+    values = {name: {"enabled": False} for name in ("detection", "rca", "feedback")}
+    objects = render(external={"url": ""}, telemetry={"enabled": False}, controllers=values)
+    pod = named(objects, "Deployment")[f"{NAMESPACE}/iirp-incident"]["spec"]["template"]["spec"]
+    assert "IIRP_ANALYSIS_URL" not in [item["name"] for item in pod["containers"][0]["env"]]
+    assert [volume["name"] for volume in pod["volumes"]] == ["tmp"]
+
+
 def test_how_long_the_record_is_kept_is_a_value() -> None:
     volume = {"persistentVolumeClaim": {"claimName": "iirp-audit"}}
     objects = render(audit={"volume": volume, "segmentMiB": 8, "retentionDays": 0})
