@@ -15,6 +15,8 @@ class RcaRequest(Message):
     incident: IncidentFacts
     window: Window
     changes: tuple[Change, ...] = ()
+    unread: tuple[str, ...] = ()
+    """Resources, by plural, that the controller may not or could not read: of them nothing is known."""
     events: tuple[EventFact, ...] = ()
     """Of the target, its pods and ReplicaSets."""
     neighbour_events: tuple[EventFact, ...] = ()

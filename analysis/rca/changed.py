@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from analysis.contract import Change, ChangeKind
 from analysis.rca.around import callees, subjects, workload
 from analysis.rca.context import before_onset, impact
 from analysis.rca.facts import Facts
-from analysis.rca.observation import Observation
+from analysis.rca.observation import Observation, unknown
 from analysis.words import clock, moment
 from crds.v1alpha1.rcareport import EvidenceKind
+
+READ_FROM: Final = {
+    ChangeKind.CONFIG: "configmaps",
+    ChangeKind.NETWORK_POLICY: "networkpolicies",
+    ChangeKind.QUOTA: "resourcequotas",
+}
+"""Where changes of a kind are read: without it, none is no answer."""
 
 
 def config_changed(facts: Facts) -> Observation:
@@ -41,6 +49,8 @@ def node_changed(facts: Facts) -> Observation:
 
 def _changed(facts: Facts, kind: ChangeKind, absent: str, concerns: Callable[[Change], bool]) -> Observation:
     found = [one for one in facts.request.changes if one.kind is kind and concerns(one) and before_onset(one, facts)]
+    if not found and READ_FROM.get(kind) in facts.request.unread:
+        return unknown(f"{READ_FROM[kind]} were not read", EvidenceKind.CHANGE)
     if not found:
         return Observation(False, f"{absent} in the 15 min before the onset", kind=EvidenceKind.CHANGE, result=[])
     last = max(found, key=lambda one: (one.at, one.target.name, one.reference))

@@ -67,6 +67,8 @@ class Facts:
     services: tuple[ServiceState, ...] = ()
     nodes: tuple[NodeState, ...] = ()
     missing: list[str] = field(default_factory=list)
+    unread: set[str] = field(default_factory=set)
+    """What ``missing`` is about: resources by plural."""
 
     def read(self, what: str, reader: Callable[[], Raw]) -> Raw:
         """Run ``reader``; a refusal or an absence is recorded, an outage is raised (the queue tries again)."""
@@ -78,6 +80,7 @@ class Facts:
             return reader()
         except (Forbidden, NotFound) as error:
             self.missing.append(f"{what}: {error.reason}: {error.message}")
+            self.unread.add(what)
             return []
 
 
@@ -139,9 +142,9 @@ def _config_map(kube: Kube, space: str, name: str, facts: Facts) -> Raw:
     except NotFound:
         return {}
     except Forbidden as error:
-        text = f"configmaps: {error.reason}: {error.message}"
-        if not any(one.startswith("configmaps: ") for one in facts.missing):
-            facts.missing.append(text)
+        if CONFIG_MAPS.plural not in facts.unread:
+            facts.unread.add(CONFIG_MAPS.plural)
+            facts.missing.append(f"configmaps: {error.reason}: who wrote them is read where `iirp grant` opted in")
         return {}
 
 

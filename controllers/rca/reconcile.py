@@ -75,6 +75,7 @@ class RcaReconciler:
             ),
             window=report.spec.window,
             changes=facts.changes,
+            unread=tuple(sorted(facts.unread)),
             events=facts.events,
             neighbour_events=facts.neighbour_events,
             pods=facts.pods,

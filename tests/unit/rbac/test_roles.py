@@ -93,6 +93,19 @@ def test_who_grants_cannot_act_and_who_acts_cannot_grant() -> None:
     assert held["iirp-execution"] == {"actionplans/status", "events", *workloads}
 
 
+def test_config_maps_are_read_in_opted_in_namespaces_only() -> None:
+    """RBAC cannot allow their metadata without their values, and many hold what is as good as a password."""
+    held = [
+        (item.account, item.scope)
+        for scope in Scope
+        for item in grantables(scope)
+        for rule in item.role["rules"]
+        if "configmaps" in rule.get("resources", [])
+    ]
+    assert {scope for _, scope in held} == {Scope.OPTED_IN}
+    assert {account for account, _ in held} == {"iirp-rca", "iirp-detection", "iirp-policy"}
+
+
 def test_no_role_of_the_platform_may_approve() -> None:
     may = {name for name, rule in rules() if "approve" in rule["verbs"]}
     assert may == {"iirp-approver"}
@@ -147,6 +160,8 @@ def test_namespace_bindings_opt_one_namespace_in() -> None:
         ("iirp-execution-jobs", "iirp-execution"),
         ("iirp-approval-grants", "iirp-approval"),
         ("iirp-policy-target", "iirp-policy"),
+        ("iirp-rca-config", "iirp-rca"),
+        ("iirp-detection-config", "iirp-detection"),
     }
     for item in found:
         assert item["kind"] == "RoleBinding"

@@ -498,6 +498,23 @@ def test_a_pod_that_was_slow_to_start_before_the_onset_is_no_cause(
     assert ("ProbeFailing" in standing) is there
 
 
+@pytest.mark.parametrize(
+    ("unread", "kind"),
+    [("configmaps", "ConfigChange"), ("networkpolicies", "NetworkPolicyChange"), ("resourcequotas", "QuotaExceeded")],
+)
+def test_what_the_platform_may_not_read_is_neither_claimed_nor_ruled_out(unread: str, kind: str) -> None:
+    (cause,) = [one for one in CAUSES.causes if one.kind == kind]
+    probes = {"config-changed", "network-policy-changed", "quota-changed"} & set(cause.probes())
+    given = told("HighErrorRate", **ERRORS)
+    for name in probes:
+        assert CAUSES.run(name, given).answer is False
+        assert (
+            CAUSES.run(name, replace(given, request=given.request.model_copy(update={"unread": (unread,)}))).answer
+            is None
+        )
+    assert probes
+
+
 def test_what_could_not_be_looked_at_is_not_told_as_if_it_were_so() -> None:
     found = explained(replace(told("HighErrorRate", **ERRORS), measured={}))
     unseen = [one.summary for one in found.root_causes if not one.refuted and not one.evidence]

@@ -135,4 +135,6 @@ def test_a_config_map_that_is_not_there_is_no_missing_data_but_a_refusal_is_said
         return Forbidden("Forbidden", f"cannot {verb} {plural}") if plural == "configmaps" else None
 
     kube.fail = refuse
-    assert gather(kube, TARGET, WINDOW).missing == ["configmaps: Forbidden: cannot get configmaps"]
+    refused = gather(kube, TARGET, WINDOW)
+    assert refused.missing == ["configmaps: Forbidden: who wrote them is read where `iirp grant` opted in"]
+    assert refused.unread == {"configmaps"}
