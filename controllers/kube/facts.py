@@ -121,7 +121,7 @@ def pod_record(body: Body) -> PodRecord:
         cpu_limit_cores=_cpu(_total_limit_decimal(containers, "cpu")),
         images=_shared(tuple(str(item.get("image") or "") for item in containers)),
         unschedulable=(scheduled.get("message") or "no node fits")[:512] if _unscheduled(scheduled) else "",
-        claims=_claims(metadata["name"], spec.get("volumes") or ()),
+        claims=_claims(metadata.get("namespace", ""), metadata["name"], spec.get("volumes") or ()),
         unscheduled_since=parse_time(scheduled.get("lastTransitionTime")) if _unscheduled(scheduled) else None,
         deleting=metadata.get("deletionTimestamp") is not None,
         ready_since=parse_time(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None,
@@ -142,11 +142,15 @@ def _unscheduled(condition: Body) -> bool:
     return condition.get("status") == "False" and condition.get("reason") == "Unschedulable"
 
 
-def _claims(pod: str, volumes: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Names of the claims behind a pod's volumes; an ephemeral volume's claim is named after pod and volume."""
+def _claims(namespace: str, pod: str, volumes: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Names of the claims behind a pod's volumes; an ephemeral volume's claim is named after pod and volume.
+
+    The API server does not check them, so those that no claim can have are left out.
+    """
     named = [(item.get("persistentVolumeClaim") or {}).get("claimName") for item in volumes]
     ephemeral = [f"{pod}-{item.get('name')}" for item in volumes if item.get("ephemeral")]
-    return tuple(sorted({*(name for name in named if name), *ephemeral}))
+    names = {*(name for name in named if name), *ephemeral}
+    return tuple(sorted(name for name in names if target_ref("v1", "PersistentVolumeClaim", namespace, name)))
 
 
 def controller_of(body: Body) -> TargetRef | None:

@@ -94,3 +94,9 @@ HOSTILE = ["Deployment\n", "../../secrets", "UPPER case", "x" * 300, "<script>",
 def test_an_owner_that_no_object_can_be_leaves_a_pod_on_its_own(text: str, field: str) -> None:
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "a", "uid": "u", "controller": True, field: text}
     assert pod_record({"metadata": {"name": "p", "namespace": "shop", "ownerReferences": [owner]}}).owner is None
+
+
+def test_a_claim_that_cannot_be_is_none() -> None:
+    volumes = [{"persistentVolumeClaim": {"claimName": name}} for name in ("data-0", *HOSTILE)]
+    body = {"metadata": {"name": "p", "namespace": "shop"}, "spec": {"volumes": volumes}}
+    assert pod_record(body).claims == ("data-0",)
