@@ -1,8 +1,9 @@
 """What a message names: the ConfigMap that is missing, the quota that is used up, the host that does not answer. Pure.
 
 Only what stands outside the one who says it: two workloads that cannot mount a ``volume "data"`` each mean their own,
-and "Back-off restarting failed container" names nothing. What is named is compared, not the whole text: whether the
-kubelet or a controller complains of a missing ConfigMap, it is the same ConfigMap.
+and "Back-off restarting failed container" names nothing. A webhook that cannot be called is one thing; one that denies
+has its reason with each that it denies. What is named is compared, not the whole text: whether the kubelet or a
+controller complains of a missing ConfigMap, it is the same ConfigMap.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ MAX_TEXT = 2000
 """Characters that are looked at. Messages are hostile: they may be long, and say anything."""
 _KINDS = (
     "configmap|secret|persistentvolumeclaim|serviceaccount|runtimeclass|priorityclass|storageclass"
-    "|webhook|image|quota|host"
+    "|image|quota|host|failed calling webhook"
 )
 _HOST = r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?)"
 _PATTERNS = (

@@ -12,7 +12,9 @@ CASES: dict[str, set[str]] = {
     "Error: couldn't find key url in ConfigMap shop/app-config": {'configmap "app-config"'},
     'MountVolume.SetUp failed for volume "tls" : secret "tls" not found': {'secret "tls"'},
     'pods "a-1" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=9': {'quota "compute"'},
-    'Internal error: failed calling webhook "check.policy.example": no endpoints': {'webhook "check.policy.example"'},
+    'Internal error: failed calling webhook "check.policy.example": no endpoints': {
+        'failed calling webhook "check.policy.example"'
+    },
     'storageclass.storage.k8s.io "fast" not found': {'storageclass "fast"'},
     'Back-off pulling image "registry.example/shop:v2"': {'image "registry.example/shop:v2"'},
     "dial tcp: lookup db.shop.svc.cluster.local on 10.96.0.10:53: no such host": {'host "db"'},
@@ -26,6 +28,7 @@ CASES: dict[str, set[str]] = {
     "Error: getaddrinfo ENOTFOUND redis": {'host "redis"'},
     # what names nothing, or only what belongs to the one who says it
     "Back-off restarting failed container app in pod payments-1_shop(0b8d)": set(),
+    'admission webhook "check.policy.example" denied the request: no owner label': set(),
     "Readiness probe failed: HTTP probe failed with statuscode: 503": set(),
     "Readiness probe failed: dial tcp 127.0.0.1:8080: connect: connection refused": set(),
     "connection to localhost:5432 refused": set(),
