@@ -94,6 +94,9 @@ CHILDREN: dict[str, list[dict[str, Any]]] = {
                 "requestedBy": "system:serviceaccount:iirp-system:iirp-incident",
                 "causeKind": "MemoryLeak",
                 "confidencePercent": 80,
+                "cause": "memory leak since 14:02",
+                "expectedImpact": "frees the leaked memory",
+                "rollback": "nothing to undo",
                 "summary": "Restart deploy/payments",
                 "actions": [
                     {

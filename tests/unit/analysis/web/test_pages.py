@@ -391,3 +391,11 @@ def test_objects_that_nobody_has_looked_at_yet_have_a_page(client: TestClient, c
     assert "New" in page.text
     for path in ("/incidents/shop/payments-leak-1/decide/payments-leak-1-1", "/audit", "/autonomy"):
         assert client.get(path).status_code == 200, path
+
+
+@pytest.mark.parametrize("word", ["Because", "Expected impact", "To undo", "Reach"])
+def test_what_a_decision_rests_on_stands_before_its_buttons(client: TestClient, word: str) -> None:
+    """On a phone nobody scrolls past a button to see what it does."""
+    sign_in(client)
+    page = client.get(DECIDE).text
+    assert 0 < page.index(f"<dt>{word}</dt>") < page.index("Approve as")
