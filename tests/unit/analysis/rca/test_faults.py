@@ -107,6 +107,10 @@ def explained(given: Facts) -> RcaResponse:
     return explain(CAUSES, given)[0]
 
 
+SANDBOX = (
+    "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox: "
+    'plugin type="calico" failed (add): connection is unauthorized'
+)
 SLOW = {"payments": BeforeAfter(0.03, 1.9, "q"), "catalogue": BeforeAfter(0.02, 0.02, "q")}
 FAILING = {"payments": BeforeAfter(0.0, 0.4, "q")}
 DEAD = {"payments": BeforeAfter(0.0, 1.0, "q")}
@@ -368,6 +372,34 @@ FAULTS: dict[str, tuple[Facts, str, str]] = {
     "no room": (
         told("PendingPods", pods=(pod(phase="Pending", ready=False, unschedulable="0/1 nodes: insufficient cpu"),)),
         "Unschedulable",
+        "payments",
+    ),
+    "network plugin that is not there": (
+        told(
+            "PendingPods", events=(event("FailedCreatePodSandBox", SANDBOX),), pods=(pod(phase="Pending", ready=False),)
+        ),
+        "RuntimeFailing",
+        "payments",
+    ),
+    "container runtime that hangs, here and elsewhere": (
+        told(
+            "RolloutStalled",
+            events=(event("Failed", "Error: context deadline exceeded"),),
+            neighbour_events=(event("FailedCreatePodSandBox", SANDBOX, about="Pod/checkout-1"),),
+            pods=(
+                pod(ready=False, waiting_reason="CreateContainerError", waiting_message="context deadline exceeded"),
+            ),
+        ),
+        "RuntimeFailing",
+        "payments",
+    ),
+    "registry that hangs": (
+        told(
+            "ImagePullFailed",
+            events=(event("Failed", 'Failed to pull image "x": rpc error: context deadline exceeded'),),
+            pods=(pod(ready=False, waiting_reason="ErrImagePull"),),
+        ),
+        "BadImage",
         "payments",
     ),
     "volume that is missing": (
