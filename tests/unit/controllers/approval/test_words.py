@@ -9,7 +9,7 @@ import pytest
 from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.approval import DecisionVerdict
 from tests.fakes.chain import PLAN, restart, say, scale
-from tests.unit.controllers.approval.test_reconcile import Room
+from tests.unit.controllers.approval.world import Room
 
 APPROVE, REJECT = DecisionVerdict.APPROVE, DecisionVerdict.REJECT
 UNTIL = "03:34:05Z"

@@ -11,8 +11,7 @@ from controllers.kube.resources import APPLICATIONS, HPAS
 from crds.v1alpha1.actionplan import ActionPhase
 from tests.fakes.chain import NS, scale
 from tests.unit.controllers.arbitration.world import HEALS, TRACKED, application, entry, hpa
-from tests.unit.controllers.execution.test_reconcile import prepared, run, stored
-from tests.unit.controllers.execution.world import World
+from tests.unit.controllers.execution.world import World, prepared, run, stored
 
 
 def autoscaler(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from controllers.execution.admission import MUTATING, VALIDATING
@@ -20,7 +21,7 @@ from controllers.runtime.errors import ReconcileError, Retryable
 from controllers.runtime.outcome import Key
 from crds.v1alpha1.actionplan import ActionPlan, ExecutionStatus
 from crds.v1alpha1.digest import ACTION_ID_ANNOTATION
-from tests.fakes.chain import NS, PLAN, Clock, context
+from tests.fakes.chain import NS, PLAN, Clock, context, ready_plan
 from tests.fakes.kube import FakeKube
 from tests.fakes.workloads import add_all
 
@@ -140,3 +141,25 @@ def run(world: World, clock: Clock, **settings: Any) -> str:
 
 def make(world: World, clock: Clock, **settings: Any) -> Context:
     return context(world, clock, **settings)
+
+
+Change = Callable[[World, Clock], Any]
+
+
+def prepared(*actions: Any) -> tuple[World, Clock]:
+    clock = Clock()
+    world = World(clock)
+    ready_plan(world, *actions)
+    return world, clock
+
+
+def stored(world: World, plural: str = "deployments", name: str = "payments") -> dict[str, Any]:
+    return world.objects[plural, NS, name]
+
+
+def change_image(world: World, clock: Clock) -> None:
+    stored(world)["spec"]["template"]["spec"]["containers"][0]["image"] = "shop:v2"
+
+
+def delete_target(world: World, clock: Clock) -> None:
+    del world.objects["deployments", NS, "payments"]
