@@ -10,8 +10,11 @@ from typing import Any
 from analysis.contract import Change, HistoryRecord
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.approval import Approval
-from crds.v1alpha1.incident import Incident
+from crds.v1alpha1.incident import Incident, TimelineEntry, TimelineSource
 from crds.v1alpha1.rcareport import RCAReport
+
+OPENED_BY = "iirp-detection"
+"""Who says that an incident was opened."""
 
 Row = dict[str, Any]
 
@@ -69,10 +72,10 @@ def object_rows(record: HistoryRecord, now: datetime) -> list[Row]:
 
 def timeline_rows(incident: Incident) -> list[Row]:
     """Every line that the object's timeline has now; the same line has the same ``entry`` whenever it is sent."""
-    return [
-        {
+    rows = {
+        _entry(one): {
             "incident_uid": incident.metadata.uid,
-            "entry": short_digest(one.at.isoformat(timespec="seconds"), one.source.value, one.actor, one.message),
+            "entry": _entry(one),
             "at": one.at,
             "source": one.source.value,
             "actor": one.actor,
@@ -80,7 +83,15 @@ def timeline_rows(incident: Incident) -> list[Row]:
             "reference": one.reference,
         }
         for one in incident.status.timeline
-    ]
+    }
+    return list(rows.values())
+
+
+def _entry(line: TimelineEntry) -> str:
+    """By all that it says; of the line that opened the incident, whose figures move on, by who said so and when."""
+    opened = line.source is TimelineSource.INCIDENT and line.actor == OPENED_BY
+    said = "" if opened else line.message
+    return short_digest(line.at.isoformat(timespec="seconds"), line.source.value, line.actor, said)
 
 
 def change_rows(cluster: str, changes: Iterable[Change]) -> list[Row]:

@@ -61,7 +61,7 @@ class History:
         with self._writing, self._engine.begin() as connection:
             _upsert(connection, incidents, [{"templates": [], "changed": [], **row}], ("uid",), list(row))
             _upsert(connection, objects, object_rows(record, now), ("uid",), ["body", "updated_at"])
-            _upsert(connection, timeline, timeline_rows(record.incident), ("incident_uid", "entry"), [])
+            _upsert(connection, timeline, timeline_rows(record.incident), ("incident_uid", "entry"), ["message"])
 
     def saw(self, request: RcaRequest, response: RcaResponse, templates: Sequence[str], now: datetime) -> None:
         """What an rca request brought: changes, and by what this incident can be found again."""

@@ -137,6 +137,17 @@ def test_a_chain_is_kept_once_however_often_it_is_sent(history: History) -> None
     assert found["started_at"] == NOW - timedelta(hours=1)
 
 
+def test_the_line_that_opened_it_is_one_line_whose_figures_move_on(history: History) -> None:
+    opened = {"at": "2030-05-06T09:00:40Z", "source": "incident", "actor": "iirp-detection"}
+    for felt in ("", " (53% of the requests fail)", " (51% of the requests fail)"):
+        line = {**opened, "message": f"opened: HighErrorRate{felt}"}
+        history.record(record(timeline=[LINE, LINE, line]), NOW)
+    found = history.story("shop", "payments-leak-1")
+    assert found is not None
+    said = [one["message"] for one in found["timeline"]]
+    assert said == ["working set grows", "opened: HighErrorRate (51% of the requests fail)"]
+
+
 def test_lines_that_fall_out_of_the_objects_timeline_stay(history: History) -> None:
     later = {"at": "2030-05-06T09:30:00Z", "source": "action", "message": "restarted"}
     history.record(record(timeline=[LINE]), NOW)
