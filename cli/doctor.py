@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from cli.checks import Finding
+    from cli.plugin.kube import Kubectl
 
 __all__ = ["completion", "doctor"]
 
@@ -21,7 +23,9 @@ _REQUEST_TIMEOUT = "10s"
 @click.option("--kubeconfig", default="", help="Default: $KUBECONFIG.")
 @click.option("--namespace", "-n", default="default", show_default=True, help="Whose incidents you look at.")
 @click.option("--platform-namespace", default="iirp-system", show_default=True, help="Where the platform runs.")
-@click.option("--gateway", envvar="IIRP_EXTERNAL_URL", default="", help="Also try the external side at this address.")
+@click.option(
+    "--gateway", envvar="IIRP_EXTERNAL_URL", default="", help="Of the external side. Default: the controllers'."
+)
 @click.option(
     "--ca-file", envvar="IIRP_CA_FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="CA of the gateway.",
@@ -52,9 +56,10 @@ def doctor(
             found.append(finding)
     except PluginError as error:
         raise click.ClickException(str(error)) from error
-    if gateway:
-        found.append(_gateway(gateway, ca_file))
-        _tell(found[-1], output)
+    external = _gateway(gateway, ca_file) if gateway else _controllers_gateway(kubectl, platform_namespace)
+    if external:
+        found.append(external)
+        _tell(external, output)
     if output == "json":
         click.echo(json.dumps([{field: getattr(item, field) for field in item.__slots__} for item in found], indent=2))
     raise SystemExit(1 if any(item.level is Level.FAIL for item in found) else 0)
@@ -84,6 +89,27 @@ def _tell(finding: Finding, output: str) -> None:
     click.echo(f"{click.style(f'{finding.level.value:<5}', fg=colour)} {finding.name:<32} {harmless(finding.message)}")
     if finding.advice:
         click.echo(f"      → {harmless(finding.advice)}")
+
+
+def _controllers_gateway(kubectl: Kubectl, platform: str) -> Finding | None:
+    """Where the controllers send their questions; None where that is a Service of the cluster, or not known."""
+    from cli.checks import Finding, Level
+    from cli.plugin.kube import PluginError
+    from cli.ui import find_page
+
+    try:
+        page = find_page(kubectl, platform)
+    except PluginError:
+        return None  # a check before this one has said what is missing
+    if page.in_cluster:
+        return None
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(page.ca or "")
+        file.flush()
+        found = _gateway(page.url, Path(file.name) if page.ca else None)
+    if found.level is Level.OK:
+        return found
+    return Finding(found.name, Level.WARN, f"{found.message} (from here; pods may reach it)", found.advice)
 
 
 def _gateway(url: str, ca_file: Path | None) -> Finding:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import yaml
 from click.testing import CliRunner
 
 from cli.checks import CONTROLLERS, KINDS, POLICIES, Level, check_cluster
-from cli.doctor import _gateway, completion, doctor
+from cli.doctor import _controllers_gateway, _gateway, completion, doctor
 from cli.plugin.kube import Kubectl, PluginError
 
 ROOT = Path(__file__).parents[3]
@@ -26,6 +28,7 @@ WELL = {
     "get deployments": json.dumps({"items": [
         {"metadata": {"labels": {"iirp.io/controller": name}}, "status": {"readyReplicas": 1}} for name in CONTROLLERS
     ]}),
+    "get deployment iirp-rca": PluginError("not found"),
     "get rolebindings": json.dumps({"items": [
         {"subjects": [{"kind": "ServiceAccount", "name": "iirp-execution", "namespace": "iirp-system"}]},
     ]}),
@@ -132,8 +135,10 @@ def test_before_1_36_a_webhook_makes_the_entries(policy: Any) -> None:
     assert findings(**hooks)["decisions"][:2] == (Level.OK, "made entries by a webhook")
 
 
-@pytest.mark.parametrize(("status", "level"), [(200, Level.OK), (502, Level.FAIL)])
-def test_the_gateway_is_asked(status: int, level: Level) -> None:
+@contextmanager
+def gateway(status: int) -> Iterator[str]:
+    """Address of something that answers one request."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
@@ -145,8 +150,33 @@ def test_the_gateway_is_asked(status: int, level: Level) -> None:
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
-        assert _gateway(f"http://127.0.0.1:{server.server_address[1]}", None).level is level
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+
+
+@pytest.mark.parametrize(("status", "level"), [(200, Level.OK), (502, Level.FAIL)])
+def test_the_gateway_is_asked(status: int, level: Level) -> None:
+    with gateway(status) as url:
+        assert _gateway(url, None).level is level
     assert _gateway("http://127.0.0.1:9", None).level is Level.FAIL
+
+
+def controller(url: str) -> str:
+    """A Deployment that talks to the analysis server there."""
+    pod = {"containers": [{"env": [{"name": "IIRP_ANALYSIS_URL", "value": url}]}], "volumes": []}
+    return json.dumps({"spec": {"template": {"spec": pod}}})
+
+
+@pytest.mark.parametrize(("status", "level"), [(200, Level.OK), (502, Level.WARN)])
+def test_the_controllers_gateway_is_asked_without_being_named(status: int, level: Level) -> None:
+    with gateway(status) as url:
+        found = _controllers_gateway(Scripted(**{"get_deployment iirp-rca": controller(url)}), "iirp-system")
+    assert found is not None
+    assert found.level is level
+
+
+def test_an_analysis_server_in_the_cluster_is_not_asked_from_here() -> None:
+    url = "https://iirp-analysis.iirp-system.svc:8443"
+    assert _controllers_gateway(Scripted(**{"get_deployment iirp-rca": controller(url)}), "iirp-system") is None
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
