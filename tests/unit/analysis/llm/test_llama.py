@@ -13,7 +13,7 @@ from analysis.contract import RcaResponse
 from analysis.llm.service import Narrator
 from analysis.rca.service import explain
 from crds.v1alpha1.rcareport import UNRESOLVED_BELOW, RCAReportStatus
-from tests.unit.analysis.rca.test_faults import CAUSES, FAULTS
+from tests.unit.analysis.rca.faults import CAUSES, FAULTS
 
 URL = os.environ.get("IIRP_TEST_LLAMA", "")
 pytestmark = pytest.mark.skipif(not URL, reason="IIRP_TEST_LLAMA names no llama.cpp server")
