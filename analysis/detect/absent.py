@@ -103,10 +103,12 @@ def _scrapes(rule: AbsentRule, block: Block, observed: Observed) -> Scrapes:
     recent = np.isfinite(at) & ~before
     good = np.where(up & before, at, np.nan)
     first_up = -_highest(rows, -good, len(workloads))
-    count_up, count = (_count(rows, mask, len(workloads)) for mask in (up & before, before))
+    last_good = _highest(rows, good, len(workloads))
+    while_known = before & (at <= last_good[rows][:, None])  # what fails since then is what is asked about
+    count_up, count = (_count(rows, mask, len(workloads)) for mask in (up & before, while_known))
     last_up = _highest(rows, np.where(up, at, np.nan), len(workloads))
     with np.errstate(invalid="ignore"):
-        long = _highest(rows, good, len(workloads)) - first_up >= rule.min_known
+        long = last_good - first_up >= rule.min_known
     early, late = at < begin + rule.lasting / 3, at >= observed.now - rule.lasting / 3
     return Scrapes(
         workloads,
