@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from devcluster.images import ImageConfig
+from images.compiled import COMPILED_FOR, MachineCodeLayer
 from images.layers import APP, LIB, BinaryLayer, Layer, PythonLayer, SourceLayer, WheelsLayer
 
 __all__ = ["IMAGES", "Image"]
@@ -16,6 +19,7 @@ _PYTHON_ENV = {
     "PATH": "/usr/bin",
 }
 _USER = "65532:65532"
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,10 @@ class Image:
         return f"localhost/iirp/{self.name}"
 
 
-def _python(name: str, module: str, layers: tuple[Layer, ...], base: PythonLayer | None = None) -> Image:
-    config = ImageConfig(entrypoint=("/usr/bin/python3.11", "-m", module), env=_PYTHON_ENV, user=_USER)
+def _python(
+    name: str, module: str, layers: tuple[Layer, ...], base: PythonLayer | None = None, env: Mapping[str, str] = NOTHING
+) -> Image:
+    config = ImageConfig(entrypoint=("/usr/bin/python3.11", "-m", module), env={**_PYTHON_ENV, **env}, user=_USER)
     return Image(name, (base or PythonLayer(), *layers), config)
 
 
@@ -55,9 +61,11 @@ _LIST = (
         "analysis",
         (
             WheelsLayer("analysis-lib", "requirements/analysis.txt"),
+            MachineCodeLayer("analysis-compiled", "requirements/analysis.txt"),
             SourceLayer("analysis-app", ("crds", "controllers", "analysis", "config")),
         ),
         PythonLayer("python3.11-cxx", ("libstdc++6",)),  # numpy and its like; Debian's slim image has it
+        COMPILED_FOR,
     ),
     _python(
         "shop",

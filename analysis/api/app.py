@@ -38,8 +38,8 @@ from analysis.telemetry.prometheus import Prometheus
 from analysis.telemetry.reader import Reader
 from analysis.telemetry.seed import Seeder
 from analysis.telemetry.store import Store
-from analysis.telemetry.warm import loaded, warm_up
 from analysis.verify.service import Verifier
+from analysis.warm import loaded, warm_up
 from analysis.web import pages
 
 MAX_BODY_BYTES = 32 * 1024 * 1024

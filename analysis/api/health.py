@@ -8,6 +8,8 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from analysis.telemetry.store import Store
+
 router = APIRouter()
 
 
@@ -24,9 +26,17 @@ async def readyz(request: Request) -> dict[str, Any]:
     sources = await asyncio.gather(services.probe.prometheus(), services.probe.loki())
     return {
         "status": "ok" if all(source.ok for source in sources) else "degraded",
+        "intake": _intake(services.store),
         "rules": {"version": services.detector.rules.version, "count": len(services.detector.rules.rules)},
         "sources": [source.model_dump(mode="json", exclude_none=True) for source in sources],
     }
+
+
+def _intake(store: Store | None) -> str:
+    """While loops are compiled nothing is taken in, and detection reads by query."""
+    if store is None:
+        return "off"
+    return "ready" if store.ready else "compiling"
 
 
 @router.get("/metrics")

@@ -19,7 +19,7 @@ from analysis.api.app import MAX_UNPACKED_BYTES, create_app
 from analysis.api.limits import BodyLimit
 from analysis.config import Auth, Config, Endpoint, StaticCaller
 from analysis.telemetry.query import Select
-from analysis.telemetry.warm import warm, warm_up
+from analysis.warm import warm, warm_up
 from tests.unit.analysis.telemetry.remote import Request, request
 
 ACCOUNTS = ("iirp-alertmanager", "iirp-detection", "iirp-rca", "iirp-feedback", "prometheus-agent")
@@ -249,5 +249,6 @@ def test_a_server_that_is_still_loading_asks_writers_to_come_again(client: TestC
     store.ready = False
     assert client.post("/v1/write", content=b"", headers=as_("prometheus-agent")).status_code == 503
     assert not store.covers(Select("m"), 60.0, time.time(), exact=False)
+    assert client.get("/readyz").json()["intake"] == "compiling"
     asyncio.run(warm_up(store))
-    assert store.ready
+    assert client.get("/readyz").json()["intake"] == "ready"

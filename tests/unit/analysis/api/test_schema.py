@@ -24,7 +24,7 @@ from schemathesis.core.result import Ok
 
 from analysis.api.app import create_app
 from analysis.config import Auth, Config, Endpoint, StaticCaller, Web
-from analysis.telemetry.warm import warm
+from analysis.warm import warm
 from analysis.web.pages import install
 from tests.unit.analysis.web.support import Cluster, sign_in
 
