@@ -171,34 +171,56 @@ def judge(
     for name in model.names:
         off[name], expected[name] = _off(model.series[name], times, values[name], least[name])
     common, muted = _common(off)
-    surprise = _surprise(model, values)
-    found = []
-    for row, key in enumerate(model.keys):
-        sides = {name: int(off[name][row, -1]) for name in model.names if _lasting(off[name][row])}
-        sides = {name: side for name, side in sides.items() if (name, side) not in muted}
-        if not sides:
-            continue
-        new = {name: float(np.nan_to_num(scores[name][row, -LASTING:]).max(initial=0.0)) for name in sides}
-        rare = surprise.get(key, 0.0)
-        if max(new.values()) <= THRESHOLD and rare < RARE:
-            continue
-        rarity = max(1.0 - 10.0**-rare, *(_rarity(model.series[name].calibration, one) for name, one in new.items()))
-        names = tuple(sorted(sides, key=lambda name, new=new: (-new[name], name)))  # type: ignore[misc]
-        found.append(
-            Deviation(
-                key,
-                names,
-                sides,
-                {name: float(values[name][row, -1]) for name in names},
-                {name: float(expected[name][row, -1]) for name in names},
-                rarity,
-                float(times[-LASTING]),
-            )
-        )
+    moment = _Moment(model, float(times[-LASTING:][0]), values, expected, off, muted, scores, _surprise(model, values))
+    learning = _learning(model)
+    rows = [row for row, key in enumerate(model.keys) if key not in learning]
+    found = tuple(one for row in rows if (one := _deviation(moment, row)) is not None)
+    return Judgement(found, learning, common, _outside(off))
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """What is known of all workloads at the moment that is judged; arrays ``[workload, time]`` by series."""
+
+    model: Model
+    since: float
+    values: Mapping[str, Float64]
+    expected: Mapping[str, Float64]
+    off: Mapping[str, Float64]
+    muted: frozenset[tuple[str, int]]
+    """Series and sides that are common to the fleet."""
+    scores: Mapping[str, Float64]
+    surprise: Mapping[Key, float]
+
+
+def _deviation(moment: _Moment, row: int) -> Deviation | None:
+    """How one workload is off, if it is, and in a way that is new or rare, and its own."""
+    model, key = moment.model, moment.model.keys[row]
+    sides = {name: int(moment.off[name][row, -1]) for name in model.names if _lasting(moment.off[name][row])}
+    sides = {name: side for name, side in sides.items() if (name, side) not in moment.muted}
+    if not sides:
+        return None
+    new = {name: float(np.nan_to_num(moment.scores[name][row, -LASTING:]).max(initial=0.0)) for name in sides}
+    rare = moment.surprise.get(key, 0.0)
+    if max(new.values()) <= THRESHOLD and rare < RARE:
+        return None
+    rarity = max(1.0 - 10.0**-rare, *(_rarity(model.series[name].calibration, one) for name, one in new.items()))
+    names = tuple(sorted(sides, key=lambda name: (-new[name], name)))
+    return Deviation(
+        key,
+        names,
+        sides,
+        {name: float(moment.values[name][row, -1]) for name in names},
+        {name: float(moment.expected[name][row, -1]) for name in names},
+        rarity,
+        moment.since,
+    )
+
+
+def _learning(model: Model) -> frozenset[Key]:
+    """Workloads of which too little is known to say anything."""
     counts = np.stack([one.state.count for one in model.series.values()]).max(axis=0)
-    learning = frozenset(key for key, count in zip(model.keys, counts.tolist(), strict=True) if count < LEARNING)
-    quiet = tuple(one for one in found if one.key not in learning)
-    return Judgement(quiet, learning, common, _outside(off))
+    return frozenset(key for key, count in zip(model.keys, counts.tolist(), strict=True) if count < LEARNING)
 
 
 def _off(model: SeriesModel, times: Float64, values: Float64, least: tuple[float, float]) -> tuple[Float64, Float64]:
