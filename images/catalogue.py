@@ -47,6 +47,8 @@ def _static(name: str, program: str, path: str) -> Image:
     return Image(name, (BinaryLayer(name, program, path),), ImageConfig(entrypoint=(path,), user=_USER))
 
 
+_CXX = PythonLayer("python3.11-cxx", ("libstdc++6",))
+"""For wheels of C++ (CEL, numpy and its like); Debian's slim image has it."""
 _LIST = (
     _python(
         "controllers",
@@ -55,6 +57,7 @@ _LIST = (
             WheelsLayer("controllers-lib", "requirements/controllers.txt"),
             SourceLayer("controllers-app", ("crds", "controllers", "analysis/__init__.py", "analysis/contract")),
         ),
+        _CXX,
     ),
     _python(
         "analysis",
@@ -64,7 +67,7 @@ _LIST = (
             MachineCodeLayer("analysis-compiled", "requirements/analysis.txt"),
             SourceLayer("analysis-app", ("crds", "controllers", "analysis", "config")),
         ),
-        PythonLayer("python3.11-cxx", ("libstdc++6",)),  # numpy and its like; Debian's slim image has it
+        _CXX,
         COMPILED_FOR,
     ),
     _python(

@@ -8,7 +8,9 @@ import json
 import re
 import sys
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from devcluster.errors import ClusterError
 from devcluster.images import ImageConfig
 from images.build import Builder
 from images.catalogue import IMAGES, Image
-from images.layers import SourceLayer, WheelsLayer, _narrowed, project_root
+from images.layers import PythonLayer, SourceLayer, WheelsLayer, _narrowed, project_root
 
 
 @dataclass
@@ -190,3 +192,25 @@ def test_an_image_holds_all_that_its_program_imports(name: str) -> None:
             assert path in sources, f"{module} is not in the image"
             waiting += imported(project_root() / path)
     assert len(seen) > 10
+
+
+def needs_cxx(lock: Path, only: Sequence[str]) -> list[str]:
+    """Packages of a lock file whose compiled modules ask for libstdc++, as they are installed here."""
+    names = only or re.findall(r"^([A-Za-z0-9._-]+)(?:\[.*\])?==", lock.read_text(), re.MULTILINE)
+    found = []
+    for name in names:
+        files = metadata.files(name) or []
+        modules = [Path(str(item.locate())) for item in files if ".so" in item.suffixes]
+        if any(b"libstdc++.so.6" in path.read_bytes() for path in modules if path.exists()):
+            found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("name", ["controllers", "analysis", "shop"])
+def test_compiled_wheels_find_the_cxx_library_that_they_ask_for(name: str) -> None:
+    """Without it CEL does not load, and every policy with a condition is invalid in the cluster and nowhere else."""
+    base, wheels = IMAGES[name].layers[:2]
+    assert isinstance(base, PythonLayer)
+    assert isinstance(wheels, WheelsLayer)
+    asking = needs_cxx(project_root() / wheels.lock, wheels.only)
+    assert bool(asking) is ("libstdc++6" in base.further), asking
