@@ -43,6 +43,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "origin-in-callee": context.origin_in_callee,
         "new-log-lines": loglines.new_log_lines,
         "config-changed": changed.config_changed,
+        "config-changed-callees-well": changed.config_changed_callees_well,
         "network-policy-changed": changed.network_policy_changed,
         "quota-changed": changed.quota_changed,
         "node-changed": changed.node_changed,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from analysis.contract import Change, ChangeKind
 from analysis.rca.around import callees, subjects, workload
-from analysis.rca.context import before_onset, impact
+from analysis.rca.context import before_onset, impact, origin_in_callee
 from analysis.rca.facts import Facts
 from analysis.rca.observation import Observation, unknown
 from analysis.words import clock, moment
@@ -27,6 +28,20 @@ def config_changed(facts: Facts) -> Observation:
     return _changed(
         facts, ChangeKind.CONFIG, "no ConfigMap that it uses was written", lambda one: one.target.name in own
     )
+
+
+def config_changed_callees_well(facts: Facts) -> Observation:
+    """Was its own configuration written, while the metrics of what it calls show nothing that stands out more?
+
+    A timeout of a millisecond, or a wrong path, makes calls fail at the caller: who is called answers as ever.
+    """
+    written = config_changed(facts)
+    elsewhere = origin_in_callee(facts)
+    if not written.answer or elsewhere.answer is False:
+        return written
+    if elsewhere.answer is None:
+        return elsewhere
+    return replace(elsewhere, answer=False)
 
 
 def network_policy_changed(facts: Facts) -> Observation:

@@ -11,7 +11,20 @@ from analysis.rca.catalogue import load_causes
 from analysis.rca.facts import BeforeAfter, Counted, Facts, Measured
 from analysis.rca.service import explain
 from crds.v1alpha1.base import TargetRef
-from tests.unit.analysis.rca.world import ONSET, POD, SIBLINGS, TARGET, at, facts, logs, memory, pod, request, rollout
+from tests.unit.analysis.rca.world import (
+    ONSET,
+    POD,
+    SIBLINGS,
+    TARGET,
+    at,
+    facts,
+    logs,
+    memory,
+    neighbours,
+    pod,
+    request,
+    rollout,
+)
 from tests.unit.analysis.shapes import flat, sampled
 
 CAUSES = load_causes(DATA_ROOT / "causes")
@@ -76,7 +89,9 @@ def written(kind: ChangeKind, target: TargetRef = TARGET, second: float = ONSET 
 
 def told(kind: str, *, measured: dict[str, tuple[float, float]] | None = None, **given: Any) -> Facts:
     """Facts of a quiet shop but for what is given."""
-    context = {name: given.pop(name) for name in ("upstream", "upstream_errors", "traffic") if name in given}
+    context = {
+        name: given.pop(name) for name in ("upstream", "upstream_errors", "traffic", "neighbours") if name in given
+    }
     lines = given.pop("lines", {})
     given.setdefault("services", (service(), service("checkout", 1, 0, (CHECKOUT,))))
     given.setdefault("workloads", workloads())
@@ -197,6 +212,30 @@ FAULTS: dict[str, tuple[Facts, str, str]] = {
             changes=(written(ChangeKind.CONFIG),),
         ),
         "ConfigChange",
+        "payments",
+    ),
+    "configuration written, and calls fail at the caller alone": (
+        told(
+            "HighErrorRate",
+            target=CHECKOUT,
+            upstream_errors=FAILING,
+            neighbours=neighbours(checkout=1.0, payments=0.05),
+            measured={"own-errors-rose": (0.0, 0.4)},
+            changes=(written(ChangeKind.CONFIG, CHECKOUT),),
+        ),
+        "ConfigChange",
+        "checkout",
+    ),
+    "configuration written, and a callee that fails by chance": (
+        told(
+            "HighErrorRate",
+            target=CHECKOUT,
+            upstream_errors=FAILING,
+            neighbours=neighbours(checkout=1.0, payments=1.0),
+            measured={"own-errors-rose": (0.0, 0.4)},
+            changes=(written(ChangeKind.CONFIG, CHECKOUT),),
+        ),
+        "DependencyFailing",
         "payments",
     ),
     "configuration of another workload written": (
