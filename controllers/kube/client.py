@@ -11,7 +11,7 @@ from pathlib import Path
 from kubernetes import client as kubernetes_client
 
 from controllers.kube.api import R, Raw
-from controllers.kube.errors import NotFound
+from controllers.kube.errors import Conflict, Invalid, NotFound
 from controllers.kube.resources import ResourceType, resource_type
 from controllers.kube.transport import JSON, Transport, credentials
 from controllers.kube.typed import TypedKube, parsed
@@ -116,13 +116,23 @@ class KubeClient(TypedKube):
     ) -> Raw:
         """See the port."""
         content_type = JSON_PATCH if isinstance(patch, list) else STRATEGIC_PATCH if strategic else MERGE_PATCH
-        return self._transport.request(
-            "PATCH",
-            resource.path(namespace, name, subresource),
-            query=write_query(manager, dry_run=dry_run),
-            body=with_preconditions(patch, uid, resource_version),
-            content_type=content_type,
-        )
+        try:
+            return self._transport.request(
+                "PATCH",
+                resource.path(namespace, name, subresource),
+                query=write_query(manager, dry_run=dry_run),
+                body=with_preconditions(patch, uid, resource_version),
+                content_type=content_type,
+            )
+        except Invalid as error:
+            # A JSON Patch whose `test` fails is answered with 422, not 409, and with no reason that could be relied on.
+            if content_type != JSON_PATCH or self._is_still(resource, namespace, name, uid, resource_version):
+                raise
+            raise Conflict("Conflict", f"{name} changed since it was looked at: {error.message}") from error
+
+    def _is_still(self, resource: ResourceType, namespace: str, name: str, uid: str, version: str) -> bool:
+        found = self.get_metadata(resource, namespace, name)["metadata"]
+        return (not uid or found["uid"] == uid) and (not version or found["resourceVersion"] == version)
 
     def delete_raw(
         self,

@@ -10,7 +10,7 @@ import urllib3
 from kubernetes import client as kubernetes_client
 
 from controllers.kube.client import KubeClient, connect
-from controllers.kube.errors import NotFound, Unavailable
+from controllers.kube.errors import Conflict, Invalid, KubeError, NotFound, Unavailable
 from controllers.kube.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, resource_type
 from controllers.runtime.errors import Terminal
 from crds.v1alpha1.incident import Incident
@@ -156,3 +156,33 @@ def test_without_credentials_the_message_says_what_to_set(monkeypatch: pytest.Mo
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
     with pytest.raises(Terminal, match="KUBECONFIG"):
         connect()
+
+
+FAILED_TEST = {"reason": "Invalid", "message": "the server rejected our request due to an error in our request"}
+
+
+@pytest.mark.parametrize(
+    ("now", "error"),
+    [
+        ({"uid": "u", "resourceVersion": "8"}, Conflict),
+        ({"uid": "another", "resourceVersion": "7"}, Conflict),
+        ({"uid": "u", "resourceVersion": "7"}, Invalid),
+    ],
+)
+def test_a_json_patch_that_comes_too_late_is_a_conflict_and_not_a_wrong_patch(
+    now: dict[str, str], error: type[KubeError]
+) -> None:
+    """Of two executors that rolled back at once, one took the other's write for a refusal and ended the plan by it."""
+    transport = Transport(Response(422, FAILED_TEST), Response(200, {"metadata": now}))
+    late = KubeClient(transport)
+    with pytest.raises(error) as caught:
+        late.patch_raw(
+            DEPLOYMENTS, "shop", "web", [{"op": "remove", "path": "/x"}], manager="m", uid="u", resource_version="7"
+        )
+    assert type(caught.value) is error
+
+
+def test_a_merge_patch_that_is_invalid_stays_so() -> None:
+    transport = Transport(Response(422, FAILED_TEST))
+    with pytest.raises(Invalid):
+        KubeClient(transport).patch_raw(DEPLOYMENTS, "shop", "web", {"spec": {}}, manager="m", resource_version="7")
