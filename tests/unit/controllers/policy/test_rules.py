@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controllers.policy.conditions import evaluate, problem_of
+from controllers.policy.conditions import OBJECTS, evaluate, problem_of
 from controllers.policy.decide import Observed, tier_now
 from controllers.policy.match import Documents
 from controllers.policy.target import Target
@@ -142,9 +142,27 @@ def test_conditions_are_checked_when_the_policy_is_read(expression: str, problem
     assert entry.valid is not bool(problem)
 
 
-def test_evaluating_what_does_not_compile_is_doubt() -> None:
-    assert evaluate("((", {}).holds is None
-    assert evaluate("incident.a", {}).problem
+@pytest.mark.parametrize(
+    ("expression", "holds", "problem"),
+    [
+        ("plan.a == 1", True, ""),
+        ("plan.a == 2", False, ""),
+        ("((", None, "line 1, column 3: Syntax error"),
+        ("plan.a", None, "gives INT, not bool"),
+        ("plan.missing == 1", None, "key not found"),
+        ("1 / (plan.a - 1) == 1", None, "divide by zero"),
+        ("plan.a > 'text'", None, "no matching overload"),
+    ],
+)
+def test_a_condition_holds_or_not_or_says_why_it_cannot_be_told(
+    expression: str, holds: bool | None, problem: str
+) -> None:
+    given = {name: {} for name in OBJECTS} | {"plan": {"a": 1}, "severity": "high", "now": START}
+    answer = evaluate(expression, given)
+    assert answer.holds is holds
+    assert problem.lower() in answer.problem.lower()
+    assert bool(problem) is bool(answer.problem)
+    assert "\n" not in answer.problem
 
 
 @pytest.mark.parametrize(
