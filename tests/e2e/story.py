@@ -72,11 +72,11 @@ class Story:
         """A healthy Deployment whose first revision never becomes ready, and gives up after 20 s."""
         body = deployment(self.name, self.image, replicas)
         body["spec"]["progressDeadlineSeconds"] = 20
-        good = body["spec"]["template"]["spec"]["containers"][0]["args"]
-        body["spec"]["template"]["spec"]["containers"][0]["args"] = ["no-such-service"]
+        container = body["spec"]["template"]["spec"]["containers"][0]
+        container["command"] = ["/no-such-program"]  # one that starts and ends would be available for a moment
         self.apply(body)
         eventually(lambda: self.restarts() == 1, within=30, what="the first revision")
-        body["spec"]["template"]["spec"]["containers"][0]["args"] = good
+        del container["command"]
         self.apply(body)
         self.rolled_out()
         return self
