@@ -8,7 +8,8 @@ Rules, in order, per candidate (the analysis server has put together what belong
    controller sees ``detection.active``). One that a person closed stays closed, however long the fault goes on.
 4. One that may yet turn out to be somebody else's fault (``provisional``): wait for the settling time.
 5. One of a silenced target opens nothing and reopens nothing; an Incident that is on goes on.
-6. Otherwise a new Incident.
+6. Otherwise a new Incident. One that the API server refuses (``refused``) shelters nobody: symptoms of its target get
+   Incidents of their own, and so does what it shows in other namespaces, one in each.
 
 Per Incident without a candidate: it stays active until the absence has been *observed* for the hold time, which is
 longer for one that has come back before. A round in
@@ -20,12 +21,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from analysis.contract import Candidate, DetectResponse
 from controllers.detection.lifecycle import active, deleting, ended, over_already
+from controllers.detection.refusals import apart
 from controllers.detection.status import ended_at, refreshed
 from controllers.runtime.limits import fit
 from crds.v1alpha1.base import Severity, TargetRef
@@ -65,6 +67,11 @@ class NewIncident:
     spec: IncidentSpec
     detection: DetectionStatus
 
+    @property
+    def key(self) -> str:
+        """What a refusal is remembered by."""
+        return self.spec.fingerprint
+
 
 @dataclass(frozen=True)
 class Refresh:
@@ -73,6 +80,11 @@ class Refresh:
     incident: Incident
     detection: DetectionStatus
     urgent: bool
+
+    @property
+    def key(self) -> str:
+        """What a refusal is remembered by."""
+        return self.incident.metadata.uid
 
 
 @dataclass(frozen=True)
@@ -109,9 +121,13 @@ def decide(
     limits: Limits,
     settling_since: Mapping[str, datetime] = NOTHING,
     calm: Calm = Calm(),
+    refused: Set[str] = frozenset(),
 ) -> Decision:
-    """``incidents``: all that exist, in whatever state; the two mappings: of the decision before."""
-    placed = _place(response, incidents, now, platform_namespace, limits, settling_since, calm)
+    """``incidents``: all that exist, in whatever state; the two mappings: of the decision before; ``refused``:
+    fingerprints of Incidents that the API server does not take.
+    """
+    response = response.model_copy(update={"candidates": apart(response.candidates, refused)})
+    placed = _place(response, incidents, now, platform_namespace, limits, settling_since, calm, refused)
     healthy = all(source.ok or not source.blinds for source in response.sources)
     refresh, absent = [], {}
     for incident in incidents:
@@ -150,6 +166,7 @@ def _place(
     limits: Limits,
     settling_since: Mapping[str, datetime],
     calm: Calm,
+    refused: Set[str],
 ) -> _Placed:
     placed = _Placed()
     for candidate in sorted(
@@ -161,7 +178,7 @@ def _place(
             placed.silenced.append((candidate, why))
         elif incident is not None:
             placed.seen.setdefault(incident.metadata.uid, []).append(candidate)
-        elif _sheltered_by_new(candidate, placed.create):
+        elif _sheltered_by_new(candidate, placed.create, refused):
             continue
         elif (since := _settles(candidate, settling_since, now, limits, calm)) is not None:
             placed.settling |= {part.fingerprint: since for part in (candidate, *candidate.signals)}
@@ -200,11 +217,12 @@ def _shelter(
     return max(found, key=lambda item: (item.metadata.uid in seen, item.spec.started_at), default=None)
 
 
-def _sheltered_by_new(candidate: Candidate, create: Sequence[NewIncident]) -> bool:
+def _sheltered_by_new(candidate: Candidate, create: Sequence[NewIncident], refused: Set[str]) -> bool:
     """A symptom of a fault that gets its Incident in this very round; the next round merges it."""
-    same = [item for item in create if item.spec.fingerprint == candidate.fingerprint]
-    target = _identity(candidate.target)
-    return bool(same) or (candidate.type in SYMPTOMS and any(_identity(item.spec.target) == target for item in create))
+    if any(item.spec.fingerprint == candidate.fingerprint for item in create):
+        return True
+    awaited = {_identity(item.spec.target) for item in create if item.spec.fingerprint not in refused}
+    return candidate.type in SYMPTOMS and _identity(candidate.target) in awaited
 
 
 def _settles(

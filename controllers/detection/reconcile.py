@@ -107,6 +107,7 @@ class Detection:
             limits=self._paced(incidents),
             settling_since=self._settling_since,
             calm=self._calm(),
+            refused=self._refusals.known(),
         )
         self._absent_since = dict(decision.absent_since)
         self._settling_since = dict(decision.settling_since)
@@ -194,9 +195,9 @@ class Detection:
 
     def _write(self, decision: Decision) -> None:
         now = self._context.now()
-        self._refusals.keep(new.spec.fingerprint for new in decision.create)
-        create = [new for new in decision.create if not self._refusals.waits(new.spec.fingerprint, now)]
-        steps: list[NewIncident | Refresh] = [*create, *decision.refresh]
+        steps: list[NewIncident | Refresh] = [*decision.create, *decision.refresh]
+        self._refusals.keep(step.key for step in steps)
+        steps = [step for step in steps if not self._refusals.waits(step.key, now)]
         for number, step in enumerate(steps):
             cost = NEW if isinstance(step, NewIncident) else CHANGED if step.urgent else 1
             if not self._budget.take(now, cost):
@@ -210,8 +211,7 @@ class Detection:
                 log.info("changed under us, looked at again next round: %s", error)
             except (Forbidden, Invalid) as error:
                 # A quota takes no more of them, or a defect of ours spoils one: the others do not wait.
-                if isinstance(step, NewIncident):
-                    self._refusals.note(step.spec.fingerprint, now)
+                self._refusals.note(step.key, now)
                 self._context.metrics.failed(error.reason)
                 log.warning("not written, tried again later: %s", error)
 

@@ -223,6 +223,55 @@ def test_what_is_refused_again_and_again_does_not_spend_the_budget_of_the_others
     assert len(world.incidents()) == 2, "and it comes when it is allowed to"
 
 
+def test_a_status_that_is_refused_does_not_spend_the_budget_of_the_others(world: World) -> None:
+    asked: list[float] = []
+
+    def refuse(verb: str, *_: str) -> KubeError | None:
+        if verb != "apply_status":
+            return None
+        asked.append((world.now - START).total_seconds())
+        return Invalid("Invalid", "status.detection.x")
+
+    world.kube.fail = refuse
+    world.candidates = [candidate()]
+    for _ in range(30):
+        world.round()
+    assert asked == [5, 10, 40, 100], "of the new Incident, then 30 s and one minute later"
+    world.kube.fail = lambda *_: None
+    for _ in range(30):
+        world.round()
+    (incident,) = world.incidents()
+    assert incident.status.detection is not None
+
+
+ELSEWHERE = candidate("HighErrorRate", target=candidate().target.model_copy(update={"namespace": "front"}))
+FURTHER = candidate("HighLatency", target=ELSEWHERE.target, fingerprint="f" * 16)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "opened"),
+    [
+        ([candidate(), candidate("CrashLoop")], ["CrashLoop"]),
+        ([candidate(signals=(ELSEWHERE, FURTHER))], ["HighErrorRate"]),
+        ([candidate(signals=(candidate("HighErrorRate"),))], []),
+    ],
+    ids=[
+        "a symptom of its target",
+        "what it shows in another namespace, as one",
+        "not all that it shows beside itself",
+    ],
+)
+def test_a_refused_incident_shelters_nobody(world: World, candidates: list[Candidate], opened: list[str]) -> None:
+    def refuse(verb: str, _: str, __: str, name: str) -> KubeError | None:
+        return Forbidden("Forbidden", "exceeded quota") if verb == "create" and "leak" in name else None
+
+    world.kube.fail = refuse
+    world.candidates = candidates
+    for _ in range(20):
+        world.round()
+    assert [item.spec.type for item in world.incidents()] == opened
+
+
 @pytest.mark.parametrize("phase", ["ending", "alive"])
 def test_a_namespace_that_is_being_deleted_has_no_faults(world: World, phase: str) -> None:
     ends = {"deletionTimestamp": "2026-01-02T03:00:00Z"} if phase == "ending" else {}
