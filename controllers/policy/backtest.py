@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controllers.policy.decide import Observed, tier_now
+from controllers.policy.history import Outcome, outcomes
 from controllers.policy.match import Documents
 from controllers.policy.target import CLASS_LABEL, Target
 from controllers.policy.validity import PolicyEntry
@@ -75,12 +76,13 @@ def backtest(
         since: decisions before it are part of the record and not compared.
     """
     everything = tuple(plans)
+    past = tuple(outcomes(everything))
     decided = [(plan.status.decision.decided_at, plan) for plan in everything if plan.status.decision is not None]
     found = []
     for at, plan in sorted(decided, key=lambda pair: (pair[0], pair[1].metadata.namespace, pair[1].metadata.name)):
         decision = plan.status.decision
         if decision is not None and at >= since:
-            observed = _observed(plan, decision, everything, incidents, namespaces, policies)
+            observed = _observed(plan, decision, past, incidents, namespaces, policies)
             found.append(_compare(plan, decision, observed))
     return found
 
@@ -101,7 +103,7 @@ def summary(found: Iterable[Comparison]) -> str:
 def _observed(
     plan: ActionPlan,
     decision: PolicyDecision,
-    everything: tuple[ActionPlan, ...],
+    past: tuple[Outcome, ...],
     incidents: Mapping[str, Incident],
     namespaces: Mapping[str, Mapping[str, str]],
     policies: tuple[PolicyEntry, ...],
@@ -109,14 +111,12 @@ def _observed(
     incident = incidents.get(plan.spec.incident_ref.uid)
     namespace = plan.metadata.namespace
     labels = {CLASS_LABEL: decision.workload_class} if decision.workload_class else {}
-    others = [other for other in everything if other.metadata.uid != plan.metadata.uid]
     return Observed(
         plan=plan,
         severity=(incident.status.severity or incident.spec.severity) if incident is not None else Severity.CRITICAL,
         policies=policies,
         targets={a.id: Target(uid=a.target.uid, replicas=0, labels=labels) for a in plan.spec.actions},
-        others=tuple(other for other in others if other.metadata.namespace == namespace),
-        elsewhere=tuple(other for other in others if other.metadata.namespace != namespace),
+        past=tuple(outcome for outcome in past if outcome.plan != f"{namespace}/{plan.metadata.name}"),
         documents=Documents(
             incident={"spec": incident.spec.to_wire(), "status": incident.status.to_wire()} if incident else {},
             namespace={"metadata": {"name": namespace, "labels": dict(namespaces.get(namespace, {}))}},

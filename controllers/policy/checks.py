@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from controllers.arbitration.decide import blocking
 from controllers.policy.blast import blast_refusal
+from controllers.policy.claims import Claim
 from controllers.policy.guards import guard_refusal
 from controllers.policy.history import Outcome
 from controllers.policy.target import Target
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, FieldWriter, PlanState
-from crds.v1alpha1.actionpolicy import PolicyLimits, Tier
+from crds.v1alpha1.actionplan import ActionPlan, FieldWriter
+from crds.v1alpha1.actionpolicy import PolicyLimits
 from crds.v1alpha1.actions import Action, Effect
-
-RATE_WINDOW = timedelta(hours=1)
-NEVER_RAN = frozenset({PlanState.DENIED, PlanState.EXPIRED, PlanState.SUPERSEDED})
 
 
 @dataclass(frozen=True)
@@ -32,12 +30,10 @@ class Refusal:
 class World:
     """What checks count besides the plan and its targets."""
 
-    others: tuple[ActionPlan, ...] = ()
-    """All other plans of the namespace."""
-    elsewhere: tuple[ActionPlan, ...] = ()
-    """All plans of the other watched namespaces."""
+    claims: tuple[Claim, ...] = ()
+    """Other plans that count against the limits, in all watched namespaces."""
     past: tuple[Outcome, ...] = ()
-    """What became of all of them, oldest first."""
+    """What became of earlier plans, oldest first."""
     incident_ended: bool = False
     writers: Mapping[str, tuple[FieldWriter, ...]] = field(default_factory=dict)
     """Who else writes what each action changes, by the plan's action id."""
@@ -63,7 +59,7 @@ def first_refusal(
         target = targets.get(action.id)
         if target is None:
             continue  # _target_refusal has refused this
-        refusal = _bounds_refusal(action, target, limits) or _rate_refusal(plan, action, world, limits, now)
+        refusal = _bounds_refusal(action, target, limits) or _rate_refusal(plan, action, world, limits)
         if refusal := refusal or _quota_refusal(action, world):
             return refusal
         if found := blast_refusal(action, target, limits) or guard_refusal(
@@ -81,13 +77,6 @@ def undone(plan: ActionPlan, writers: Mapping[str, tuple[FieldWriter, ...]]) -> 
             hint = f"`iirp plan patch {plan.metadata.name} {where}` prints what to commit"
             return Refusal(found.reason, f"{action.describe()} would not last: {found.message}; {hint}")
     return None
-
-
-def supersedes(newer: ActionPlan, plan: ActionPlan) -> bool:
-    """Whether ``newer`` takes the place of ``plan``; only within one incident."""
-    ref = newer.spec.supersedes
-    same_incident = newer.spec.incident_ref.uid == plan.spec.incident_ref.uid
-    return ref is not None and ref.uid == plan.metadata.uid and same_incident
 
 
 def _target_refusal(plan: ActionPlan, action: Action, target: Target | None) -> Refusal | None:
@@ -170,33 +159,15 @@ def _quota_refusal(action: Action, world: World) -> Refusal | None:
     return Refusal("QuotaExceeded", f"{action.describe()}: {short}; the pods would never start") if short else None
 
 
-def _rate_refusal(
-    plan: ActionPlan, action: Action, world: World, limits: PolicyLimits, now: datetime
-) -> Refusal | None:
-    """Counts objects, so it holds across restarts and replicas (S9). Plans that may still run count too: otherwise
-    ten plans decided at once would all be within a limit of one."""
-    here = [other for other in world.others if _counts(plan, other, now)]
-    same = [other for other in here if _acts_on(other, action)]
-    everywhere = len(here) + sum(1 for other in world.elsewhere if _counts(plan, other, now))
+def _rate_refusal(plan: ActionPlan, action: Action, world: World, limits: PolicyLimits) -> Refusal | None:
+    here = [claim for claim in world.claims if claim.namespace == plan.metadata.namespace]
+    same = [claim for claim in here if (action.target.kind, action.target.name) in claim.targets]
     for where, counted, allowed in (
         (action.target.short(), len(same), limits.max_per_hour),
         (f"namespace {plan.metadata.namespace}", len(here), limits.max_per_hour_in_namespace),
-        ("cluster", everywhere, limits.max_per_hour_in_cluster),
+        ("cluster", len(world.claims), limits.max_per_hour_in_cluster),
     ):
         if counted >= allowed:
             message = f"{where}: {counted} plans ran or wait within the hour; policy allows {allowed}"
             return Refusal("RateLimited", message)
     return None
-
-
-def _acts_on(other: ActionPlan, action: Action) -> bool:
-    return any(a.target.kind == action.target.kind and a.target.name == action.target.name for a in other.spec.actions)
-
-
-def _counts(plan: ActionPlan, other: ActionPlan, now: datetime) -> bool:
-    if other.metadata.uid == plan.metadata.uid or (supersedes(plan, other) and other.status.execution is None):
-        return False
-    execution, decision = other.status.execution, other.status.decision
-    if execution is not None:
-        return execution.phase is not ActionPhase.REFUSED and execution.started_at > now - RATE_WINDOW
-    return decision is not None and decision.tier is not Tier.FORBIDDEN and other.status.state not in NEVER_RAN

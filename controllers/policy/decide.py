@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from controllers.policy.checks import Refusal, World, first_refusal, undone
-from controllers.policy.history import outcomes
+from controllers.policy.claims import Claim
+from controllers.policy.history import Outcome
 from controllers.policy.learning import learn
 from controllers.policy.match import Documents
 from controllers.policy.target import CLASS_LABEL, Target
@@ -47,11 +48,11 @@ class Observed:
     policies: tuple[PolicyEntry, ...]
     targets: Mapping[str, Target | None]
     """Live target by the plan's action id; None: there is none of that name."""
-    others: tuple[ActionPlan, ...] = ()
-    """All other plans of the namespace, for limits, supersession and what became of them."""
+    claims: tuple[Claim, ...] = ()
+    """Other plans that count against rate limits, in all watched namespaces."""
+    past: tuple[Outcome, ...] = ()
+    """What became of earlier plans of all watched namespaces, oldest first."""
     incident_ended: bool = False
-    elsewhere: tuple[ActionPlan, ...] = ()
-    """All plans of the other watched namespaces, for the limits and guards of the cluster."""
     documents: Documents = field(default_factory=Documents)
     writers: Mapping[str, tuple[FieldWriter, ...]] = field(default_factory=dict)
     """Who else writes what each action changes, by the plan's action id."""
@@ -82,8 +83,7 @@ def decide(observed: Observed, now: datetime) -> Ruling:
     known = _known(observed, now)
     words = collect(observed.plan, observed.policies, known)
     world = World(
-        observed.others,
-        observed.elsewhere,
+        observed.claims,
         tuple(known.past),
         observed.incident_ended,
         observed.writers,
@@ -110,9 +110,8 @@ def tier_now(observed: Observed, now: datetime) -> Ruling:
 
 
 def _known(observed: Observed, now: datetime) -> Known:
-    everything = outcomes((*observed.others, *observed.elsewhere))
-    # What came later does not count: a replay or a backtest decides as of then.
-    past = [outcome for outcome in everything if outcome.at <= now]
+    # What came later does not count: a backtest decides as of then.
+    past = [outcome for outcome in observed.past if outcome.at <= now]
     return Known(
         observed.severity,
         observed.targets,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from controllers.arbitration.autoscalers import horizontal
@@ -15,7 +16,9 @@ from controllers.kube.errors import NotFound
 from controllers.kube.resources import BUDGETS, NAMESPACES, PODS, resource_type
 from controllers.kube.targets import read_target as read_live
 from controllers.policy import surroundings
+from controllers.policy.claims import claims
 from controllers.policy.decide import Observed
+from controllers.policy.history import outcomes
 from controllers.policy.match import Documents
 from controllers.policy.target import Target, read_target
 from controllers.policy.validity import PolicyEntry, read_policy
@@ -33,9 +36,13 @@ Live = dict[str, JsonObject | None]
 
 
 def observe(
-    context: Context, plan: ActionPlan, others: tuple[ActionPlan, ...], incident: Incident | None
+    context: Context, plan: ActionPlan, others: tuple[ActionPlan, ...], incident: Incident | None, now: datetime
 ) -> tuple[Observed, Live]:
-    """What policies are held against, and the live targets by action id for the digest."""
+    """What policies are held against, and the live targets by action id for the digest.
+
+    Args:
+        others: all other plans of the plan's namespace; those of the other namespaces are read here.
+    """
     kube, namespace, platform = context.kube, plan.metadata.namespace, context.settings.namespace
     live: Live = {action.id: read_live(kube, namespace, action, platform) for action in plan.spec.actions}
     subjects = {
@@ -51,14 +58,15 @@ def observe(
         for key, body in live.items()
     }
     targets = {key: _with_boundary(kube, namespace, target, live[key]) for key, target in targets.items()}
+    everywhere = (*others, *_elsewhere(context, namespace))
     observed = Observed(
         plan=plan,
         severity=severity_of(incident),
         policies=policies(kube),
         targets=targets,
-        others=others,
+        claims=claims(plan, everywhere, now),
+        past=tuple(outcomes(everywhere)),
         incident_ended=incident is None or incident.status.state in ENDED,
-        elsewhere=_elsewhere(context, namespace),
         documents=_documents(kube, plan, incident),
         proposer=service_account(context.settings.namespace, "incident"),
         writers={key: arbitrate(subject) for key, subject in subjects.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from controllers.policy.history import Outcome, Result
 from controllers.policy.target import Target
@@ -67,12 +67,10 @@ def _oscillation(action: Action, target: Target, own: Sequence[Outcome], now: da
         return None
     since = now - OSCILLATION_WINDOW
     scales = [o for o in own if o.replicas is not None and o.at > since]
-    counts = [level for o in scales[:1] if (level := o.replicas_before) is not None]
-    counts += [o.replicas for o in scales if o.replicas is not None]
-    steps = [after - before for before, after in pairwise([*counts, target.replicas, action.scale.replicas])]
-    signs = [step > 0 for step in steps if step]
-    reversals = sum(1 for one, two in pairwise(signs) if one is not two)
-    if reversals <= MAX_REVERSALS:
+    levels = [level for o in scales for level in (o.replicas_before, o.replicas) if level is not None]
+    levels = [level for level, _ in groupby([*levels, target.replicas, action.scale.replicas])]
+    rises = [after > before for before, after in pairwise(levels)]
+    if sum(one is not two for one, two in pairwise(rises)) <= MAX_REVERSALS:
         return None
-    told = ", ".join(map(str, [*counts, action.scale.replicas]))
+    told = ", ".join(map(str, levels))
     return "Oscillating", f"{action.target.short()} would swing ({told} replicas within the hour)"

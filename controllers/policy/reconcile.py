@@ -8,7 +8,7 @@ from typing import Any
 
 from controllers.arbitration.decide import MAX_WRITERS
 from controllers.kube.errors import AlreadyExists
-from controllers.policy.checks import supersedes
+from controllers.policy.claims import supersedes
 from controllers.policy.decide import STRICTNESS, Observed, Ruling, decide, tier_now
 from controllers.policy.gather import observe
 from controllers.policy.state import PlanView, plan_view
@@ -75,7 +75,7 @@ class PlanReconciler:
     def _decide(
         self, plan: ActionPlan, others: tuple[ActionPlan, ...], incident: Incident | None, now: datetime
     ) -> PolicyDecision:
-        observed, live = observe(self._context, plan, others, incident)
+        observed, live = observe(self._context, plan, others, incident, now)
         ruling = decide(observed, now)
         self._context.audit.record("policy.decide", plan, {"observed": observed}, ruling, now)
         return PolicyDecision(
@@ -103,7 +103,7 @@ class PlanReconciler:
     ) -> PolicyDecision:
         """A policy that became stricter, or a freeze that began, also holds for what was decided before and has not
         started (S10)."""
-        observed, _ = observe(self._context, plan, others, incident)
+        observed, _ = observe(self._context, plan, others, incident, now)
         ruling: Ruling = tier_now(observed, now)
         decision = decision.model_copy(update={"writers": _writers(observed)})
         same = ruling.tier is decision.tier

@@ -34,6 +34,8 @@ from tests.fakes.chain import (
     add_policy,
     context,
     deployment,
+    plan_spec,
+    restart,
     rule,
     say,
 )
@@ -151,6 +153,22 @@ def test_s8_the_whole_story_replays_byte_for_byte(story: Story) -> None:
     assert [item for item in found if not item.same] == []
     assert "HumanApproval ApprovalRequired" in [item.note for item in found]
     assert "Effective SlopeGone" in found[-1].note
+
+
+def test_of_other_plans_only_what_limits_and_guards_count_is_recorded(tmp_path: Path) -> None:
+    """A cluster has hundreds of them, and every decision records them all."""
+    story = Story(tmp_path)
+    add_policy(story.kube, rule("HumanApproval", "few", limits={"maxPerHourInNamespace": 2}), name="few")
+    for n in range(3):
+        done = story.kube.add(ActionPlan, NS, f"earlier-{n}", plan_spec(restart(f"cart-{n}")))
+        execution = {"phase": "Succeeded", "reason": "X", "message": "long-words", "startedAt": story.clock()}
+        story.kube.apply_status(done, {"execution": execution}, manager="test")
+    PlanReconciler(story.room("policy")).reconcile(KEY)
+    (record,) = story.records()
+    assert record["decision"]["reason"] == "RateLimited"
+    assert {claim["name"] for claim in record["inputs"]["observed"]["claims"]} == {f"earlier-{n}" for n in range(3)}
+    assert "long-words" not in json.dumps(record)
+    assert replay([record])[0].same
 
 
 def test_what_is_no_number_comes_back_too(tmp_path: Path) -> None:

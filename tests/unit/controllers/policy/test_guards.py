@@ -197,8 +197,8 @@ def test_a_target_as_conditions_see_it() -> None:
 # --- rates over namespace and cluster ---
 
 
-def elsewhere(name: str, hours_ago: float) -> ActionPlan:
-    found = done(name, hours_ago)
+def elsewhere(name: str, hours_ago: float, *outcome: Any) -> ActionPlan:
+    found = done(name, hours_ago, *outcome)
     return found.model_copy(update={"metadata": found.metadata.model_copy(update={"namespace": "bank"})})
 
 
@@ -221,7 +221,7 @@ CART = restart("cart")
 def test_s9_rates_hold_over_target_namespace_and_cluster(
     limits: dict[str, Any], others: list[ActionPlan], bank: list[ActionPlan], limited: bool
 ) -> None:
-    ruling = rule_on(auto(**limits), others=tuple(others), elsewhere=tuple(bank))
+    ruling = rule_on(auto(**limits), others=(*others, *bank))
     assert (ruling.reason == "RateLimited") is limited
 
 
@@ -293,12 +293,23 @@ def test_no_swinging_up_and_down(counts: list[tuple[float, int]], now: int, want
         assert ruling.message == "deploy/payments would swing (4, 2, 4, 2 replicas within the hour)"
 
 
-@pytest.mark.parametrize(("found", "refused"), [(2, True), (4, False), (None, False)])
-def test_what_the_first_scale_found_counts(found: int | None, refused: bool) -> None:
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        ([(2, 4), (4, 2)], "2, 4, 2, 4"),
+        ([(4, 4), (4, 2)], ""),
+        ([(None, 4), (4, 2)], ""),
+        ([(None, 4), (2, 3)], "4, 2, 3, 2, 4"),  # somebody else took the replicas away in between
+        ([(None, 1), (1, 2)], ""),
+    ],
+)
+def test_what_a_scale_found_counts_as_what_it_set(steps: list[tuple[int | None, int]], told: str) -> None:
     """2, 4, 2 and 4 again is an oscillation, although only the second 4 is about to be set."""
-    others = (done("a", 0.8, "Inconclusive", scale(4), found=found), done("b", 0.5, "Inconclusive", scale(2), found=4))
+    others = [
+        done(f"p{n}", 0.8 - n / 10, "Inconclusive", scale(to), found=found) for n, (found, to) in enumerate(steps)
+    ]
     ruling = rule_on(auto(), of=plan(scale(4)), target=Target(UID, 2, ready=2), others=others)
-    assert (ruling.reason == "Oscillating") is refused
+    assert ruling.message.removesuffix(" replicas within the hour)").partition("swing (")[2] == told
 
 
 BAD = [done(f"bad{n}", 10 + n, "Ineffective", CART) for n in range(3)]
@@ -334,7 +345,8 @@ def test_guards_say_which_plan_and_until_when() -> None:
 
 
 def test_the_circuit_breaker_counts_other_namespaces_and_obeys_its_limits() -> None:
-    assert rule_on(auto(), elsewhere=tuple(BAD)).tier is Tier.HUMAN_APPROVAL
+    bank = [elsewhere(f"bad{n}", 10 + n, "Ineffective", CART) for n in range(3)]
+    assert rule_on(auto(), others=bank).tier is Tier.HUMAN_APPROVAL
     assert rule_on(auto(breakerFailures=4), others=tuple(BAD)).tier is Tier.AUTO_LOW_RISK
     assert rule_on(auto(breakerWindow="11h30m"), others=tuple(BAD)).tier is Tier.AUTO_LOW_RISK
 

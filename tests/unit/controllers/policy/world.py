@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from controllers.policy.claims import claims
 from controllers.policy.decide import Observed, Ruling, decide
+from controllers.policy.history import outcomes
 from controllers.policy.match import Documents
 from controllers.policy.target import Target
 from controllers.policy.validity import PolicyEntry, read_policy
@@ -45,12 +47,23 @@ def rule_on(
     target: Target | None = LIVE,
     now: datetime = START,
     documents: Documents | None = None,
+    others: Iterable[ActionPlan] = (),
     **rest: Any,
 ) -> Ruling:
     """The ruling on a plan whose actions all have this target."""
-    of = of or plan()
+    of, others = of or plan(), tuple(others)
     targets = {action.id: target for action in of.spec.actions}
-    return decide(Observed(of, severity, policies, targets, documents=documents or Documents(), **rest), now)
+    observed = Observed(
+        plan=of,
+        severity=severity,
+        policies=policies,
+        targets=targets,
+        claims=claims(of, others, now),
+        past=tuple(outcomes(others)),
+        documents=documents or Documents(),
+        **rest,
+    )
+    return decide(observed, now)
 
 
 def done(
