@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 import httpx
 from fastapi import FastAPI, Request, Response
@@ -45,6 +46,9 @@ from analysis.web import pages
 MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_UNPACKED_BYTES = 128 * 1024 * 1024
 """A topology of 150,000 pods has about 42 MB, 3 MB packed."""
+MAX_BODY_SECONDS = 60.0
+MAY_BE_PACKED = frozenset({"/v1/detect", "/v1/rca", "/v1/verify", "/v1/history"})
+"""What controllers post: ``controllers/runtime/analysis.py`` packs whatever is large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,44 +86,41 @@ def create_app(config: Config) -> FastAPI:
     client = httpx.AsyncClient(limits=httpx.Limits(max_connections=32), trust_env=False)
     api_server = ApiServer(config.kubernetes) if config.kubernetes else None
     services = _services(config, client, api_server)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        beside = [
-            asyncio.create_task(one.run()) for one in (services.seeder, services.learner, services.logwatch) if one
-        ]
-        if services.store and not loaded():
-            services.store.ready = False
-            beside.append(asyncio.create_task(warm_up(services.store)))
-        if services.historian:
-            beside.append(asyncio.create_task(services.historian.sweep_forever()))
-        yield
-        for task in beside:
-            task.cancel()
-        if services.historian:
-            services.historian.close()
-        await client.aclose()
-        if services.narrator:
-            await services.narrator.aclose()
-        if api_server:
-            await api_server.aclose()
-
+    lifespan = partial(_lifespan, services=services, client=client)
     app = FastAPI(title="IIRP analysis", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.services = services
     problems.install(app)
     _observe(app, services.metrics)
-    app.include_router(health.router)
-    app.include_router(gate.router)
-    app.include_router(v1.router)
-    app.include_router(intake.router)
-    app.include_router(alerts.router)
-    app.include_router(history.router)
+    for module in (health, gate, v1, intake, alerts, history):
+        app.include_router(module.router)
     if config.web.enabled and api_server:
         readable = _prometheus(config, client).of(config.web.cluster_name)
         pages.install(app, config.web, api_server, readable)
-    app.add_middleware(Unpack, max_bytes=MAX_UNPACKED_BYTES, paths=frozenset({"/v1/detect", "/v1/rca", "/v1/verify"}))
-    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)  # the outer one: it sees what came over the wire
+    app.add_middleware(Unpack, max_bytes=MAX_UNPACKED_BYTES, paths=MAY_BE_PACKED)
+    # the outer one: it sees what came over the wire
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, seconds=MAX_BODY_SECONDS)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(_: FastAPI, services: Services, client: httpx.AsyncClient) -> AsyncIterator[None]:
+    """What runs beside the requests, and what is closed in the end."""
+    beside = [asyncio.create_task(one.run()) for one in (services.seeder, services.learner, services.logwatch) if one]
+    if services.store and not loaded():
+        services.store.ready = False
+        beside.append(asyncio.create_task(warm_up(services.store)))
+    if services.historian:
+        beside.append(asyncio.create_task(services.historian.sweep_forever()))
+    yield
+    for task in beside:
+        task.cancel()
+    if services.historian:
+        services.historian.close()
+    await client.aclose()
+    if services.narrator:
+        await services.narrator.aclose()
+    if services.api_server:
+        await services.api_server.aclose()
 
 
 def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer | None) -> Services:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, Header, Query, Request
 from sqlalchemy.exc import SQLAlchemyError
 
-from analysis.api.gate import Caller
+from analysis.api.gate import GatedRoute
 from analysis.api.problems import ProblemError
 from analysis.auth.identity import Unauthenticated, bearer
 from analysis.auth.rbac import may_list
@@ -18,7 +18,7 @@ from analysis.history.service import Historian
 from analysis.history.store import History
 from analysis.kube import ApiServer, ApiServerError
 
-router = APIRouter(prefix="/v1/history")
+router = APIRouter(prefix="/v1/history", route_class=GatedRoute)
 
 T = TypeVar("T")
 Word = Annotated[str, Query(max_length=253)]
@@ -29,11 +29,9 @@ Hours = Annotated[float, Query(gt=0, le=24 * 3660)]
 class Reading:
     """Who asks: ``iirp-reader``, which reads all telemetry, or a person, whose own token says in which namespaces."""
 
-    def __init__(
-        self, request: Request, username: Caller, authorization: Annotated[str | None, Header()] = None
-    ) -> None:
+    def __init__(self, request: Request, authorization: Annotated[str | None, Header()] = None) -> None:
         self._services = request.app.state.services
-        self._username = username
+        self._username: str = request.state.username
         self._authorization = authorization
 
     async def cluster(self, namespace: str, wanted: str) -> str:
@@ -70,9 +68,8 @@ Reader = Annotated[Reading, Depends()]
 
 
 @router.post("")
-async def record(request: Request, body: HistoryRecord, username: Caller) -> HistoryAnswer:
+async def record(request: Request, body: HistoryRecord) -> HistoryAnswer:
     """Keep an incident's chain as it is now."""
-    del username
     historian: Historian | None = request.app.state.services.historian
     if historian is None:
         return HistoryAnswer(kept=False)

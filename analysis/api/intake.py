@@ -12,13 +12,13 @@ import time
 
 from fastapi import APIRouter, Request, Response
 
-from analysis.api.gate import Caller
+from analysis.api.gate import GatedRoute
 from analysis.api.problems import ProblemError, problem_response
 from analysis.contract import Problem
 from analysis.telemetry.remote_write import MAX_BYTES, Malformed
 from analysis.telemetry.store import Taken
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", route_class=GatedRoute)
 
 VERSIONS = {"prometheus.writerequest": 1, "io.prometheus.write.v2.request": 2}
 """By the parameter ``proto`` of the content type."""
@@ -27,9 +27,8 @@ MAX_IN_FLIGHT = 16
 
 
 @router.post("/write", status_code=204)
-async def write(request: Request, username: Caller) -> Response:
+async def write(request: Request) -> Response:
     """Samples in."""
-    del username
     services = request.app.state.services
     if services.store is None:
         raise ProblemError(404, "This server takes no samples", "set intake.mode to receive")

@@ -1,8 +1,10 @@
-"""A bound on request bodies, whatever their headers say, packed and unpacked."""
+"""Bounds on request bodies, whatever their headers say: size as sent, size unpacked, and time."""
 
 from __future__ import annotations
 
+import asyncio
 import zlib
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,16 +13,21 @@ from analysis.api.problems import problem_response
 from analysis.contract import Problem
 
 
-class _TooLarge(Exception):
-    pass
+class _Refused(Exception):
+    """The body is not read further, and this is the answer."""
+
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(title)
+        self.problem = Problem(title=title, status=status, detail=detail)
 
 
 class BodyLimit:
-    """ASGI middleware that answers 413 once a body has passed the limit."""
+    """ASGI middleware: 413 once a body has passed ``max_bytes``, 408 when it is not there after ``seconds``."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, seconds: float) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counting its body."""
@@ -28,34 +35,32 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         seen = 0
-        answered = False
+        whole = False
+        deadline = asyncio.get_running_loop().time() + self._seconds
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, whole
+            if whole:  # what is waited for now is the caller's leaving
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise _Refused(408, "The request took too long", f"limit {self._seconds:g} s") from None
             seen += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if seen > self._max_bytes:
-                raise _TooLarge
+                raise _Refused(413, "The request is too large", f"limit {self._max_bytes} bytes")
             return message
 
-        async def noted(message: Message) -> None:
-            # frameworks turn an exception while reading into an answer of their own: it is replaced by ours
-            nonlocal answered
-            if seen <= self._max_bytes:
-                answered = True
-                await send(message)
-
-        with suppress(_TooLarge):
-            await self._app(scope, counted, noted)
-        if seen > self._max_bytes and not answered:
-            problem = Problem(title="The request is too large", status=413, detail=f"limit {self._max_bytes} bytes")
-            await problem_response(problem)(scope, receive, send)
+        await _pass_on(self._app, scope, counted, send)
 
 
 class Unpack:
     """ASGI middleware for bodies with ``Content-Encoding: gzip``: unpacked piece by piece, 413 past the limit.
 
-    Only on the given ``paths``; others see what was sent.
+    Only on the given ``paths``; others see what was sent. Nothing is unpacked before the application asks for the
+    body, which it does for callers that it knows.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, paths: frozenset[str]) -> None:
@@ -69,42 +74,59 @@ class Unpack:
         if scope["type"] != "http" or coding != b"gzip" or scope["path"] not in self._paths:
             await self._app(scope, receive, send)
             return
-        try:
-            body = await self._body(receive)
-        except (_TooLarge, zlib.error) as error:
-            large = isinstance(error, _TooLarge)
-            title = "The request is too large" if large else "The body is not gzip"
-            detail = f"limit {self._max_bytes} bytes unpacked" if large else "Content-Encoding says gzip"
-            problem = Problem(title=title, status=413 if large else 400, detail=detail)
-            await problem_response(problem)(scope, receive, send)
-            return
         kept = [pair for pair in scope["headers"] if pair[0] not in (b"content-encoding", b"content-length")]
-        given = False
+        pieces = self._unpacked(receive)
 
-        async def whole() -> Message:
-            nonlocal given
-            if given:
-                return await receive()
-            given = True
-            return {"type": "http.request", "body": body, "more_body": False}
+        async def unpacked() -> Message:
+            return await anext(pieces, None) or await receive()
 
-        await self._app({**scope, "headers": [*kept, (b"content-length", b"%d" % len(body))]}, whole, send)
+        await _pass_on(self._app, {**scope, "headers": kept}, unpacked, send)
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _unpacked(self, receive: Receive) -> AsyncIterator[Message]:
         unpacker = zlib.decompressobj(wbits=31)
-        found: list[bytes] = []
         size = 0
-        while True:
+        more = True
+        while more:
             message = await receive()
             if message["type"] != "http.request":
-                raise zlib.error("the client went away")
-            piece = unpacker.decompress(message.get("body", b""), self._max_bytes - size + 1)
+                yield message
+                return
+            more = message.get("more_body", False)
+            try:
+                piece = unpacker.decompress(message.get("body", b""), self._max_bytes - size + 1)
+            except zlib.error:
+                raise _Refused(400, "The body is not gzip", "Content-Encoding says gzip") from None
             size += len(piece)
             if size > self._max_bytes:
-                raise _TooLarge
-            found.append(piece)
-            if not message.get("more_body", False):
-                break
-        if not unpacker.eof:
-            raise zlib.error("cut off")
-        return b"".join(found)
+                raise _Refused(413, "The request is too large", f"limit {self._max_bytes} bytes unpacked")
+            if not more and not unpacker.eof:
+                raise _Refused(400, "The body is not gzip", "it is cut off")
+            yield {"type": "http.request", "body": piece, "more_body": more}
+
+
+async def _pass_on(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Call the application; a refusal of ``receive`` is the answer, whatever the application makes of that exception.
+
+    Frameworks turn an exception while reading into an answer of their own.
+    """
+    refused: Problem | None = None
+    answered = False
+
+    async def watched() -> Message:
+        nonlocal refused
+        try:
+            return await receive()
+        except _Refused as error:
+            refused = error.problem
+            raise
+
+    async def noted(message: Message) -> None:
+        nonlocal answered
+        if refused is None:
+            answered = True
+            await send(message)
+
+    with suppress(_Refused):
+        await app(scope, watched, noted)
+    if refused is not None and not answered:
+        await problem_response(refused)(scope, receive, send)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from analysis.api.gate import Caller
+from analysis.api.gate import GatedRoute
 from analysis.api.problems import ProblemError
 from analysis.contract import DetectRequest, DetectResponse, RcaRequest, RcaResponse, VerifyRequest, VerifyResponse
 from analysis.detect.topologies import UnknownTopology
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", route_class=GatedRoute)
 
 
 @router.post("/detect")
-async def detect(request: Request, body: DetectRequest, username: Caller) -> DetectResponse:
+async def detect(request: Request, body: DetectRequest) -> DetectResponse:
     """Which faults are on now?"""
-    del username
     services = request.app.state.services
     try:
         answer: DetectResponse = await services.detector.detect(body)
@@ -26,16 +25,14 @@ async def detect(request: Request, body: DetectRequest, username: Caller) -> Det
 
 
 @router.post("/rca")
-async def rca(request: Request, body: RcaRequest, username: Caller) -> RcaResponse:
+async def rca(request: Request, body: RcaRequest) -> RcaResponse:
     """Why did this happen?"""
-    del username
     answer: RcaResponse = await request.app.state.services.explainer.explain(body)
     return answer
 
 
 @router.post("/verify")
-async def verify(request: Request, body: VerifyRequest, username: Caller) -> VerifyResponse:
+async def verify(request: Request, body: VerifyRequest) -> VerifyResponse:
     """Did it help?"""
-    del username
     answer: VerifyResponse = await request.app.state.services.verifier.verify(body)
     return answer

@@ -14,6 +14,7 @@ from typing import Any
 import cramjam
 import pytest
 from fastapi.testclient import TestClient
+from starlette.types import ASGIApp, Message, Receive
 
 from analysis.api.app import MAX_UNPACKED_BYTES, create_app
 from analysis.api.limits import BodyLimit
@@ -22,7 +23,7 @@ from analysis.telemetry.query import Select
 from analysis.warm import warm, warm_up
 from tests.unit.analysis.telemetry.remote import Request, request
 
-ACCOUNTS = ("iirp-alertmanager", "iirp-detection", "iirp-rca", "iirp-feedback", "prometheus-agent")
+ACCOUNTS = ("iirp-alertmanager", "iirp-detection", "iirp-rca", "iirp-feedback", "iirp-incident", "prometheus-agent")
 DETECT = {"cluster": "c", "topology_digest": "sha256:" + "0" * 64}
 
 
@@ -138,10 +139,77 @@ def test_health_and_unknown_paths(client: TestClient) -> None:
 
 
 def test_bodies_are_bounded_whatever_they_claim(client: TestClient) -> None:
-    bounded = TestClient(BodyLimit(client.app, max_bytes=1000))
+    bounded = TestClient(BodyLimit(client.app, max_bytes=1000, seconds=60.0))
     headers = {**as_("iirp-detection"), "Content-Type": "application/json"}
     assert bounded.post("/v1/detect", content=iter([b"[" * 600] * 3), headers=headers).status_code == 413
     assert bounded.post("/v1/detect", json=DETECT, headers=headers).status_code == 409
+
+
+@pytest.mark.parametrize("path", ["/v1/detect", "/v1/rca", "/v1/verify", "/v1/history", "/v1/alerts", "/v1/write"])
+@pytest.mark.parametrize(("sent", "status"), [({}, 401), ({"Authorization": "Bearer guessed"}, 401), (as_("x"), 401)])
+def test_no_byte_is_read_from_who_may_not_ask(client: TestClient, path: str, sent: dict, status: int) -> None:
+    async def receive() -> Message:
+        raise AssertionError("the body was asked for")
+
+    answers = asyncio.run(exchange(client.app, path, {**sent, "Content-Encoding": "gzip"}, receive))
+    assert answers[0]["status"] == status
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_a_body_that_never_ends_is_given_up(client: TestClient, coding: str) -> None:
+    async def receive() -> Message:
+        return await asyncio.Future()
+
+    bounded = BodyLimit(client.app, max_bytes=1000, seconds=0.0)
+    headers = {**as_("iirp-detection"), "Content-Type": "application/json", "Content-Encoding": coding}
+    answers = asyncio.run(exchange(bounded, "/v1/detect", headers, receive))
+    assert answers[0]["status"] == 408
+    assert len([one for one in answers if one["type"] == "http.response.start"]) == 1
+
+
+async def exchange(app: ASGIApp, path: str, headers: dict[str, str], receive: Receive) -> list[Message]:
+    """What a POST is answered, in pieces."""
+    answers: list[Message] = []
+
+    async def send(message: Message) -> None:
+        answers.append(message)
+
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": path,
+             "raw_path": path.encode(), "query_string": b"", "headers": raw}  # fmt: skip
+    await app(scope, receive, send)
+    return answers
+
+
+HOSTILE = {
+    "nested": b'{"cluster":' + b"[" * 200_000,
+    "nested and closed": b"[" * 50_000 + b"]" * 50_000,
+    "a number of 5000 digits": b'{"cluster":' + b"9" * 5000 + b"}",
+    "not a number": b'{"cluster":NaN,"topology_digest":Infinity}',
+    "half a surrogate pair as a key": b'{"\\ud800":1}',
+    "not UTF-8": b'{"cluster":"\xff"}',
+    "a key of a megabyte": b'{"' + b"a" * 1_000_000 + b'":1}',
+    "a time after the year 9999": b'{"cluster":"c","topology_digest":"d","signals":[{"at":1e308}]}',
+    "nothing": b"",
+    "null": b"null",
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize(
+    ("path", "account"),
+    [
+        ("/v1/detect", "iirp-detection"),
+        ("/v1/rca", "iirp-rca"),
+        ("/v1/verify", "iirp-feedback"),
+        ("/v1/alerts", "iirp-alertmanager"),
+    ],
+)
+def test_hostile_bodies_are_a_short_refusal(client: TestClient, path: str, account: str, body: bytes) -> None:
+    answer = client.post(path, content=body, headers={**as_(account), "Content-Type": "application/json"})
+    assert answer.status_code in {400, 422}
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert len(answer.content) < 2000
 
 
 def test_samples_come_in_by_remote_write(client: TestClient) -> None:
@@ -199,8 +267,8 @@ def test_too_many_writers_at_once_are_told_to_come_again(client: TestClient) -> 
     assert int(answer.headers["Retry-After"]) > 0
 
 
-def packed(body: bytes) -> dict[str, Any]:
-    headers = {**as_("iirp-detection"), "Content-Type": "application/json", "Content-Encoding": "gzip"}
+def packed(body: bytes, account: str = "iirp-detection") -> dict[str, Any]:
+    headers = {**as_(account), "Content-Type": "application/json", "Content-Encoding": "gzip"}
     return {"content": body, "headers": headers}
 
 
@@ -211,6 +279,20 @@ def test_large_requests_may_come_packed(client: TestClient) -> None:
     )
     assert client.post("/v1/detect", **packed(text)).status_code == 400
     assert client.post("/v1/detect", **packed(gzip.compress(text)[:-9])).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "account"),
+    [
+        ("/v1/detect", "iirp-detection"),
+        ("/v1/rca", "iirp-rca"),
+        ("/v1/verify", "iirp-feedback"),
+        ("/v1/history", "iirp-incident"),
+    ],
+)
+def test_whatever_controllers_post_may_come_packed(client: TestClient, path: str, account: str) -> None:
+    answer = client.post(path, **packed(gzip.compress(b"{}"), account))
+    assert answer.status_code == 422, "read, and found to lack everything"
 
 
 def test_a_small_body_that_unpacks_to_a_large_one_is_refused(client: TestClient) -> None:
