@@ -9,7 +9,7 @@ what needs it fails at the same time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from analysis.correlate.kinds import SYMPTOMS
@@ -73,18 +73,29 @@ def correlate(
     with_silent = onset | silent
     moments |= {one: (at,) for one, at in silent.items()}
     parents |= {one: _parent(one, with_silent, moments, dependencies.needs) for one in unexplained}
-    onset = with_silent
-    shared = _shared(merged, parents, onset, known)
+    shared = _shared(merged, parents, with_silent, known)
     parents |= {one: first for one, (first, _) in shared.items()}
-    roots = {one: _root(one, parents) for one in onset}
+    roots = {one: _root(one, parents) for one in with_silent}
+    groups = _groups(merged, roots, silent.keys(), undecided, shared)
+    return tuple(sorted(groups, key=lambda group: (group.onset, group.root)))
+
+
+def _groups(
+    merged: Iterable[Merged],
+    roots: Mapping[Entity, Entity],
+    silent: Set[Entity],
+    undecided: Set[Entity],
+    shared: Mapping[Entity, tuple[Entity, str]],
+) -> Iterator[Group]:
+    """The signals under their roots."""
     found: dict[Entity, list[Merged]] = {}
     for one in merged:
         found.setdefault(roots[one.entity], []).append(one)
     why: dict[Entity, set[str]] = {}
     for other, (_, what) in shared.items():
         why.setdefault(roots[other], set()).add(what)
-    groups = (
-        Group(
+    for root, members in found.items():
+        yield Group(
             root,
             members[0].onset,
             max(one.weight for one in members),
@@ -93,9 +104,6 @@ def correlate(
             undecided=root in undecided,
             shared=tuple(sorted(why.get(root, ()))),
         )
-        for root, members in found.items()
-    )
-    return tuple(sorted(groups, key=lambda group: (group.onset, group.root)))
 
 
 def _silent_roots(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from analysis.alerts.book import AlertBook
 from analysis.alerts.findings import alert_candidates
-from analysis.contract import Candidate, DetectRequest, DetectResponse, SourceHealth
+from analysis.contract import Candidate, DetectRequest, DetectResponse, SourceHealth, Topology
 from analysis.correlate.service import Correlator
 from analysis.detect.evaluate import evaluate_all
 from analysis.detect.finding import Observed
@@ -65,41 +65,51 @@ class Detector:
             if self._book is not None:
                 self.rules = await asyncio.to_thread(self._book.current)
             now = self._now()
-            pods = {(pod.namespace, pod.name): pod for pod in topology.pods}
-            held = [one for one in request.incidents if one.active]
-            empty = Observed(
-                now=now.timestamp(),
-                pods=pods,
-                nodes={node.name: node for node in topology.nodes},
-                services=topology.services,
-                signals=request.signals,
-                held=frozenset(name for one in held for name in (one.fingerprint, *one.members)),
-            )
-            observed, metrics = await Observer(self.rules, reader).observe(empty)
+            seen = _surroundings(request, topology, now)
+            observed, metrics = await Observer(self.rules, reader).observe(seen)
             evaluations = await asyncio.to_thread(evaluate_all, self.rules, observed)
             tracks = advance(self._tracks.get(request.cluster, {}), self.rules, evaluations, observed)
             self._tracks[request.cluster] = tracks
-        alarms: tuple[Candidate, ...] = candidates(tracks, self.rules)
-        others = [_rules_health(self._book)] if self._book is not None else []
-        if len(self._topologies.clusters) > 1 and not reader.prometheus.scope.label:
-            others.append(_mixed(self._topologies.clusters))
+        alarms, others = self._from_elsewhere(request, topology, observed, now)
+        found = await self._correlator.group(
+            candidates(tracks, self.rules) + alarms,
+            topology,
+            request.incidents,
+            now,
+            reader.prometheus,
+            request.changes,
+        )
+        return DetectResponse(
+            evaluated_at=now,
+            candidates=tuple(_within(one, reader.prometheus.scope) for one in found),
+            sources=(metrics, await self._probe.loki(), *self._shared_health(reader), *others),
+        )
+
+    def _from_elsewhere(
+        self, request: DetectRequest, topology: Topology, observed: Observed, now: datetime
+    ) -> tuple[tuple[Candidate, ...], list[SourceHealth]]:
+        """Alarms that no rule raised (learned baselines, log lines, an Alertmanager), and how those sources are."""
+        alarms: tuple[Candidate, ...] = ()
+        health = []
         if self._learner is not None:
             self._learner.note(request, topology, now.timestamp())
             alarms += self._learner.alarms(request.cluster, now.timestamp())
-            others.append(self._learner.health(request.cluster))
+            health.append(self._learner.health(request.cluster))
         if self._logs is not None:
             self._logs.note(request.cluster, topology, now.timestamp())
             alarms += self._logs.alarms(request.cluster)
         if self._alerts is not None and (alerts := self._alerts.firing(request.cluster, now)):
             mapped, unmapped = alert_candidates(alerts, observed)
             alarms += mapped
-            others.append(_alertmanager(len(alerts), unmapped))
-        found = await self._correlator.group(
-            alarms, topology, request.incidents, now, reader.prometheus, request.changes
-        )
-        found = tuple(_within(one, reader.prometheus.scope) for one in found)
-        sources = (metrics, await self._probe.loki(), *others)
-        return DetectResponse(evaluated_at=now, candidates=found, sources=sources)
+            health.append(_alertmanager(len(alerts), unmapped))
+        return alarms, health
+
+    def _shared_health(self, reader: Reader) -> list[SourceHealth]:
+        """Of what all clusters have in common."""
+        health = [_rules_health(self._book)] if self._book is not None else []
+        if len(self._topologies.clusters) > 1 and not reader.prometheus.scope.label:
+            health.append(_mixed(self._topologies.clusters))
+        return health
 
     def _forget_clusters(self) -> None:
         """Cluster names come from callers: what is kept about them is bounded by the topologies that are."""
@@ -107,6 +117,19 @@ class Detector:
         for cluster in [name for name, lock in self._locks.items() if name not in alive and not lock.locked()]:
             del self._locks[cluster]
             self._tracks.pop(cluster, None)
+
+
+def _surroundings(request: DetectRequest, topology: Topology, now: datetime) -> Observed:
+    """What the request itself shows, before any metric is read."""
+    held = [one for one in request.incidents if one.active]
+    return Observed(
+        now=now.timestamp(),
+        pods={(pod.namespace, pod.name): pod for pod in topology.pods},
+        nodes={node.name: node for node in topology.nodes},
+        services=topology.services,
+        signals=request.signals,
+        held=frozenset(name for one in held for name in (one.fingerprint, *one.members)),
+    )
 
 
 def _rules_health(book: RuleBook) -> SourceHealth:

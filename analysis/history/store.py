@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,8 +18,6 @@ from analysis.contract import Change, HistoryRecord, RcaRequest, RcaResponse
 from analysis.history.rows import Row, change_rows, incident_row, object_rows, storable, timeline_rows
 from analysis.history.similar import Match, Traits, most_alike, words_of
 from analysis.history.tables import changes, incidents, objects, timeline
-
-logger = logging.getLogger(__name__)
 
 CANDIDATES = 500
 """Earlier incidents that are compared; the newest that agree in anything."""

@@ -10,10 +10,11 @@ from fastapi.responses import RedirectResponse
 from analysis.kube import ApiServerError
 from analysis.web.changes import Change
 from analysis.web.guard import Person, own_form, person_router
-from analysis.web.reader import INCIDENT_LABEL, valid_name
+from analysis.web.reader import valid_name
 from analysis.web.sessions import Session
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.approval import Approval, ApprovalState, DecisionVerdict
+from crds.v1alpha1.labels import INCIDENT_LABEL
 
 if TYPE_CHECKING:
     from analysis.web.pages import Pages

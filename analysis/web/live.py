@@ -18,8 +18,9 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.sse import format_sse_event
 
 from analysis.kube import ApiServer, ApiServerError
-from analysis.web.reader import INCIDENT_LABEL, valid_name
+from analysis.web.reader import valid_name
 from crds import API_VERSION
+from crds.v1alpha1.labels import INCIDENT_LABEL
 
 if TYPE_CHECKING:
     from analysis.web.pages import Pages

@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from analysis.web.reader import INCIDENT_LABEL, Chain
+from analysis.web.reader import Chain
 from crds import API_VERSION
 from crds.v1alpha1 import rollout
 from crds.v1alpha1.actionplan import ActionPlan, ActionPlanSpec
 from crds.v1alpha1.actions import SHAPES, Action, ActionType
 from crds.v1alpha1.clip import clip
+from crds.v1alpha1.labels import INCIDENT_LABEL
 
 __all__ = ["ProposalError", "Revision", "choices", "open_plan", "revisions", "superseding", "wanted"]
 

@@ -18,9 +18,9 @@ from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.approval import DECISION_ANNOTATION, REASON_ANNOTATION, Approval, DecisionVerdict
 from crds.v1alpha1.base import Resource
 from crds.v1alpha1.incident import Incident
+from crds.v1alpha1.labels import INCIDENT_LABEL
 from crds.v1alpha1.rcareport import RCAReport
 
-INCIDENT_LABEL = "iirp.io/incident"
 LIMIT = 500
 MOST = 2500
 """Objects that a page looks through; a bound, not a promise."""

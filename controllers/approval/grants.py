@@ -18,7 +18,7 @@ from controllers.kube.errors import AlreadyExists, Forbidden
 from controllers.kube.facts import parse_time
 from controllers.kube.resources import POD_TEMPLATES, ROLEBINDINGS, ROLES, ResourceType
 from controllers.kube.targets import find
-from controllers.runtime.names import INCIDENT_LABEL, field_manager
+from controllers.runtime.names import field_manager
 from crds import API_VERSION, GROUP
 from crds.v1alpha1.actions import Action
 from crds.v1alpha1.approval import Approval
@@ -32,6 +32,7 @@ from crds.v1alpha1.grants import (
     grant_object_name,
     grant_resource_name,
 )
+from crds.v1alpha1.labels import INCIDENT_LABEL
 
 MANAGER = field_manager("approval")
 EXECUTOR = field_manager("execution")

@@ -25,10 +25,9 @@ from controllers.audit.segments import (
 )
 from controllers.runtime.errors import Retryable, Terminal
 from crds.v1alpha1.base import Resource
+from crds.v1alpha1.labels import INCIDENT_LABEL
 
 log = logging.getLogger(__name__)
-
-INCIDENT_LABEL = "iirp.io/incident"
 
 
 class Audit(Protocol):

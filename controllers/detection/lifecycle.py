@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from analysis.contract import OpenIncident
 from controllers.detection.status import ended_at
-from controllers.runtime.names import FINGERPRINT_LABEL
 from crds.v1alpha1.incident import Incident, IncidentState
+from crds.v1alpha1.labels import FINGERPRINT_LABEL
 
 MAX_HELD = 1000
 """Incidents sent along with a request."""

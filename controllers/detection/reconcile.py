@@ -34,10 +34,11 @@ from controllers.runtime.analysis import Analysis, TopologyUnknown
 from controllers.runtime.budget import Budget
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import ReconcileError, Terminal
-from controllers.runtime.names import FINGERPRINT_LABEL, field_manager
+from controllers.runtime.names import field_manager
 from controllers.runtime.outcome import Key, Outcome, Requeue
 from crds.v1alpha1.base import TargetRef
 from crds.v1alpha1.incident import DetectionStatus, Incident
+from crds.v1alpha1.labels import FINGERPRINT_LABEL
 
 log = logging.getLogger(__name__)
 

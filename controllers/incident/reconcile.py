@@ -13,11 +13,12 @@ from controllers.runtime.budget import Budget
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import Retryable
 from controllers.runtime.logs import current_incident
-from controllers.runtime.names import INCIDENT_LABEL, field_manager, service_account
+from controllers.runtime.names import field_manager, service_account
 from controllers.runtime.outcome import Done, Key, Outcome, Requeue
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.approval import Approval
 from crds.v1alpha1.incident import Incident
+from crds.v1alpha1.labels import INCIDENT_LABEL
 from crds.v1alpha1.rcareport import RCAReport
 
 log = logging.getLogger(__name__)

@@ -24,13 +24,14 @@ from controllers.mcp.access import Gate
 from controllers.mcp.answers import Answer, answer
 from controllers.mcp.identity import MANAGER, Caller
 from controllers.mcp.reading import Name, Namespace
-from controllers.runtime.names import INCIDENT_LABEL, service_account
+from controllers.runtime.names import service_account
 from crds.v1alpha1.actionplan import ActionPlan, ActionPlanSpec, PlanState
 from crds.v1alpha1.actions import Action
 from crds.v1alpha1.approval import Approval, ApprovalState
 from crds.v1alpha1.base import LocalRef
 from crds.v1alpha1.clip import clip
 from crds.v1alpha1.incident import Incident, IncidentState
+from crds.v1alpha1.labels import INCIDENT_LABEL
 from crds.v1alpha1.rcareport import RCAReport, RootCause
 
 ACCOUNT = "mcp-execute"

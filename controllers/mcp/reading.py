@@ -19,11 +19,11 @@ from controllers.kube.resources import resource_type
 from controllers.mcp import answers
 from controllers.mcp.access import Gate
 from controllers.mcp.answers import Answer, answer
-from controllers.runtime.names import INCIDENT_LABEL
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.approval import Approval
 from crds.v1alpha1.base import Resource
 from crds.v1alpha1.incident import Incident
+from crds.v1alpha1.labels import INCIDENT_LABEL
 from crds.v1alpha1.rcareport import RCAReport
 
 Namespace = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]

@@ -14,7 +14,7 @@ from controllers.policy.gather import observe
 from controllers.policy.state import PlanView, plan_view
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import Waiting
-from controllers.runtime.names import INCIDENT_LABEL, field_manager
+from controllers.runtime.names import field_manager
 from controllers.runtime.outcome import Done, Key, Outcome, Requeue
 from crds.v1alpha1.actionplan import ActionPlan, ActionPlanStatus, FieldWriter, PlanState, PolicyDecision
 from crds.v1alpha1.actionpolicy import Tier
@@ -23,6 +23,7 @@ from crds.v1alpha1.clip import clip
 from crds.v1alpha1.conditions import merge
 from crds.v1alpha1.digest import plan_digest
 from crds.v1alpha1.incident import Incident
+from crds.v1alpha1.labels import INCIDENT_LABEL
 from crds.v1alpha1.quorum import asks_more
 
 MANAGER = field_manager("policy")

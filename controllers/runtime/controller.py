@@ -14,10 +14,10 @@ from controllers.kube.reflector import Sink
 from controllers.kube.resources import ResourceType
 from controllers.runtime.analysis import Analysis
 from controllers.runtime.metrics import Metrics
-from controllers.runtime.names import INCIDENT_LABEL
 from controllers.runtime.outcome import Key, Outcome
 from controllers.runtime.settings import Settings
 from crds.v1alpha1.base import Resource
+from crds.v1alpha1.labels import INCIDENT_LABEL
 
 Body = Mapping[str, Any]
 KeysOf = Callable[[Body], Iterable[Key]]

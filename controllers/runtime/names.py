@@ -1,9 +1,6 @@
-"""Names fixed by docs/architecture.md: labels, field managers, ServiceAccounts."""
+"""Names fixed by docs/architecture.md: field managers, ServiceAccounts."""
 
 from __future__ import annotations
-
-INCIDENT_LABEL = "iirp.io/incident"
-FINGERPRINT_LABEL = "iirp.io/fingerprint"
 
 
 def field_manager(controller: str) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 
 from crds.v1alpha1 import ActionPlan, Approval, Incident, RCAReport
 from crds.v1alpha1.incident import TimelineEntry
+from crds.v1alpha1.labels import INCIDENT_LABEL
 
 __all__ = ["Chain", "Change", "chain_of", "changes", "choose_incident", "printable"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-INCIDENT_LABEL = "iirp.io/incident"
 
 
 @dataclass(frozen=True, slots=True)
