@@ -1,1 +1,1 @@
-"""Tells people: Slack, webhooks, PagerDuty and mail, through an outbox that survives restarts."""
+"""Tells people: Slack, Teams, webhooks, PagerDuty and mail, through an outbox that survives restarts."""

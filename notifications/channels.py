@@ -17,8 +17,8 @@ from typing import Any, assert_never
 import requests
 
 from notifications.message import Event, Notification
-from notifications.settings import Channel, Email, PagerDuty, Slack, Webhook
-from notifications.words import mail, plain, slack
+from notifications.settings import Channel, Email, PagerDuty, Slack, Teams, Webhook
+from notifications.words import mail, plain, slack, teams
 
 __all__ = ["SendError", "send", "signature"]
 
@@ -39,7 +39,10 @@ def send(channel: Channel, notification: Notification, clock: Callable[[], float
     """Deliver, or raise SendError."""
     match channel:
         case Slack():
-            content = slack(notification, buttons=channel.signing_secret_file is not None)
+            content = slack(notification, channel.templates, buttons=channel.signing_secret_file is not None)
+            _post(_secret(channel.url_file), json.dumps(content).encode(), {})
+        case Teams():
+            content = teams(notification, channel.templates)
             _post(_secret(channel.url_file), json.dumps(content).encode(), {})
         case Webhook():
             body = json.dumps({"version": 1, **notification.model_dump(mode="json")}, sort_keys=True).encode()
@@ -102,7 +105,7 @@ def _pagerduty(notification: Notification, routing_key: str) -> dict[str, Any]:
 
 
 def _mail(channel: Email, notification: Notification) -> None:
-    subject, body = mail(notification)
+    subject, body = mail(notification, channel.templates)
     message = EmailMessage()
     message["Subject"], message["From"], message["To"] = subject, channel.sender, ", ".join(channel.to)
     message["Date"] = formatdate()

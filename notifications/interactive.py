@@ -12,18 +12,16 @@ import hmac
 import json
 import logging
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs
 
 import requests
 
+from notifications.server import Handler, listening
 from notifications.settings import Settings, Slack
 
 __all__ = ["ACTIONS", "Answer", "Refused", "answer", "check", "serving"]
@@ -34,7 +32,6 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_AGE_SECONDS = 300
 REPLY_PREFIX = "https://hooks.slack.com/"
 """Where an answer may go, whatever the request says."""
-MAX_CONNECTIONS = 32
 _NUMBER = re.compile(r"[0-9]{1,12}")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _TIMEOUT = (3.0, 10.0)
@@ -100,84 +97,37 @@ def serving(settings: Settings, clock: Clock = time.time, reply_prefix: str = RE
     files = [one.signing_secret_file for one in settings.channels.values() if isinstance(one, Slack)]
     secrets = tuple(file for file in files if file is not None)
 
-    class Handler(_Handler):
+    class Buttons(_Handler):
         def answer_to(self, body: bytes) -> Answer | None:
             _check_any(secrets, dict(self.headers), body, clock())
             return answer(body, settings.page_url, reply_prefix)
 
-    server = _Server((settings.listen.host, settings.listen.port), Handler)
-    thread = threading.Thread(target=server.serve_forever, name="slack", daemon=True)
-    thread.start()
-    try:
-        yield f"http://{settings.listen.host}:{server.server_address[1]}{PATH}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(settings.listen.host, settings.listen.port, Buttons) as port:
+        yield f"http://{settings.listen.host}:{port}{PATH}"
 
 
-class _Server(ThreadingHTTPServer):
-    """One thread per connection, at most ``MAX_CONNECTIONS``; more wait in the listen queue."""
-
-    daemon_threads = False
-    """What was acknowledged is answered before the end; all of it has a timeout."""
-
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        super().__init__(address, handler)
-        self._room = threading.BoundedSemaphore(MAX_CONNECTIONS)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Wait for room before a thread is started."""
-        self._room.acquire()
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Make room afterwards."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._room.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """A client that hangs up is not worth a traceback."""
-        logger.debug("connection from %s ended early", client_address, exc_info=True)  # noqa: LOG014
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """Takes one request; slow ones and large ones are cut off."""
-
-    timeout = 10
-    server_version, sys_version = "iirp", ""
+class _Handler(Handler):
+    """Takes one request; large ones are cut off."""
 
     def answer_to(self, body: bytes) -> Answer | None:
         """Raises Refused."""
         raise NotImplementedError
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802  the name is the standard library's
         """Acknowledge at once, as Slack wants within three seconds, and answer then."""
         length = self.headers.get("Content-Length", "")
         if self.path != PATH or not _NUMBER.fullmatch(length) or int(length) > MAX_BODY_BYTES:
-            self._end(404 if self.path != PATH else 413)
+            self.end(404 if self.path != PATH else 413)
             return
         try:
             found = self.answer_to(self.rfile.read(int(length)))
         except Refused as why:
             logger.warning("refused a request to %s: %s", PATH, why)
-            self._end(401)
+            self.end(401)
             return
-        self._end(200)
+        self.end(200)
         if found is not None:
             _reply(found)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Requests are not logged: anybody can send them."""
-
-    def _end(self, status: int) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", "0")
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.flush()
 
 
 def _check_any(files: tuple[Path, ...], headers: Mapping[str, str], body: bytes, now: float) -> None:

@@ -82,8 +82,8 @@ class Outbox:
         """It has arrived."""
         self._set(delivery, "sent", now, now, "")
 
-    def failed(self, delivery: Delivery, error: str, now: datetime, *, final: bool) -> None:
-        """Try again later, twice as late each time; ``final`` or too many attempts end it as ``dead``."""
+    def failed(self, delivery: Delivery, error: str, now: datetime, *, final: bool) -> bool:
+        """Try again later, twice as late each time; ``final`` or too many attempts end it as ``dead``: True."""
         wait = min(_BACKOFF * 2 ** min(delivery.attempts, 12), _BACKOFF_LIMIT)
         dead = final or delivery.attempts + 1 >= MAX_ATTEMPTS
         self._set(delivery, "dead" if dead else "pending", now + wait, now, error[:500])
@@ -92,6 +92,7 @@ class Outbox:
                 "UPDATE deliveries SET due = max(due, ?) WHERE state = 'pending' AND channel = ?",
                 ((now + wait).timestamp(), delivery.channel),
             )
+        return dead
 
     def counts(self) -> dict[str, int]:
         """Deliveries by state."""

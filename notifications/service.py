@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 from crds.v1alpha1.incident import Incident
 from notifications.channels import SendError, send
+from notifications.health import Health
 from notifications.message import Event, Notification, about
-from notifications.outbox import Outbox
+from notifications.outbox import Delivery, Outbox
 from notifications.routing import deliveries
 from notifications.settings import Channel, Settings
 
@@ -23,8 +24,9 @@ Send = Callable[[Channel, Notification], None]
 class Notifier:
     """Holds the outbox; everything else is given anew each time."""
 
-    def __init__(self, settings: Settings, outbox: Outbox, send_by: Send = send) -> None:
+    def __init__(self, settings: Settings, outbox: Outbox, send_by: Send = send, health: Health | None = None) -> None:
         self._settings = settings
+        self._health = health or Health()
         self._outbox = outbox
         self._send = send_by
 
@@ -42,24 +44,27 @@ class Notifier:
     def deliver(self, now: datetime) -> int:
         """Send what is due; returns how many arrived. One channel that is down does not hold up the others."""
         arrived, down = 0, set[str]()
-        channels: Mapping[str, Channel] = self._settings.channels
         for delivery in self._outbox.due(now):
-            channel = channels.get(delivery.channel)
-            if channel is None:
-                self._outbox.failed(delivery, "the channel is not configured any more", now, final=True)
-                continue
             if delivery.channel in down:
                 continue  # stays due: its turn comes with the next pass
             try:
-                self._send(channel, delivery.notification)
+                self._send_one(delivery)
             except SendError as error:
                 down |= set() if error.final else {delivery.channel}
-                self._outbox.failed(delivery, str(error), now, final=error.final)
+                dead = self._outbox.failed(delivery, str(error), now, final=error.final)
+                self._health.attempted(delivery.channel, "gave_up" if dead else "retried")
                 logger.warning("channel %s: %s (%s)", delivery.channel, error, delivery.notification.key)
             else:
                 self._outbox.sent(delivery, now)
+                self._health.attempted(delivery.channel, "sent")
                 arrived += 1
         return arrived
+
+    def _send_one(self, delivery: Delivery) -> None:
+        channels: Mapping[str, Channel] = self._settings.channels
+        if delivery.channel not in channels:
+            raise SendError("the channel is not configured any more", final=True)
+        self._send(channels[delivery.channel], delivery.notification)
 
     def _too_old(self, incident: Incident, now: datetime) -> bool:
         ended = incident.status.resolved_at or incident.metadata.creation_timestamp

@@ -21,12 +21,14 @@ from pydantic import (
 
 from crds.v1alpha1.base import Severity
 from notifications.message import Event
+from notifications.wording import Wording
 
 __all__ = [
-    "Channel", "Email", "Listen", "PagerDuty", "QuietHours", "Route", "Settings", "SettingsError", "Slack", "Webhook",
-    "load",
+    "Channel", "Email", "Listen", "PagerDuty", "QuietHours", "Route", "Settings", "SettingsError", "Slack", "Teams",
+    "Webhook", "load",
 ]  # fmt: skip
 
+Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9*?-]{1,63}$")]
 
 
@@ -45,10 +47,19 @@ class Slack(_Model):
     url_file: Path
     signing_secret_file: Path | None = None
     """Of the same app: with it messages get the buttons Approve and Reject, which lead to the page (`listen`)."""
+    templates: Wording = Wording()
+
+
+class Teams(_Model):
+    """A Teams workflow that posts cards: "When a Teams webhook request is received". The address is a secret."""
+
+    type: Literal["teams"]
+    url_file: Path
+    templates: Wording = Wording()
 
 
 class Webhook(_Model):
-    """JSON to any address, signed with HMAC-SHA256; Microsoft Teams and others through a small relay."""
+    """JSON to any address, signed with HMAC-SHA256."""
 
     type: Literal["webhook"]
     url: HttpUrl
@@ -74,9 +85,10 @@ class Email(_Model):
     password_file: Path | None = None
     sender: str
     to: Annotated[list[str], Field(min_length=1, max_length=50)]
+    templates: Wording = Wording()
 
 
-Channel = Annotated[Slack | Webhook | PagerDuty | Email, Field(discriminator="type")]
+Channel = Annotated[Slack | Teams | Webhook | PagerDuty | Email, Field(discriminator="type")]
 
 
 class QuietHours(_Model):
@@ -119,6 +131,8 @@ class Settings(_Model):
 
     page_url: str = ""
     """Address of the web page, for links."""
+    namespaces: list[Namespace] = []
+    """Whose incidents are read; empty: all that the account may list."""
     channels: dict[str, Channel]
     routes: list[Route]
     max_age_minutes: int = Field(default=60, ge=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,21 @@ class SourceError(Exception):
 class Source:
     """Reads, in pages; the token is read anew for each pass, since the kubelet renews it."""
 
-    def __init__(self, url: str, token_file: Path, ca_file: Path | None) -> None:
+    def __init__(self, url: str, token_file: Path, ca_file: Path | None = None, namespaces: Sequence[str] = ()) -> None:
         self.url = url.rstrip("/")
+        self._paths = [f"namespaces/{name}/incidents" for name in namespaces] or ["incidents"]
         self._token_file = token_file
         self._verify: str | bool = str(ca_file) if ca_file else True
 
     def incidents(self) -> Iterator[Incident]:
-        """All incidents that the account may see. Raises SourceError."""
+        """All incidents, or those of the named namespaces. Raises SourceError."""
+        for path in self._paths:
+            yield from self._listed(path)
+
+    def _listed(self, path: str) -> Iterator[Incident]:
         proceed = ""
         while True:
-            answer = self._page(proceed)
+            answer = self._page(path, proceed)
             for item in answer.get("items") or ():
                 try:
                     yield Incident.from_wire(item)
@@ -46,13 +51,13 @@ class Source:
             if not proceed:
                 return
 
-    def _page(self, proceed: str) -> dict[str, Any]:
+    def _page(self, path: str, proceed: str) -> dict[str, Any]:
         wanted: dict[str, str | int] = {"limit": _PAGE}
         if proceed:
             wanted["continue"] = proceed
         try:
             answer = requests.get(
-                f"{self.url}/apis/{API_VERSION}/incidents",
+                f"{self.url}/apis/{API_VERSION}/{path}",
                 params=wanted,
                 headers={"Authorization": f"Bearer {self._token_file.read_text(encoding='utf-8').strip()}"},
                 timeout=_TIMEOUT, verify=self._verify,
@@ -60,7 +65,7 @@ class Source:
         except (requests.RequestException, OSError) as error:
             raise SourceError(f"the API server cannot be asked: {type(error).__name__}") from error
         if answer.status_code != 200:
-            raise SourceError(f"the API server answered {answer.status_code} to the list of incidents")
+            raise SourceError(f"the API server answered {answer.status_code} to the list of {path}")
         try:
             body: dict[str, Any] = answer.json()
         except ValueError as error:
@@ -68,10 +73,10 @@ class Source:
         return body
 
 
-def in_cluster(env: Mapping[str, str] = os.environ) -> Source:
+def in_cluster(namespaces: Sequence[str] = (), env: Mapping[str, str] = os.environ) -> Source:
     """The API server of the pod's own cluster. Raises SourceError outside of one."""
     host, port = env.get("KUBERNETES_SERVICE_HOST"), env.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
         raise SourceError("not in a pod: give --api, --token-file and --ca-file")
     address = f"[{host}]" if ":" in host else host  # IPv6
-    return Source(f"https://{address}:{port}", _ACCOUNT / "token", _ACCOUNT / "ca.crt")
+    return Source(f"https://{address}:{port}", _ACCOUNT / "token", _ACCOUNT / "ca.crt", namespaces)

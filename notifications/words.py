@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from notifications.message import Event, Notification
+from notifications.wording import Wording
 
-__all__ = ["mail", "plain", "slack"]
+__all__ = ["mail", "plain", "slack", "teams"]
 
 _LABELS = (("Severity", "severity"), ("Target", "target"), ("Cause", "cause"), ("Action", "action"), ("State", "state"))
 _SYMBOLS = {Event.OPENED: "🔴", Event.DECISION: "✋", Event.ESCALATED: "⛔", Event.ENDED: "✅"}
+_COLORS = {
+    Event.OPENED: "Attention", Event.DECISION: "Warning", Event.ESCALATED: "Attention", Event.ENDED: "Good",
+}  # fmt: skip
 _MAX_LINE = 400
+_USUAL = Wording()
 
 
 def plain(text: object) -> str:
@@ -19,33 +24,76 @@ def plain(text: object) -> str:
     return line if len(line) <= _MAX_LINE else line[: _MAX_LINE - 1] + "…"
 
 
-def mail(notification: Notification) -> tuple[str, str]:
-    """Subject and body."""
-    lines = [f"{label + ':':<10}{value}" for label, value in _fields(notification)]
-    lines += ["", *_how(notification)]
-    return f"[{notification.severity.value}] {plain(notification.title)}", "\n".join(lines) + "\n"
+def mail(notification: Notification, wording: Wording = _USUAL) -> tuple[str, str]:
+    """Subject and body, plain text."""
+    usual = [f"{label + ':':<10}{value}" for label, value in _fields(notification)]
+    lines = [*(wording.body_of(notification, plain) or usual), "", *_how(notification)]
+    subject = plain(wording.title_of(notification, plain))
+    return f"[{notification.severity.value}] {subject}", "\n".join(lines) + "\n"
 
 
-def slack(notification: Notification, *, buttons: bool = False) -> dict[str, Any]:
+def teams(notification: Notification, wording: Wording = _USUAL) -> dict[str, Any]:
+    """A message with one Adaptive Card, as Teams' Workflows take it.
+
+    Text runs, not text blocks: Teams reads no Markdown in them, and mentions are none without entities.
+    """
+    title = f"{_SYMBOLS[notification.event]} {wording.title_of(notification, plain)}"
+    look = {"size": "Medium", "weight": "Bolder", "color": _COLORS[notification.event]}
+    rows = [[_run(line)] for line in wording.body_of(notification, plain)] or [
+        [_run(f"{label}: ", weight="Bolder"), _run(value)] for label, value in _fields(notification)
+    ]
+    card: dict[str, Any] = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "msteams": {"width": "Full"},
+        "body": [_rich([_run(title, **look)]), *(_rich(row) for row in rows)],
+    }
+    if notification.url:
+        card["actions"] = [{"type": "Action.OpenUrl", "title": _look(notification), "url": notification.url}]
+    else:
+        card["body"] += [_rich([_run(line, fontType="Monospace")]) for line in _how(notification)]
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+    return {"type": "message", "attachments": [attachment]}
+
+
+def slack(notification: Notification, wording: Wording = _USUAL, *, buttons: bool = False) -> dict[str, Any]:
     """Block Kit. All ends in a link: who decides does it on the page, as themselves; no bot approves for anybody.
 
     ``buttons``: Approve and Reject too, which :mod:`notifications.interactive` answers with that link.
     """
-    head = f"{_SYMBOLS[notification.event]} *{_mrkdwn(notification.title)}*"
-    fields = [{"type": "mrkdwn", "text": f"*{label}*\n{_mrkdwn(value)}"} for label, value in _fields(notification)]
-    blocks: list[dict[str, Any]] = [
-        {"type": "section", "text": {"type": "mrkdwn", "text": head}},
-        {"type": "section", "fields": fields[:10]},
-    ]
+    title = wording.title_of(notification, _mrkdwn)
+    blocks: list[dict[str, Any]] = [_section(f"{_SYMBOLS[notification.event]} *{title}*")]
+    if lines := wording.body_of(notification, _mrkdwn):
+        blocks.append(_section("\n".join(lines)))
+    else:
+        fields = [{"type": "mrkdwn", "text": f"*{label}*\n{_mrkdwn(value)}"} for label, value in _fields(notification)]
+        blocks.append({"type": "section", "fields": fields[:10]})
     if notification.url:
-        label = "Look and decide" if notification.event is Event.DECISION else "Open"
-        button = {"type": "button", "text": {"type": "plain_text", "text": label}, "url": notification.url}
+        label = {"type": "plain_text", "text": _look(notification)}
+        button = {"type": "button", "text": label, "url": notification.url}
         asked = _buttons(notification) if buttons and notification.event is Event.DECISION else []
         blocks.append({"type": "actions", "elements": [button | {"action_id": "open"}, *asked]})
     elif notification.event is Event.DECISION:
         commands = "\n".join(_mrkdwn(line) for line in _how(notification))
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"```{commands}```"}})
-    return {"text": f"{notification.severity.value}: {_mrkdwn(notification.title)}", "blocks": blocks}
+        blocks.append(_section(f"```{commands}```"))
+    return {"text": f"{notification.severity.value}: {title}", "blocks": blocks}
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+
+
+def _rich(inlines: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"type": "RichTextBlock", "inlines": inlines}
+
+
+def _run(text: str, **look: str) -> dict[str, Any]:
+    return {"type": "TextRun", "text": text, **look}
+
+
+def _look(notification: Notification) -> str:
+    return "Look and decide" if notification.event is Event.DECISION else "Open"
 
 
 def _buttons(notification: Notification) -> list[dict[str, Any]]:
@@ -70,6 +118,6 @@ def _how(notification: Notification) -> list[str]:
     return lines
 
 
-def _mrkdwn(text: str) -> str:
+def _mrkdwn(text: object) -> str:
     """Slack's three control characters; with them gone no mention, link or channel can be forged."""
     return plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -14,7 +14,7 @@ PAGE = (DOCS / "reference" / "metrics.md").read_text()
 
 def exported() -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Name, help and labels, from the calls (and tables) that make them."""
-    for folder in ("controllers", "analysis"):
+    for folder in ("controllers", "analysis", "notifications"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
                 given = node.args if isinstance(node, ast.Call) else node.elts if isinstance(node, ast.Tuple) else []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from notifications.channels import SendError, send
 from notifications.message import Notification, about
@@ -138,3 +138,97 @@ def test_errors_do_not_leak_the_secret_address(tmp_path: Path) -> None:
     assert not raised.value.final
     with pytest.raises(SendError, match="No such file"):
         send(channel(type="slack", url_file=tmp_path / "gone"), told())
+
+
+def test_teams_gets_a_card_that_links_to_the_page(tmp_path: Path) -> None:
+    with http() as receiver:
+        send(channel(type="teams", url_file=secret(tmp_path, receiver.url)), told(action="Restart deploy/payments"))
+    ((_, body),) = receiver.requests
+    message = json.loads(body)
+    (attachment,) = message["attachments"]
+    assert (message["type"], attachment["contentType"]) == ("message", "application/vnd.microsoft.card.adaptive")
+    card = attachment["content"]
+    assert card["body"][0]["inlines"][0]["text"].startswith("✋ Decision needed: Restart deploy/payments")
+    assert card["actions"] == [{"type": "Action.OpenUrl", "title": "Look and decide", "url": LINK}]
+
+
+def test_a_card_has_no_markdown_that_foreign_text_could_speak(tmp_path: Path) -> None:
+    with http() as receiver:
+        evil = "[click](https://evil) **x** <at>everyone</at>"
+        send(channel(type="teams", url_file=secret(tmp_path, receiver.url)), told(page="", cause=evil))
+    card = json.loads(receiver.requests[0][1])["attachments"][0]["content"]
+    kinds = {block["type"] for block in card["body"]} | {run["type"] for one in card["body"] for run in one["inlines"]}
+    assert kinds == {"RichTextBlock", "TextRun"}, "Teams reads Markdown in text blocks and facts, not in text runs"
+    assert "entities" not in card["msteams"], "mentions need them"
+    text = "".join(run["text"] for one in card["body"] for run in one["inlines"])
+    assert "kubectl iirp approve payments-leak-x7k2q-1 -n shop" in text
+
+
+TEMPLATES = {
+    "title": "{{ severity | upper }}: {{ type }} in {{ namespace }}",
+    "body": "*Why:* {{ cause }}\n\n{% if event == 'decision' %}\n<https://wiki|Runbook>, {{ action }}\n{% endif %}",
+}
+
+
+def test_words_of_ones_own_replace_title_and_body_on_every_channel_for_people(tmp_path: Path) -> None:
+    evil = "<https://evil|x> &\n<!channel>"
+    with http() as receiver:
+        for kind in ("slack", "teams"):
+            hook = channel(type=kind, url_file=secret(tmp_path, receiver.url), templates=TEMPLATES)
+            send(hook, told(cause=evil, action="Restart"))
+    slack, teams = (json.loads(body) for _, body in receiver.requests)
+    assert slack["blocks"][0]["text"]["text"] == "✋ *HIGH: MemoryLeak in shop*"
+    assert slack["blocks"][1]["text"]["text"] == (
+        "*Why:* &lt;https://evil|x&gt; &amp; &lt;!channel&gt;\n<https://wiki|Runbook>, Restart"
+    )
+    assert slack["blocks"][-1]["elements"][0]["url"] == LINK, "the way to decide stays"
+    lines = [[run["text"] for run in block["inlines"]] for block in teams["attachments"][0]["content"]["body"]]
+    assert lines == [
+        ["✋ HIGH: MemoryLeak in shop"],
+        ["*Why:* <https://evil|x> & <!channel>"],
+        ["<https://wiki|Runbook>, Restart"],
+    ]
+    with smtp() as (port, taken):
+        server = {"host": "127.0.0.1", "port": port, "starttls": False}
+        mail = channel(type="email", **server, sender="i@x", to=["o@x"], templates=TEMPLATES)
+        send(mail, told(cause=evil, action="Restart"))
+    message = message_from_string(taken[0])
+    assert str(make_header(decode_header(message["Subject"]))) == "[high] HIGH: MemoryLeak in shop"
+    assert "*Why:* <https://evil|x> & <!channel>" in message.get_payload(decode=True).decode()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("template", ["{{ cause | safe }}", "{{ '%s' | format(cause) }}", "{{ cause ~ cause }}"])
+def test_no_filter_leads_around_the_escaping(tmp_path: Path, template: str) -> None:
+    with http() as receiver:
+        hook = channel(type="slack", url_file=secret(tmp_path, receiver.url), templates={"body": template})
+        send(hook, told(cause="<!channel>"))
+    assert b"<!channel>" not in receiver.requests[0][1]
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{{ severty }}", "'severty' is undefined"),
+        ("{{ severity", "line 1"),
+        ("{{ ''.__class__.__mro__ }}", "unsafe"),
+        ("{{ range(9) }}", "'range' is undefined"),
+        ("{% include 'secret' %}", "no loader"),
+        ("{% if event == 'ended' %}{{ 1 / 0 }}{% endif %}", "event ended: division by zero"),
+        ("{{ cause.split()[0] }}", "without cause"),
+    ],
+)
+def test_a_template_with_a_mistake_is_refused_at_the_start(template: str, says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        channel(type="slack", url_file="/x", templates={"title": template})
+
+
+def test_a_template_that_fails_later_costs_no_message(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    wording = {"body": "{{ 1 // (state | length - 8) }}"}  # the sample of the check is Diagnosed
+    with http() as receiver:
+        hook = channel(type="slack", url_file=secret(tmp_path, receiver.url), templates=wording)
+        send(hook, told("AwaitingApproval"))
+        send(hook, told("Detected"))
+    first, second = (json.loads(body)["blocks"][1] for _, body in receiver.requests)
+    assert first["text"]["text"] == "0"
+    assert "fields" in second
+    assert "the usual words are sent" in caplog.text

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from notifications.__main__ import main
-from notifications.source import in_cluster
+from notifications.source import Source, in_cluster
 from tests.fakes import story
 from tests.fakes.apiserver import serve
 from tests.unit.notifications.support import http
@@ -36,6 +36,15 @@ def test_one_pass_tells_and_the_next_is_silent(tmp_path: Path) -> None:
         assert main(arguments) == 0, "an API server that refuses is a warning, not the end"
 
 
+def test_only_the_named_namespaces_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("alice-token\n")
+    with serve(tmp_path / "pki") as server:
+        server.add(story.incident())
+        for namespaces, found in (([], 1), (["shop"], 1), (["bank", "shop"], 1), (["bank"], 0)):
+            source = Source(server.url, tmp_path / "token", server.ca_file, namespaces)
+            assert len(list(source.incidents())) == found, namespaces
+
+
 def test_what_cannot_start_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--config", str(tmp_path / "none.yaml"), "--outbox", str(tmp_path / "o.db")]) == 2
     assert "none.yaml" in capsys.readouterr().err
@@ -45,4 +54,4 @@ def test_what_cannot_start_says_why(tmp_path: Path, capsys: pytest.CaptureFixtur
     ("host", "url"), [("10.96.0.1", "https://10.96.0.1:443"), ("fd00:96::1", "https://[fd00:96::1]:443")]
 )
 def test_the_clusters_own_api_server(host: str, url: str) -> None:
-    assert in_cluster({"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": "443"}).url == url
+    assert in_cluster(env={"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": "443"}).url == url
