@@ -54,8 +54,8 @@ PLATFORM_NAMESPACE = "iirp-system"
 PROGRAMS = ("pause", "kubelet", "coredns", "prometheus", "loki", "helm", "otelcol", "node_exporter")
 """Built from Go modules where they are not there yet, in the order of need."""
 STEPS = ("images on the node", "external side", "chart", "platform ready")
-_OUTSIDE = "analysis"
-"""The demo runs it beside the cluster."""
+_NOT_LOADED = ("analysis", "notifications")
+"""The demo runs the one beside the cluster, and tells nobody."""
 _STATIC = ("prometheus", "otelcol", "node-exporter")
 _HELM_TIMEOUT = 180.0
 _BUILD_INTERVAL = 1.0
@@ -190,7 +190,7 @@ def _start_images(programs: Background) -> dict[str, Future[Built]]:
     def work(name: str) -> Callable[[], Built]:
         return partial(static, name) if name in _STATIC else partial(builder.build, IMAGES[name])
 
-    return {name: _later(work(name)) for name in IMAGES if name != _OUTSIDE}
+    return {name: _later(work(name)) for name in IMAGES if name not in _NOT_LOADED}
 
 
 def _later(work: Callable[[], T]) -> Future[T]:

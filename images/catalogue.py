@@ -71,6 +71,14 @@ _LIST = (
         COMPILED_FOR,
     ),
     _python(
+        "notifications",
+        "notifications",
+        (
+            WheelsLayer("notifications-lib", "requirements/notifications.txt"),
+            SourceLayer("notifications-app", ("crds", "notifications")),
+        ),
+    ),
+    _python(
         "shop",
         "demo.shop",
         (

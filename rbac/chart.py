@@ -14,7 +14,11 @@ from rbac.documents import NAMESPACE, Document, Grantable, Scope, admission_file
 
 RELEASE_NAMESPACE = "{{ $.Release.Namespace }}"
 EACH = "{{ . }}"
-OPTIONAL = {"mcp-read": ".Values.mcp.read.enabled", "mcp-execute": ".Values.mcp.execute.enabled"}
+OPTIONAL = {
+    "mcp-read": ".Values.mcp.read.enabled",
+    "mcp-execute": ".Values.mcp.execute.enabled",
+    "notifications": ".Values.notifications.enabled",
+}
 """Identities that exist only with the value that asks for them, by file."""
 MUTATING_FILES = ("decisions.yaml",)
 """MutatingAdmissionPolicies, which clusters before 1.36 do not serve; there the webhook does the same."""

@@ -128,6 +128,17 @@ PLATFORM = Dashboard(
             width=12,
             text="Each was dropped: only evidence that exists is cited.",
         ),
+        Panel(
+            "Notifications by channel",
+            {"{{channel}} {{outcome}}": "sum by (channel, outcome) (increase(iirp_notifications_attempts_total[1h]))"},
+            width=12,
+        ),
+        Panel(
+            "Notifications that wait, and that were given up",
+            {"{{state}}": 'iirp_notifications_deliveries{state!="sent"}'},
+            width=12,
+            text="Quiet hours let them wait as well.",
+        ),
     ),
 )
 

@@ -17,6 +17,7 @@ from tests.e2e.support import Cluster
 
 CHART = project_root() / "charts" / "iirp"
 INSTALL = project_root() / "docs" / "how-to" / "install.md"
+EXAMPLE = yaml.safe_load((project_root() / "notifications" / "example.yaml").read_text())
 NAMED = ("shop", "payments")
 UNRESTRICTED = {"iirp-node-exporter", "iirp-otel-collector"}
 """They read the node."""
@@ -46,6 +47,8 @@ VARIANTS = {
     "production": production(),
     "agents": "mcp: {read: {enabled: true}, execute: {enabled: true}}",
     "webhook": "admission: {mode: webhook}",
+    "analysis": "analysis: {enabled: true, config: {prometheus: {url: http://a:9090}, loki: {url: http://a:3100}}}",
+    "notifications": str(yaml.safe_dump({"notifications": {"enabled": True, "config": EXAMPLE}})),
 }
 
 

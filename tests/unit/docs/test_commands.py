@@ -24,7 +24,7 @@ from tests.unit.integrations.support import PLURALS, crd, has_field
 _PLACEHOLDER = re.compile(r"^[A-Z_]+(\.\.\.|…)?$|…|\.\.\.")
 _KUBERNETES_KINDS = {
     "configmap", "deployment", "deploy", "namespace", "ns", "pod", "pods", "podtemplate", "role", "rolebinding",
-    "serviceaccount", "token",
+    "secret", "serviceaccount", "token",
 }  # fmt: skip
 _PLUGINS = {"kubectl": ("iirp", "oidc-login"), "helm": ("diff",)}
 """Subcommands that are programs of their own; ours is checked, others are not."""

@@ -15,6 +15,7 @@ from analysis.detect.rulebook import RuleFile
 from controllers.policy.casefile import CaseFile
 from demo.scenario.model import Scenario
 from external import settings as external_settings
+from notifications.settings import Settings as NotifierSettings
 from tests.unit.docs.pages import ROOT, Block, yaml_blocks
 from tests.unit.integrations.support import PLURALS, crd
 
@@ -50,6 +51,8 @@ def custom_resource(document: dict[str, Any]) -> None:
 def chart_values(document: dict[str, Any]) -> None:
     """Merged over the defaults, as Helm does before it validates."""
     jsonschema.validate(merged(VALUES, document), json.loads((CHART / "values.schema.json").read_text()))
+    if "notifications" in document:
+        notifier_config(document["notifications"]["config"])
 
 
 def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -63,10 +66,16 @@ def analysis_config(document: dict[str, Any]) -> None:
     Config.model_validate({**ANALYSIS, "auth": {"static": [CALLER]}, **document})
 
 
+def notifier_config(document: dict[str, Any]) -> None:
+    """With the key that every configuration needs."""
+    NotifierSettings.model_validate({"routes": [], **document})
+
+
 READERS: dict[Callable[[set[str]], bool], Callable[[dict[str, Any]], Any]] = {
     lambda keys: {"apiVersion", "kind"} <= keys: custom_resource,
     lambda keys: bool(keys) and keys <= set(VALUES): chart_values,
     lambda keys: keys <= {"rules", "overrides"}: RuleFile.model_validate,
+    lambda keys: "channels" in keys: notifier_config,
     lambda keys: "tests" in keys: CaseFile.model_validate,
     lambda keys: "steps" in keys: Scenario.model_validate,
     lambda keys: "objectStore" in keys: lambda document: external_settings.load(yaml.safe_dump(document)),

@@ -146,7 +146,7 @@ def test_every_image_runs_as_nobody_in_particular(name: str) -> None:
     assert IMAGES[name].config.user == "65532:65532"
 
 
-FIRST_PARTY = ("analysis", "controllers", "crds", "demo")
+FIRST_PARTY = ("analysis", "controllers", "crds", "demo", "notifications")
 OPTIONAL = {"distributed"}
 """Looked for before it is imported, and named where it is missing."""
 
@@ -172,7 +172,7 @@ def file_of(module: str) -> Path | None:
     return found[0] if found else None
 
 
-@pytest.mark.parametrize("name", ["controllers", "analysis", "shop"])
+@pytest.mark.parametrize("name", ["controllers", "analysis", "notifications", "shop"])
 def test_an_image_holds_all_that_its_program_imports(name: str) -> None:
     made = IMAGES[name]
     (sources,) = [set(layer.files()) for layer in made.layers if isinstance(layer, SourceLayer)]
@@ -206,7 +206,7 @@ def needs_cxx(lock: Path, only: Sequence[str]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["controllers", "analysis", "shop"])
+@pytest.mark.parametrize("name", ["controllers", "analysis", "notifications", "shop"])
 def test_compiled_wheels_find_the_cxx_library_that_they_ask_for(name: str) -> None:
     """Without it CEL does not load, and every policy with a condition is invalid in the cluster and nowhere else."""
     base, wheels = IMAGES[name].layers[:2]

@@ -20,6 +20,7 @@ from crds.v1alpha1.incident import IncidentState, Verdict
 from devcluster.errors import ClusterError
 from devcluster.toolchain import Toolchain
 from integrations.grafana.generate import generated_files
+from notifications.health import Health
 from tests.unit.integrations.support import FOLDER, has_field
 
 RULES = FOLDER / "prometheus" / "iirp.rules.yaml"
@@ -56,7 +57,8 @@ def exported() -> set[str]:
     controllers = ControllerMetrics("any")
     controllers.track_queue(lambda: 0, lambda: 0, lambda: 0)
     recorded = {rule["record"] for rule in rules() if "record" in rule}
-    return names(controllers.registry) | names(AnalysisMetrics().registry) | set(state_metrics()) | recorded
+    registries = (controllers.registry, AnalysisMetrics().registry, Health().registry)
+    return {name for registry in registries for name in names(registry)} | set(state_metrics()) | recorded
 
 
 def queries() -> list[tuple[str, str]]:
