@@ -57,46 +57,19 @@ def verify(logs: tuple[Path, ...], anchor_url: str | None, endpoint: str | None)
 def anchor(logs: tuple[Path, ...], anchor_url: str | None, endpoint: str | None) -> None:
     """Keep the head of each log outside, and those of its sealed files. Refuses to anchor a log that is not whole.
 
-    A receipt beside each sealed file lets retention take it when its time is over.
+    A receipt for each sealed file (anchored/) lets retention take it when its time is over.
     """
-    from controllers.audit.anchor import AnchorError
+    from controllers.audit.anchoring import FAILURES, keep_heads
 
     store = _connect(anchor_url, endpoint)
     if store is None:
         raise click.UsageError("--anchor s3://bucket/prefix says where")
-    for name, files in _logs(logs).items():
-        found = _verify(name, files, store)
-        if not found.whole:
-            raise click.ClickException(f"{name}.jsonl is not whole; see iirp audit verify")
-        if found.head.seq < 0:
-            click.echo(f"{name}.jsonl: empty, nothing to anchor")
-            continue
-        try:
-            _anchor_sealed(name, files, store, str(anchor_url))
-            locked = store.put(name, found.head, datetime.datetime.now(datetime.UTC))
-        except (AnchorError, ValueError) as error:
-            raise click.ClickException(str(error)) from error
-        click.echo(f"{name}.jsonl: record {found.head.seq} anchored{_locked(locked)}")
-
-
-def _anchor_sealed(name: str, files: list[Path], store: S3Anchor, url: str) -> None:
-    from controllers.audit.segments import anchored, describe, leave_receipt, sealed
-
-    for path in sealed(files[-1]):
-        segment = describe(path)
-        if anchored(segment):
-            continue
-        now = datetime.datetime.now(datetime.UTC)
-        locked = store.put(name, segment.head, now)
-        click.echo(f"{path.name}: sealed with record {segment.head.seq}, anchored{_locked(locked)}")
-        try:
-            leave_receipt(segment, url, now)
-        except OSError as error:
-            raise click.ClickException(f"{path.name}: no receipt, so it is never pruned: {error.strerror}") from error
-
-
-def _locked(locked: bool) -> str:
-    return ", locked" if locked else " (the bucket has no lock)"
+    _logs(logs)
+    try:
+        for told in keep_heads(logs, store, str(anchor_url), lambda: datetime.datetime.now(datetime.UTC)):
+            click.echo(told)
+    except FAILURES as error:
+        raise click.ClickException(str(error)) from error
 
 
 @click.command()

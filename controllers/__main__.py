@@ -1,6 +1,7 @@
 """Composition root: ``python -m controllers detection|incident|rca|policy|approval|execution|feedback``.
 
 ``python -m controllers selftest`` looks once whether an installation is at work (`helm test`);
+``python -m controllers audit-anchor`` keeps the heads of the audit logs outside (a CronJob);
 ``python -m controllers webhook`` serves admission on clusters before 1.36;
 ``python -m controllers disk-usage`` looks at the volume under ``/subject``.
 """
@@ -27,6 +28,7 @@ from controllers.selftest import selftest
 
 NAMES = ("detection", "incident", "rca", "policy", "approval", "execution", "feedback")
 SELFTEST = "selftest"
+ANCHOR = "audit-anchor"
 WEBHOOK = "webhook"
 """Answers the API server instead of reconciling, and only on clusters without MutatingAdmissionPolicies."""
 MCP = ("mcp-read", "mcp-execute")
@@ -75,7 +77,7 @@ def _audit(name: str, settings: Settings) -> Audit:
 
 def main(arguments: list[str]) -> int:
     """Exit code: 0 after SIGTERM, 1 when it could not start, 2 for wrong usage or settings."""
-    known = (*NAMES, *MCP, WEBHOOK, SELFTEST, *DIAGNOSES)
+    known = (*NAMES, *MCP, WEBHOOK, ANCHOR, SELFTEST, *DIAGNOSES)
     if len(arguments) != 1 or arguments[0] not in known:
         print(f"usage: python -m controllers {{{'|'.join(known)}}}", file=sys.stderr)
         return 2
@@ -90,6 +92,8 @@ def main(arguments: list[str]) -> int:
     configure(name, settings.log_level)
     if name == SELFTEST:
         return selftest(settings)
+    if name == ANCHOR:
+        return int(importlib.import_module("controllers.audit.anchoring").run(settings))
     try:
         if name == WEBHOOK:
             importlib.import_module("controllers.webhook.run").run(settings)

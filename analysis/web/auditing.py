@@ -109,7 +109,7 @@ def _read(name: str, files: list[Path]) -> Log:
         if sum(path.stat().st_size for path in files) > MAX_LOG_BYTES:
             problem = f"larger than {MAX_LOG_BYTES >> 20} MiB: use `iirp audit verify {files[0].parent}`"
             return Log(name, None, (), problem)
-        lines = lines_of(files)
+        lines = list(lines_of(files))
     except OSError as error:
         return Log(name, None, (), str(error.strerror))
     return Log(name, verify(lines), tuple(_heads(lines)))

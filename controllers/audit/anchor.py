@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from controllers.audit.chain import Head
@@ -13,6 +14,8 @@ from controllers.audit.chain import Head
 RETENTION = timedelta(days=365)
 _UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "NotSupported"})
 """How stores without versions answer when they are asked for them."""
+_NAME = re.compile(r"(?P<seq>\d{12,})-(?P<digest>[0-9a-f]{64})\.json")
+_TIMES = {"connect_timeout": 10, "read_timeout": 30, "retries": {"mode": "standard", "total_max_attempts": 4}}
 
 
 class AnchorError(Exception):
@@ -38,13 +41,28 @@ class Place:
             raise ValueError(f"{url!r} is not s3://bucket/prefix")
         return cls(parts.netloc, parts.path.strip("/"))
 
-    def key(self, log: str, seq: int) -> str:
-        """One object per head: nothing is ever overwritten."""
-        return "/".join(part for part in (self.prefix, log, f"{seq:012d}.json") if part)
+    def key(self, log: str, head: Head) -> str:
+        """One object per head: nothing is ever overwritten. The key says it all, so that a listing is enough to read
+        thousands of them."""
+        return f"{self.folder(log)}{head.seq:012d}-{head.digest}.json"
+
+    def folder(self, log: str) -> str:
+        """What the keys of a log begin with."""
+        return "".join(f"{part}/" for part in (self.prefix, log) if part)
+
+
+class HeadStore(Protocol):
+    """Keeps heads where the cluster cannot reach."""
+
+    def put(self, log: str, head: Head, now: datetime) -> bool:
+        """Keep a head; True when it is locked against change."""
+
+    def heads(self, log: str) -> list[Head]:
+        """All heads of a log that were ever kept, oldest first."""
 
 
 class S3Anchor:
-    """Puts heads and reads them back. ``client`` is a boto3 S3 client; credentials are boto3's own affair."""
+    """Puts heads and lists them. ``client`` is a boto3 S3 client; credentials are boto3's own affair."""
 
     def __init__(self, client: Any, place: Place) -> None:
         self._client = client
@@ -64,7 +82,7 @@ class S3Anchor:
         try:
             self._client.put_object(
                 Bucket=self._place.bucket,
-                Key=self._place.key(log, head.seq),
+                Key=self._place.key(log, head),
                 Body=body,
                 ContentType="application/json",
                 ChecksumAlgorithm="SHA256",
@@ -76,43 +94,36 @@ class S3Anchor:
 
     def heads(self, log: str) -> list[Head]:
         """All heads of a log, oldest first. A delete marker hides an object from ordinary listings, even one that is
-        locked; so where the bucket keeps versions, all of them are read.
+        locked; so where the bucket keeps versions, all of them are listed.
 
         Raises:
-            AnchorError: they could not be read, or one is no head.
+            AnchorError: they could not be listed, or one is no head.
         """
-        prefix = self._place.key(log, 0).rsplit("/", 1)[0] + "/"
+        folder = self._place.folder(log)
         try:
-            versions = self._versions(prefix)
-            known = {key for key, _ in versions}
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._place.bucket, Prefix=prefix)
-            keys = {item["Key"] for page in pages for item in page.get("Contents", ())}
-            listed = {(key, "") for key in keys - known}
-            return [self._read(key, version) for key, version in sorted(versions | listed)]
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._place.bucket, Prefix=folder)
+            keys = {item["Key"] for page in pages for item in page.get("Contents", ())} | self._ever(folder)
         except _s3_errors() as error:
-            raise AnchorError(f"s3://{self._place.bucket}/{prefix}: {error}") from error
+            raise AnchorError(f"s3://{self._place.bucket}/{folder}: {error}") from error
+        return [self._head(key, folder) for key in sorted(keys)]
 
-    def _versions(self, prefix: str) -> set[tuple[str, str]]:
-        """(key, version) of everything that was ever put there; empty where the store keeps no versions."""
+    def _ever(self, folder: str) -> set[str]:
+        """Keys of everything that was ever put there; empty where the store keeps no versions."""
         from botocore.exceptions import ClientError
 
-        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._place.bucket, Prefix=prefix)
+        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._place.bucket, Prefix=folder)
         try:
-            found = [item for page in pages for item in page.get("Versions", ())]
+            return {item["Key"] for page in pages for item in page.get("Versions", ())}
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in _UNSUPPORTED:
                 return set()
             raise
-        return {(item["Key"], item.get("VersionId") or "") for item in found}
 
-    def _read(self, key: str, version: str) -> Head:
-        options = {"VersionId": version} if version and version != "null" else {}
-        body = self._client.get_object(Bucket=self._place.bucket, Key=key, **options)["Body"].read()
-        try:
-            found = json.loads(body)
-            return Head(int(found["seq"]), str(found["hash"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise AnchorError(f"s3://{self._place.bucket}/{key} is no head") from error
+    def _head(self, key: str, folder: str) -> Head:
+        found = _NAME.fullmatch(key.removeprefix(folder))
+        if found is None:
+            raise AnchorError(f"s3://{self._place.bucket}/{key} is no head")
+        return Head(int(found["seq"]), found["digest"])
 
     def _can_lock(self) -> bool:
         try:
@@ -126,8 +137,9 @@ class S3Anchor:
 def connect(url: str, endpoint: str | None = None) -> S3Anchor:
     """An anchor at ``s3://bucket/prefix``; ``endpoint`` for stores other than AWS."""
     import boto3
+    from botocore.config import Config
 
-    client: Any = boto3.client("s3", endpoint_url=endpoint)  # type: ignore[no-untyped-call]
+    client: Any = boto3.client("s3", endpoint_url=endpoint, config=Config(**_TIMES))  # type: ignore[no-untyped-call]
     return S3Anchor(client, Place.parse(url))
 
 

@@ -106,8 +106,9 @@ def verify(lines: Iterable[bytes], anchors: Iterable[Head] = ()) -> Verification
         lines: with their newlines, as read from the files in binary mode.
         anchors: heads that were kept elsewhere.
     """
-    chain = _follow(lines)
-    problems = [*_start_problems(chain), *chain.problems, *_anchor_problems(chain, tuple(anchors))]
+    kept = tuple(anchors)
+    chain = _follow(lines, {anchor.seq for anchor in kept})
+    problems = [*_start_problems(chain), *chain.problems, *_anchor_problems(chain, kept)]
     return Verification(chain.head, tuple(problems[:MAX_PROBLEMS]), chain.start)
 
 
@@ -118,12 +119,13 @@ class _Chain:
     start: Head = field(default_factory=Head)
     head: Head = field(default_factory=Head)
     seen: dict[int, str] = field(default_factory=lambda: {-1: GENESIS})
+    """Hashes of the records that an anchor speaks of, by number."""
     pruned: set[Head] = field(default_factory=set)
     """Heads of what retention took, by what the records say."""
     problems: list[Problem] = field(default_factory=list)
 
 
-def _follow(lines: Iterable[bytes]) -> _Chain:
+def _follow(lines: Iterable[bytes], anchored: set[int]) -> _Chain:
     chain = _Chain()
     for number, line in enumerate(lines, 1):
         try:
@@ -141,7 +143,8 @@ def _follow(lines: Iterable[bytes]) -> _Chain:
         elif chain.head.digest and record["prev"] != chain.head.digest:
             chain.problems.append(Problem(number, "the link to the record before is broken"))
         chain.head = Head(record["seq"], record["hash"])
-        chain.seen[chain.head.seq] = chain.head.digest
+        if chain.head.seq in anchored:
+            chain.seen[chain.head.seq] = chain.head.digest
         chain.pruned.update(_pruned(record))
     return chain
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from controllers.audit.chain import PRUNED, SEALED, Entry, Head, link, read
 from controllers.audit.codec import encode
 from controllers.audit.segments import (
+    RECEIPTS,
     SUFFIX,
     TAIL,
     Keeping,
@@ -69,7 +70,8 @@ class FileAudit:
         self._keeping = keeping or Keeping()
         self._lock = Lock()
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            # Who anchors may write to that folder only, and cannot make it.
+            (directory / RECEIPTS).mkdir(parents=True, exist_ok=True)
             # Held by a file of its own: the log itself changes its name when it is sealed.
             self._alone = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
             fcntl.flock(self._alone, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,7 @@
 """The files of one audit log: sealed segments, oldest first, and the one that is written. The chain runs through all.
 
 ``policy.jsonl`` is written; full or old, it gets a last record (``audit.sealed``) and becomes ``policy.<first>.jsonl``.
-``iirp audit anchor`` keeps the head of a sealed segment outside and leaves a receipt beside it. Retention takes whole
+``iirp audit anchor`` keeps the head of a sealed segment outside and leaves a receipt for it. Retention takes whole
 segments from the front, those with a receipt only, and says their heads in a record of its own (``audit.pruned``), so
 what is left still proves itself.
 """
@@ -9,7 +9,7 @@ what is left still proves itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 from controllers.audit.chain import SEALED, Head, read
 
 SUFFIX = ".jsonl"
+RECEIPTS = "anchored"
 TAIL = 1 << 20
 
 
@@ -54,13 +55,11 @@ def logs_of(paths: Iterable[Path]) -> dict[str, list[Path]]:
     return found
 
 
-def lines_of(files: Iterable[Path]) -> list[bytes]:
-    """All lines of a log's files, with their newlines."""
-    lines: list[bytes] = []
+def lines_of(files: Iterable[Path]) -> Iterator[bytes]:
+    """All lines of a log's files, with their newlines; years of them do not fit into memory at once."""
     for path in files:
         with path.open("rb") as file:
-            lines += file.readlines()
-    return lines
+            yield from file
 
 
 def sealed_path(active: Path, first: int) -> Path:
@@ -99,13 +98,15 @@ def last_line(path: Path) -> bytes:
 
 
 def receipt(path: Path) -> Path:
-    """Where it is said that a segment's head is kept outside."""
-    return path.with_suffix(".anchored")
+    """Where it is said that a segment's head is kept outside. In a folder of its own: who anchors may write there, and
+    read the log."""
+    return path.parent / RECEIPTS / f"{path.stem}.json"
 
 
 def leave_receipt(segment: Segment, place: str, now: datetime) -> None:
     """Say that the head is kept at ``place``."""
     told = {"seq": segment.head.seq, "hash": segment.head.digest, "place": place, "at": now.isoformat()}
+    receipt(segment.path).parent.mkdir(exist_ok=True)
     receipt(segment.path).write_text(json.dumps(told) + "\n", encoding="utf-8")
 
 

@@ -56,6 +56,8 @@ class Settings(BaseModel):
     """Age at which it is, however small."""
     audit_retention_days: int = Field(default=1826, ge=0)
     """How long a sealed file stays, once its head is anchored outside; 0: for ever."""
+    audit_anchor: str = ""
+    """s3://bucket/prefix: where ``audit-anchor`` keeps the heads of the record."""
     argocd_namespace: Annotated[str, StringConstraints(min_length=1)] = "argocd"
     """Where Argo CD keeps its Applications, for those whose tracking-id names no namespace."""
     rollout_timeout: float = Field(default=600.0, gt=0, le=3600)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,9 @@ from click.testing import CliRunner, Result
 
 import cli.audit as cli_audit
 from cli.main import cli
-from controllers.audit.chain import Head, verify
+from controllers.audit.chain import verify
 from tests.fakes.chain import INCIDENT
+from tests.fakes.heads import Heads
 from tests.unit.controllers.audit.test_replay import Story, answer
 from tests.unit.controllers.audit.test_segments import keep
 
@@ -58,31 +58,18 @@ def test_verify_finds_an_edit(logs: Path) -> None:
     assert "see iirp audit verify" in refused.output
 
 
-class Store:
-    """Heads in memory, as :class:`controllers.audit.anchor.S3Anchor` keeps them."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, list[Head]] = {}
-
-    def put(self, log: str, head: Head, now: datetime) -> bool:
-        self.kept.setdefault(log, []).append(head)
-        return True
-
-    def heads(self, log: str) -> list[Head]:
-        return self.kept.get(log, [])
-
-
 def test_sealed_files_are_anchored_pruned_and_still_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store()
+    store = Heads()
     monkeypatch.setattr(cli_audit, "_connect", lambda url, endpoint: store if url else None)
     s3 = ("--anchor", "s3://heads")
     keep(tmp_path, 3).close()
     assert iirp("audit", "verify", tmp_path).output.startswith("policy.jsonl: whole, 8 records\n")
     told = iirp("audit", "anchor", tmp_path, *s3).output
     assert "policy.000000000003.jsonl: sealed with record 5, anchored, locked" in told
-    assert "policy.jsonl: record 7 anchored, locked" in told
+    assert "policy.jsonl: record 7, anchored, locked" in told
     assert [head.seq for head in store.kept["policy"]] == [2, 5, 7]
-    assert "sealed" not in iirp("audit", "anchor", tmp_path, *s3).output  # once is enough
+    assert iirp("audit", "anchor", tmp_path, *s3).output == "policy.jsonl: record 7, anchored before\n"
+    assert len(store.kept["policy"]) == 3  # once is enough
     keep(tmp_path, 1, start=30).close()
     result = iirp("audit", "verify", tmp_path, *s3)
     assert result.exit_code == 0, result.output
