@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from analysis.rca.around import workload
+from analysis.rca.around import subjects, workload
 from analysis.rca.catalogue import ActionSpec, Cause
 from analysis.rca.context import latest_rollout
 from analysis.rca.facts import Facts
 from analysis.rca.rank import Observations
-from analysis.rca.serving import replicas_before
+from analysis.rca.serving import replicas_before, scaled_down
 from analysis.words import line
 from crds.v1alpha1 import rollout
 from crds.v1alpha1.actions import (
@@ -134,11 +134,13 @@ def revision_before(facts: Facts, target: TargetRef) -> RollbackParameters | Non
 
 
 def wanted_replicas(facts: Facts, target: TargetRef) -> int | None:
-    """Replicas in proportion to the traffic, at most twice as many; what it was before if it is now scaled to zero."""
+    """Replicas in proportion to the traffic, at most twice as many; what it was before if it was scaled down."""
     state = workload(facts, target.name)
     replicas, traffic = facts.request.replicas, facts.traffic
     if state is not None and state.replicas == 0:
         return min(max(replicas_before(facts, target.name) or 1, 1), MAX_REPLICAS)
+    if scaled_down(facts).answer and target.name in subjects(facts):
+        return min(replicas_before(facts, target.name) or 0, MAX_REPLICAS) or None
     if not replicas or traffic is None or not math.isfinite(traffic.change) or target.name != facts.target.name:
         return None
     wanted = min(math.ceil(replicas * (1 + traffic.change)), 2 * replicas, MAX_REPLICAS)

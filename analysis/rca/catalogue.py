@@ -21,7 +21,7 @@ from crds.v1alpha1.actions import ActionType
 from crds.v1alpha1.base import Word
 
 Probe = Callable[[Facts], Observation]
-MAX_REFUTERS = 6
+MAX_REFUTERS = 8
 
 PROBES: Mapping[str, Probe] = MappingProxyType(
     {
@@ -33,6 +33,8 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "oom-killed": memory.oom_killed,
         "memory-limit-lowered": context.memory_limit_lowered,
         "rollout-before-onset": context.rollout_before_onset,
+        "rollout-changed-program": context.rollout_changed_program,
+        "rollout-follows-config": changed.rollout_follows_config,
         "traffic-grew": context.traffic_grew,
         "traffic-explains-growth": context.traffic_explains_growth,
         "memory-outgrows-traffic": context.memory_outgrows_traffic,
@@ -50,6 +52,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "warning-events": context.warning_events,
         "replicas-zero": serving.replicas_zero,
         "scaled-before-onset": serving.scaled_before_onset,
+        "scaled-down": serving.scaled_down,
         "no-ready-endpoints": serving.no_ready_endpoints,
         "selector-matches-nothing": serving.selector_matches_nothing,
         "port-not-served": serving.port_not_served,
@@ -65,6 +68,8 @@ class RefuterSpec(Entry):
 
     probe: str
     when: Literal["yes", "no"] = "yes"
+    unless: str = ""
+    """Probe whose yes explains the answer otherwise, so that it refutes nothing."""
     claim: str
     """What would be the case if the cause were wrong."""
 
@@ -111,7 +116,8 @@ class Cause(Entry):
     def probes(self) -> frozenset[str]:
         """Names of all probes that it needs."""
         asked = {self.requires, *self.weights, *self.blame, *(one.probe for one in self.refuters)}
-        return frozenset(asked | {action.needs for action in self.actions if action.needs})
+        asked |= {one.unless for one in self.refuters} | {one.needs for one in self.actions}
+        return frozenset(asked - {""})
 
 
 class CauseFile(Entry):

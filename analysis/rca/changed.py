@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from analysis.contract import Change, ChangeKind
 from analysis.rca.around import callees, subjects, workload
-from analysis.rca.context import before_onset, impact, origin_in_callee
+from analysis.rca.context import before_onset, impact, latest_rollout, origin_in_callee
 from analysis.rca.facts import Facts
 from analysis.rca.observation import Observation, unknown
 from analysis.words import clock, moment
@@ -42,6 +43,22 @@ def config_changed_callees_well(facts: Facts) -> Observation:
     if elsewhere.answer is None:
         return elsewhere
     return replace(elsewhere, answer=False)
+
+
+ONLY_ANNOTATIONS = re.compile(r"annotations [\w./, -]+ changed")
+"""How the rca controller describes a rollout that touches nothing but annotations, such as a checksum."""
+
+
+def rollout_follows_config(facts: Facts) -> Observation:
+    """Was its configuration written, and did the rollout since then only make the pods read it?
+
+    Charts put a checksum of the ConfigMap into an annotation. To roll such a rollout back brings nothing back.
+    """
+    written, change = config_changed(facts), latest_rollout(facts)
+    if not written.answer:
+        return written
+    follows = change is not None and ONLY_ANNOTATIONS.fullmatch(change.summary) is not None
+    return replace(written, answer=follows)
 
 
 def network_policy_changed(facts: Facts) -> Observation:

@@ -18,6 +18,8 @@ from crds.v1alpha1.rcareport import EvidenceKind
 
 ROLLOUT_BEFORE = timedelta(minutes=15)
 ROLLOUT_AFTER = timedelta(seconds=30)
+WITH_ROLLOUT = timedelta(minutes=5)
+"""What begins this soon after a rollout began with it."""
 RESTART_WORDS = "restarted"
 """How the rca controller describes a rollout that changes nothing but the restart annotation."""
 TRAFFIC_GROWTH = 0.3
@@ -33,8 +35,12 @@ TOUCHED = {
     "args": 0.9,
     "Probe": 0.8,
     "limit": 0.8,
+    "DNS policy": 0.8,
     "request": 0.7,
     "volume": 0.7,
+    "ports": 0.7,
+    "security context": 0.7,
+    "service account": 0.7,
 }
 """Words of a change's summary → how often such a change breaks something, against a new image."""
 TOUCHED_OTHER = 0.5
@@ -110,6 +116,19 @@ def rollout_before_onset(facts: Facts) -> Observation:
     )
 
 
+PROGRAM = re.compile(r"\b(?:image|env|envFrom|command|args|container) ")
+"""What decides which program runs, and with what, as the rca controller describes it."""
+
+
+def rollout_changed_program(facts: Facts) -> Observation:
+    """Did a rollout of the last five minutes before the onset change the program, or what it is started with?"""
+    change = latest_rollout(facts)
+    found = rollout_before_onset(facts)
+    if change is None or moment(facts.onset) - change.at > WITH_ROLLOUT:
+        return replace(found, answer=False)
+    return replace(found, answer=PROGRAM.search(change.summary) is not None)
+
+
 def memory_limit_lowered(facts: Facts) -> Observation:
     """Did the rollout just before the onset give the workload less memory, or its first limit?"""
     change = latest_rollout(facts)
@@ -132,7 +151,7 @@ def started_with_rollout(facts: Facts) -> Change | None:
     change = latest_rollout(facts)
     if change is None or facts.memory is None or not since_start(facts.memory):
         return None
-    return change if (moment(facts.onset) - change.at) <= timedelta(minutes=5) else None
+    return change if (moment(facts.onset) - change.at) <= WITH_ROLLOUT else None
 
 
 def traffic_grew(facts: Facts) -> Observation:

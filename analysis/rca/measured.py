@@ -122,7 +122,7 @@ def _state(probe: StateProbe, facts: Facts) -> Observation:
     pods = [pod for pod in facts.request.pods if own and _in_state(probe, pod)]
     listed = facts.request.events if own else facts.request.neighbour_events
     since = moment(facts.onset) - EVENTS_BEFORE
-    events = [one for one in listed if one.at >= since and _fits(probe, one) and not _overcome(one, facts)]
+    events = [one for one in listed if one.at >= since and _fits(probe, one) and not _overcome(probe, one, facts)]
     if not pods and not events:
         return Observation(
             False, probe.absent, kind=EvidenceKind.EVENT if probe.events else EvidenceKind.STATUS, result=[]
@@ -134,17 +134,25 @@ def _in_state(probe: StateProbe, pod: PodState) -> bool:
     return (
         pod.waiting_reason in probe.waiting
         or pod.last_termination_reason in probe.ended
-        or (probe.unschedulable and bool(pod.unschedulable))
+        or (probe.unschedulable and bool(pod.unschedulable) and _says(probe, pod.unschedulable))
     )
 
 
 def _fits(probe: StateProbe, event: EventFact) -> bool:
-    return event.reason in probe.events and re.search(probe.pattern, event.message, re.IGNORECASE) is not None
+    return event.reason in probe.events and _says(probe, event.message)
 
 
-def _overcome(event: EventFact, facts: Facts) -> bool:
-    """Of before the onset, and its pod is ready now: each pod's first seconds look like trouble."""
-    return event.at < moment(facts.onset) and any(
+def _says(probe: StateProbe, text: str) -> bool:
+    return re.search(probe.pattern, text, re.IGNORECASE) is not None
+
+
+def _overcome(probe: StateProbe, event: EventFact, facts: Facts) -> bool:
+    """Of before the onset, and its pod is ready now: each pod's first seconds look like trouble.
+
+    What can only go wrong at a start is over for a pod that is ready, whenever it was.
+    """
+    early = event.at < moment(facts.onset)
+    return (early or probe.starting) and any(
         pod.ready and event.object == f"Pod/{pod.name}" for pod in facts.request.pods
     )
 

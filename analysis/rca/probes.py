@@ -114,10 +114,12 @@ class StateProbe(Entry):
     events: tuple[str, ...] = ()
     """Reasons of events since shortly before the onset."""
     pattern: str = ""
-    """RE that an event's message must match as well."""
+    """RE that an event's message, or the reason why no node fits, must match as well."""
     where: Literal["own", "neighbours"] = "own"
     unschedulable: bool = False
     """Pods that no node fits count too."""
+    starting: bool = False
+    """What only a start can meet: a pod that is ready got over it, whenever that was."""
     text: Annotated[str, AfterValidator(_text)]
     """With ``{name}`` and ``{count}``; what the API server says is added."""
     absent: str

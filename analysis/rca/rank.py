@@ -27,7 +27,9 @@ UNSEEN_SHARE = 0.3
 """Of the confidence that is lost when none of a cause's probes had data."""
 CEILING = 97
 SURVIVED = 0.25
-"""Log-odds for each refuter that was run and did not refute."""
+"""Log-odds for each refuter that was run and did not refute, …"""
+MAX_SURVIVED = 4
+"""… for so many of them: a cause is not likelier for having a longer list."""
 
 Observations = Mapping[str, Observation]
 
@@ -84,7 +86,7 @@ def _refuted_summary(cause: Cause, refuters: list[Refuter]) -> str:
 def confidence(cause: Cause, seen: Observations) -> int:
     """Percent. A yes adds its weight times its strength, a no takes a quarter of it away, no answer changes nothing.
 
-    Each refuter that was run and did not refute adds a little, once what the cause rests on was seen: a hypothesis is
+    Refuters that were run and did not refute add a little, once what the cause rests on was seen: a hypothesis is
     worth more once it could have failed, but nothing is worth more for what it is not.
     """
     odds = math.log(cause.prior / (1 - cause.prior))
@@ -92,10 +94,8 @@ def confidence(cause: Cause, seen: Observations) -> int:
         observed = seen[name]
         if observed.answer is not None:
             odds += weight * observed.strength if observed.answer else -weight / 4
-    for refuter in cause.refuters:
-        answer = seen[refuter.probe].answer
-        if seen[cause.requires].answer and answer is not None and answer != (refuter.when == "yes"):
-            odds += SURVIVED
+    if seen[cause.requires].answer:
+        odds += SURVIVED * min(MAX_SURVIVED, sum(_survived(refuter, seen) for refuter in cause.refuters))
     share = 1 / (1 + math.exp(-odds))
     if seen[cause.requires].answer is None:
         share *= BLIND_FACTOR
@@ -115,16 +115,25 @@ def _refuters(cause: Cause, seen: Observations) -> list[Refuter]:
     specs = list(cause.refuters)
     if seen[cause.requires].answer is False and all(spec.probe != cause.requires for spec in specs):
         specs.insert(0, RefuterSpec(probe=cause.requires, when="no", claim="what the cause rests on would be seen"))
-    found = [_refuter(spec, seen[spec.probe]) for spec in specs]
+    found = [_refuter(spec, seen) for spec in specs]
     return sorted(found, key=lambda one: not one.refuted)[:SHOWN_REFUTERS]
 
 
-def _refuter(spec: RefuterSpec, observed: Observation) -> Refuter:
-    refuted = observed.answer is not None and observed.answer == (spec.when == "yes")
+def _refutes(spec: RefuterSpec, seen: Observations) -> bool:
+    explained = bool(spec.unless) and seen[spec.unless].answer is True
+    return seen[spec.probe].answer is (spec.when == "yes") and not explained
+
+
+def _survived(spec: RefuterSpec, seen: Observations) -> bool:
+    return seen[spec.probe].answer is (spec.when != "yes")
+
+
+def _refuter(spec: RefuterSpec, seen: Observations) -> Refuter:
+    observed = seen[spec.probe]
     return Refuter(
         summary=line(spec.claim),
         query=observed.query if len(observed.query) <= MAX_QUERY_CHARS else "",
-        refuted=refuted,
+        refuted=_refutes(spec, seen),
         result=line(observed.summary),
     )
 

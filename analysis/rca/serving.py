@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
-from analysis.contract import Change, ChangeKind, ServiceState, WorkloadState
+from analysis.contract import ChangeKind, ServiceState, WorkloadState
 from analysis.rca.around import callees, resolve, service_ref, services, subjects, workload
-from analysis.rca.context import ROLLOUT_AFTER, ROLLOUT_BEFORE
+from analysis.rca.context import before_onset
 from analysis.rca.facts import Facts
 from analysis.rca.observation import Observation, unknown
-from analysis.words import clock, moment
+from analysis.words import clock
 from crds.v1alpha1.rcareport import EvidenceKind
 
-SCALED = re.compile(r"from (\d{1,4}) to 0\b")
-"""In the message of a Deployment's ScalingReplicaSet event."""
+SCALED = re.compile(r"from (\d{1,4}) to (\d{1,4})\b")
+"""In the message of a Deployment's ScalingReplicaSet event: of one ReplicaSet, so a rollout's are read as well."""
 
 
 def empty_workload(facts: Facts) -> WorkloadState | None:
@@ -58,13 +59,10 @@ def scaled_before_onset(facts: Facts) -> Observation:
     """Did somebody set the replicas shortly before the onset?"""
     empty = empty_workload(facts)
     names = {empty.target.name} if empty is not None else set(subjects(facts))
-    onset = moment(facts.onset)
-    found: list[Change] = [
+    found = [
         one
         for one in facts.request.changes
-        if one.kind is ChangeKind.SCALE
-        and one.target.name in names
-        and onset - ROLLOUT_BEFORE <= one.at <= onset + ROLLOUT_AFTER
+        if one.kind is ChangeKind.SCALE and one.target.name in names and before_onset(one, facts)
     ]
     if not found:
         return Observation(
@@ -81,13 +79,28 @@ def scaled_before_onset(facts: Facts) -> Observation:
     )
 
 
+def scaled_down(facts: Facts) -> Observation:
+    """Did somebody take replicas away shortly before the onset, and leave some?"""
+    scaled = scaled_before_onset(facts)
+    state = workload(facts, subjects(facts)[0])
+    if not scaled.answer or state is None or not state.replicas:
+        return replace(scaled, answer=False)
+    before = replicas_before(facts, state.target.name)
+    if before is None:
+        return unknown("how many replicas it had before is not known", EvidenceKind.EVENT)
+    return replace(scaled, answer=before > state.replicas, summary=f"{scaled.summary}, {before} before")
+
+
 def replicas_before(facts: Facts, name: str) -> int | None:
-    """How many replicas a workload had before it was scaled to zero, by its own events."""
+    """How many replicas a Deployment had before it got as many as it has now, by its own events."""
+    state = workload(facts, name)
     events = [*facts.request.events, *facts.request.neighbour_events]
     counts = [
         int(found[1])
         for one in sorted(events, key=lambda one: one.at)
-        if one.object == f"Deployment/{name}" and (found := SCALED.search(one.message)) is not None
+        if one.object == f"Deployment/{name}"
+        and (found := SCALED.search(one.message)) is not None
+        and (state is None or int(found[2]) == state.replicas)
     ]
     return counts[-1] if counts else None
 

@@ -19,12 +19,15 @@ from tests.unit.analysis.rca.faults import (
     explained,
     told,
 )
+from tests.unit.analysis.rca.faults_shop import SHOP_FAULTS
 from tests.unit.analysis.rca.world import ONSET, TARGET, at, facts, pod, rollout
 
+ALL = {**FAULTS, **SHOP_FAULTS}
 
-@pytest.mark.parametrize("fault", FAULTS)
+
+@pytest.mark.parametrize("fault", ALL)
 def test_the_first_cause_is_the_fault(fault: str) -> None:
-    given, kind, target = FAULTS[fault]
+    given, kind, target = ALL[fault]
     first = explained(given).root_causes[0]
     assert (first.kind, first.target.name, first.refuted) == (kind, target, False), [
         (one.kind, one.confidence_percent, one.refuted) for one in explained(given).root_causes
@@ -34,9 +37,9 @@ def test_the_first_cause_is_the_fault(fault: str) -> None:
     assert first.refuters
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", ALL)
 def test_alternatives_are_there_and_what_was_ruled_out_says_why(fault: str) -> None:
-    others = explained(FAULTS[fault][0]).root_causes[1:]
+    others = explained(ALL[fault][0]).root_causes[1:]
     refuted = [one for one in others if one.refuted]
     assert [one.refuted for one in others] == sorted(one.refuted for one in others)
     assert all(any(refuter.refuted and refuter.result for refuter in one.refuters) for one in refuted)
@@ -90,9 +93,9 @@ def test_what_it_was_not_has_its_place_beside_what_it_may_be(standing: int, refu
     assert [cause.refuted for cause in found[-shown_refuted or len(found) :]] == [True] * shown_refuted
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", ALL)
 def test_the_same_facts_give_the_same_bytes(fault: str) -> None:
-    assert explained(FAULTS[fault][0]).model_dump_json() == explained(FAULTS[fault][0]).model_dump_json()
+    assert explained(ALL[fault][0]).model_dump_json() == explained(ALL[fault][0]).model_dump_json()
 
 
 def test_where_detection_saw_the_signals_point_counts_for_the_dependency() -> None:
@@ -148,3 +151,25 @@ def test_a_change_that_says_less_is_blamed_less(changes: tuple[Change, ...], les
         return next(one.confidence_percent for one in explained(given).root_causes if one.kind == "BadRollout")
 
     assert confidence(*changes) < confidence(rollout(ONSET - 40)), less
+
+
+@pytest.mark.parametrize(
+    ("fault", "action"),
+    [
+        ("replicas taken away", "Scale deploy/payments to 3"),
+        ("too big for any node since a rollout", "Roll back deploy/payments to revision 6"),
+        ("a LimitRange, in a rollout", "Roll back deploy/payments to revision 6"),
+        ("new version that needs more memory than it may have", "Roll back deploy/payments to revision 6"),
+    ],
+)
+def test_what_brings_back_what_ran(fault: str, action: str) -> None:
+    first = explained(SHOP_FAULTS[fault][0]).recommended_actions[0].action
+    assert first.describe() == action
+
+
+def test_a_rollback_that_would_bring_nothing_back_is_not_proposed() -> None:
+    found = explained(SHOP_FAULTS["configuration written, and a checksum that rolled the pods"][0])
+    assert found.recommended_actions == ()
+    rollout_cause = next(one for one in found.root_causes if one.kind == "BadRollout")
+    assert rollout_cause.refuted
+    assert "Config x written" in rollout_cause.summary

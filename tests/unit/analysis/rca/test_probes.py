@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from analysis.config import ConfigError
+from analysis.config import DATA_ROOT, ConfigError
 from analysis.contract import ServiceState
 from analysis.rca.catalogue import load_causes
 from analysis.rca.measured import answer, compare
@@ -90,6 +92,50 @@ def test_a_services_pods_are_those_of_the_workloads_behind_it() -> None:
     target = TargetRef(api_version="v1", kind="Service", namespace="shop", name="pay")
     asked = request(target=target, services=(ServiceState(name="pay", matches=(TARGET,)),))
     assert fill("${pods}", asked) == fill("${pods}", request())
+
+
+LOG_PROBES = {
+    spec.name: json.loads(spec.log.logql.split("|~", 1)[1])
+    for spec in load_causes(DATA_ROOT / "causes").probes.values()
+    if spec.log is not None
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "probes"),
+    [
+        ("payments: gaierror: [Errno -2] Name or service not known", {"name-lookup-fails"}),
+        ("socket.gaierror: [Errno -3] Temporary failure in name resolution", {"name-lookup-fails", "no-name-server"}),
+        ("dial tcp: lookup bank on 10.96.0.10:53: no such host", {"name-lookup-fails"}),
+        (
+            "dial tcp: lookup bank on 10.96.0.10:53: read udp 10.0.0.1:4->10.96.0.10:53: i/o timeout",
+            {"no-name-server", "upstream-error-lines"},
+        ),
+        ("Error: getaddrinfo ENOTFOUND bank", {"name-lookup-fails", "error-lines"}),
+        ("Error: getaddrinfo EAI_AGAIN bank", {"name-lookup-fails", "no-name-server", "error-lines"}),
+        ("java.net.UnknownHostException: bank", {"name-lookup-fails"}),
+        ("bank could not be resolved (3: Host not found)", {"name-lookup-fails"}),
+        ("x509: certificate has expired or is not yet valid: current time", {"certificate-fails"}),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self signed certificate", {"certificate-fails"}),
+        ("Error: unable to verify the first certificate", {"certificate-fails", "error-lines"}),
+        (
+            "sqlalchemy.exc.TimeoutError: QueuePool limit of size 5 overflow 10 reached, connection timed out",
+            {"connections-exhausted", "upstream-error-lines"},
+        ),
+        ("FATAL: sorry, too many clients already", {"connections-exhausted", "error-lines"}),
+        (
+            "HikariPool-1 - Connection is not available, request timed out after 30000ms.",
+            {"connections-exhausted", "upstream-error-lines"},
+        ),
+        ("accept4: too many open files", {"connections-exhausted"}),
+        ("timeout acquiring a connection", {"connections-exhausted", "upstream-error-lines"}),
+        ("GET /orders 200 12.1ms request_id=4f", set()),
+        ("connection pool started with 10 connections", set()),
+        ("renewed certificate for shop.example, valid for 90 days", set()),
+    ],
+)
+def test_lines_of_programs_are_told_by_their_words(line: str, probes: set[str]) -> None:
+    assert {name for name, pattern in LOG_PROBES.items() if re.search(pattern, line)} == probes
 
 
 def samples(*series: list[tuple[float, float]]) -> Samples:
