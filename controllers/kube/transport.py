@@ -11,14 +11,15 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import urllib3
+import yaml
 from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 from kubernetes.client.rest import RESTResponse
 
 from controllers.kube.api import Raw
 from controllers.kube.errors import Unavailable
-from controllers.kube.wire import brief, lines, parse_object, to_error
-from controllers.runtime.errors import Terminal
+from controllers.kube.wire import lines, parse_object, to_error
+from controllers.runtime.errors import Terminal, root_cause
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 30.0
@@ -35,6 +36,7 @@ def credentials(kubeconfig: Path | None = None) -> kubernetes_client.ApiClient:
         Terminal: there are none; says what to set.
     """
     configuration = kubernetes_client.Configuration()
+    advice = "run inside a cluster or set KUBECONFIG to a kubeconfig file"
     try:
         if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
             kubernetes_config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
@@ -43,9 +45,10 @@ def credentials(kubeconfig: Path | None = None) -> kubernetes_client.ApiClient:
                 config_file=str(kubeconfig) if kubeconfig else None, client_configuration=configuration
             )
     except kubernetes_config.ConfigException as error:
-        raise Terminal(
-            "NoCredentials", f"{error}; run inside a cluster or set KUBECONFIG to a kubeconfig file"
-        ) from error
+        raise Terminal("NoCredentials", f"{error}; {advice}") from error
+    except (yaml.YAMLError, OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        # of a file that is no kubeconfig; the library takes its shape for granted
+        raise Terminal("NoCredentials", f"the kubeconfig cannot be read ({root_cause(error)}); {advice}") from error
     configuration.retries = urllib3.Retry(0)
     configuration.connection_pool_maxsize = 16
     return kubernetes_client.ApiClient(configuration)
@@ -87,8 +90,8 @@ class Transport:
         try:
             return parse_object(payload)
         except ValueError as error:
-            said = f"{self.address} answered something else than JSON ({brief(error)})"
-            raise Unavailable("NotJson", f"{said}; is a proxy in between? will retry") from error
+            said = f"{self.address} answered something else than JSON ({root_cause(error)})"
+            raise Unavailable("NotJson", f"{said}; is a proxy in between?") from error
 
     def events(self, path: str, query: dict[str, str]) -> Iterator[Raw]:
         """JSON objects as they come, one a line; ends when the server ends it.
@@ -104,7 +107,7 @@ class Transport:
             for line in lines(response.response.stream(STREAM_CHUNK, decode_content=True)):
                 yield parse_object(line)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise Unavailable("WatchBroken", f"watch of {path} at {self.address}: {brief(error)}") from error
+            raise Unavailable("WatchBroken", f"watch of {path} at {self.address}: {root_cause(error)}") from error
         finally:
             response.response.close()
 
@@ -131,6 +134,4 @@ class Transport:
             raise self._silent(error) from error
 
     def _silent(self, error: Exception) -> Unavailable:
-        return Unavailable(
-            "ApiServerUnavailable", f"API server {self.address} does not answer ({brief(error)}); will retry"
-        )
+        return Unavailable("ApiServerUnavailable", f"API server {self.address} does not answer ({root_cause(error)})")

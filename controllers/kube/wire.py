@@ -58,7 +58,7 @@ def to_error(status: int, payload: bytes, address: str) -> KubeError:
     }
     if status in kinds:
         return kinds[status](reason, message)
-    hint = "; check the credentials" if status == 401 else "; will retry"
+    hint = "; check the credentials" if status == 401 else ""
     return Unavailable(reason, f"API server {address} answered {status}: {message}{hint}")
 
 
@@ -104,9 +104,3 @@ def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
             if line.strip():
                 yield line
             rest, size = [other], len(other)
-
-
-def brief(error: Exception) -> str:
-    """What a transport error says, on one short line."""
-    reason = getattr(error, "reason", None) or error
-    return f"{type(error).__name__}: {reason}"[:200]

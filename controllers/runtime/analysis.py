@@ -24,7 +24,7 @@ from analysis.contract import (
     VerifyRequest,
     VerifyResponse,
 )
-from controllers.runtime.errors import Retryable, Terminal
+from controllers.runtime.errors import Retryable, Terminal, root_cause
 from controllers.runtime.metrics import Metrics
 from controllers.runtime.settings import Settings
 
@@ -210,10 +210,7 @@ def _detail(body: bytes) -> str:
 def _cause(error: Exception) -> str:
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return "no answer in time"
-    inner: BaseException = error
-    while inner.__cause__ or inner.__context__:
-        inner = inner.__cause__ or inner.__context__ or inner
-    return f"{type(inner).__name__}: {inner}"[:200]
+    return root_cause(error)
 
 
 def _next_step(error: Exception) -> str:

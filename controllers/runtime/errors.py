@@ -26,3 +26,11 @@ class Waiting(ReconcileError):
 
 class Retryable(ReconcileError):
     """Something outside failed (a timeout, a 5xx, a conflict); requeued with exponential backoff."""
+
+
+def root_cause(error: Exception) -> str:
+    """The first of the errors that led to this one, on one short line: HTTP libraries wrap it several times."""
+    inner: BaseException = error
+    while wrapped := inner.__cause__ or (None if inner.__suppress_context__ else inner.__context__):
+        inner = wrapped
+    return " ".join(f"{type(inner).__name__}: {inner}".split())[:200]

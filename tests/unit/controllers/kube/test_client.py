@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,6 +127,37 @@ def test_delete_sends_its_preconditions() -> None:
 def test_an_outage_names_the_address(error: Exception) -> None:
     with pytest.raises(Unavailable, match="https://api:6443 does not answer"):
         KubeClient(Transport(error)).get_raw(PODS, "shop", "a")
+
+
+def test_an_outage_is_said_without_the_words_of_three_libraries() -> None:
+    client = KubeClient(kubernetes_client.ApiClient(kubernetes_client.Configuration(host="https://127.0.0.1:9")))
+    with pytest.raises(Unavailable) as caught:
+        client.get_raw(PODS, "shop", "a")
+    assert caught.value.message == (
+        "API server https://127.0.0.1:9 does not answer (ConnectionRefusedError: [Errno 111] Connection refused)"
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"clusters: [open",
+        b"just text",
+        b"[]",
+        b"",
+        b"\xff\xfe",
+        b"apiVersion: v1\nkind: Config",
+        b"clusters: 1\nusers: 2",
+    ],
+)
+def test_a_file_that_is_no_kubeconfig_is_said_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(content)
+    with pytest.raises(Terminal) as caught:
+        connect(path)
+    assert caught.value.reason == "NoCredentials"
+    assert "KUBECONFIG" in caught.value.message
+    assert "\n" not in caught.value.message
 
 
 @pytest.mark.parametrize("body", ["<html>sign in</html>", []])
