@@ -13,7 +13,7 @@ from analysis.detect.rules import FillRule
 from analysis.telemetry.query import Matcher, Select, equal, matching, selector
 from analysis.windows.block import Block, Bool, Float64
 from analysis.windows.growth import Growth, TimeTo, asymptote, measure, time_to, without_repeats
-from analysis.windows.robust import Slope, features, row_max
+from analysis.windows.robust import Slope, features, newest, row_max
 from analysis.words import clock, mib, mib_per_minute, moment, span
 from analysis.words import measure as as_measure
 from crds.v1alpha1.base import Scope, Severity, TargetRef
@@ -95,7 +95,7 @@ def _worst(rows: list[int], firing: Bool, stores: Stores) -> int:
 
 
 def _stores(rule: FillRule, free: Block, capacity: Block) -> Stores | None:
-    size = {_key(rule, labels): value for labels, value in zip(capacity.labels, _newest(capacity), strict=True)}
+    size = {_key(rule, labels): value for labels, value in zip(capacity.labels, newest(capacity.values), strict=True)}
     total = np.array([size.get(_key(rule, labels), np.nan) for labels in free.labels], dtype=np.float64)
     known = np.isfinite(total) & (total > 0)
     if not known.any():
@@ -104,7 +104,7 @@ def _stores(rule: FillRule, free: Block, capacity: Block) -> Stores | None:
     values = (total[:, None] - free.values.astype(np.float64)).astype(np.float32)
     used = Block(free.labels, free.start, free.step, free.offsets, values)
     growth = measure(without_repeats(used, rule.refresh), 0.0)
-    last = _newest(used)
+    last = newest(used.values)
     with np.errstate(invalid="ignore"):
         share = last / total
         above = np.where(used.values >= (rule.threshold * total)[:, None], used.offsets, np.nan)
@@ -230,13 +230,3 @@ def _evidence(rule: FillRule, labels: dict[str, str], share: float, rate: float)
 
 def _key(rule: FillRule, labels: dict[str, str]) -> tuple[str, ...]:
     return tuple(labels.get(one, "") for one in rule.by)
-
-
-def _newest(block: Block) -> Float64:
-    """Newest value of each series, NaN where there is none. ``float64[series]``."""
-    valid = np.isfinite(block.values)
-    if not block.values.size:
-        return np.full(len(block.labels), np.nan)
-    index = block.values.shape[1] - 1 - valid[:, ::-1].argmax(axis=1)
-    newest = np.take_along_axis(block.values, index[:, None], axis=1)[:, 0].astype(np.float64)
-    return np.where(valid.any(axis=1), newest, np.nan)

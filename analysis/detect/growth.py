@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
-from analysis.detect.containers import STALE_SECONDS, Containers, by_workload, containers, pod_key, pods_of
-from analysis.detect.finding import Evaluation, Finding, Observed
+from analysis.detect.containers import STALE_SECONDS, Containers, by_workload, containers, pod_key, sizes
+from analysis.detect.finding import Evaluation, Finding, Observed, TargetKey
 from analysis.detect.rules import GrowthRule
 from analysis.telemetry.query import duration, equal, selector
 from analysis.windows.block import Block, Bool, Float64
@@ -28,17 +30,24 @@ def evaluate_growth(rule: GrowthRule, observed: Observed) -> Evaluation | None:
     data = containers(rule, observed)
     if data is None:
         return None
+    fresh, data = data.fresh, data.risen(_least(rule, data.limit) / rule.clear_factor)
     found = measure(data.block, rule.warm_up, data.started)
     until = time_to(data.limit, found.last, found.slope)
     recent = features(data.block, rule.recent).slope
     restarted = np.array([_restarted(labels, observed) for labels in data.block.labels], dtype=np.bool_)
     firing = grows(rule, found, until, data.limit, recent, restarted, observed.now, ease=1.0)
     staying = grows(rule, found, until, data.limit, recent, restarted, observed.now, ease=rule.clear_factor)
+    size = sizes(observed) if staying.any() else Counter()
     findings = tuple(
-        _growth_finding(rule, data, found, until, rows, bool(firing[rows].any()), observed)
+        _growth_finding(rule, data, found, until, rows, bool(firing[rows].any()), observed, size)
         for rows in by_workload(data.block, firing | staying, observed)
     )
-    return Evaluation(findings, data.fresh)
+    return Evaluation(findings, fresh)
+
+
+def _least(rule: GrowthRule, limit: Float64) -> Float64:
+    """Growth that the rule asks for, ``float64[series]``."""
+    return np.maximum(rule.min_growth, rule.min_growth_share * limit)
 
 
 def grows(
@@ -64,7 +73,7 @@ def grows(
             found.last_at >= now - STALE_SECONDS,
             found.samples >= rule.min_samples,
             long_enough,
-            found.growth >= np.maximum(rule.min_growth, rule.min_growth_share * limit) / ease,
+            found.growth >= _least(rule, limit) / ease,
             found.slope.tau >= rule.min_monotonicity / ease,
             found.slope.low > 0,
             found.biggest_step <= rule.max_step_share * ease * found.growth,
@@ -85,15 +94,23 @@ def _restarted(labels: dict[str, str], observed: Observed) -> bool:
 
 
 def _growth_finding(
-    rule: GrowthRule, data: Containers, found: Growth, until: TimeTo, rows: list[int], firing: bool, observed: Observed
+    rule: GrowthRule,
+    data: Containers,
+    found: Growth,
+    until: TimeTo,
+    rows: list[int],
+    firing: bool,
+    observed: Observed,
+    size: Counter[TargetKey],
 ) -> Finding:
     first = min(rows, key=lambda row: (until.expected[row], row))
     target = observed.pods[pod_key(data.block.labels[first])].workload
     prediction = _prediction(found, until, data.limit, first)
     pods = tuple(sorted({data.block.labels[row]["pod"] for row in rows}))
     rate = max(float(found.slope.value[row]) for row in rows)
+    all_pods = max(len(pods), size[target.kind, target.namespace, target.name])
     summary = (
-        f"working set grows {mib_per_minute(rate)} on {len(pods)} of {max(len(pods), pods_of(target, observed))} pods; "
+        f"working set grows {mib_per_minute(rate)} on {len(pods)} of {all_pods} pods; "
         f"limit {mib(float(data.limit[first]))} expected at {clock(prediction.expected_at)} UTC, "
         f"in {span(float(until.expected[first]))}"
     )

@@ -18,6 +18,9 @@ from analysis.workloads import pod_matcher
 from crds.v1alpha1.base import Severity
 from crds.v1alpha1.incident import MetricEvidence
 
+EASE = 1 - 1e-9
+"""For the rounding of what is added in one place and compared in another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -71,6 +74,7 @@ def evaluate_step(rule: StepRule, observed: Observed) -> Evaluation | None:
     data = containers(rule, observed)
     if data is None:
         return None
+    fresh, data = data.fresh, data.risen(EASE * rule.stay_share * rule.min_rise_share * data.limit)
     window = data.block.tail(rule.window)
     step = largest_step(window, rule.within, rule.warm_up, data.started)
     with np.errstate(invalid="ignore"):
@@ -87,7 +91,7 @@ def evaluate_step(rule: StepRule, observed: Observed) -> Evaluation | None:
             )
         )
     findings = tuple(_step_finding(rule, data, step, rows, observed) for rows in by_workload(window, firing, observed))
-    return Evaluation(findings, data.fresh)
+    return Evaluation(findings, fresh)
 
 
 def _step_finding(rule: StepRule, data: Containers, step: Step, rows: list[int], observed: Observed) -> Finding:

@@ -65,6 +65,8 @@ def measure(block: Block, warm_up: float, started: Float64 | None = None) -> Gro
             first sample comes late in the window, or when the value falls to another life's.
     """
     x, y, count = pack(without_repeats(block))
+    width = int(count.max(initial=0))  # a grid is finer than what agents sample: most of it is gaps
+    x, y = x[:, :width], y[:, :width]
     if x.shape[0] == 0 or x.shape[1] < MIN_LINE:
         return _nothing(x.shape[0])
     born = _birth(x, y, count, np.full(len(x), np.nan) if started is None else started - block.start)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.windows.block import Block, Float64, pack
+from analysis.windows.block import Block, Float32, Float64, pack
 
 MAD_TO_SIGMA = 1.4826
 """Scales the median absolute deviation to the standard deviation of a normal distribution."""
@@ -59,6 +59,20 @@ def row_max(y: Float64) -> Float64:
     """Row maxima, NaN for empty rows."""
     filled = np.where(np.isfinite(y), y, -np.inf).max(axis=1, initial=-np.inf)
     return np.where(np.isfinite(filled), filled, np.nan)
+
+
+def row_min(y: Float32 | Float64) -> Float64:
+    """Row minima, NaN for empty rows."""
+    lowest = np.fmin.reduce(y, axis=1, initial=np.inf).astype(np.float64)
+    return np.where(np.isfinite(lowest), lowest, np.nan)
+
+
+def newest(y: Float32 | Float64) -> Float64:
+    """The last value of each row, NaN for empty rows."""
+    if not y.size:
+        return np.full(len(y), np.nan)
+    last = y.shape[1] - 1 - np.isfinite(y[:, ::-1]).argmax(axis=1)
+    return np.asarray(y[np.arange(len(y)), last], dtype=np.float64)
 
 
 def spread(y: Float64) -> Float64:
