@@ -38,7 +38,8 @@ class Metrics:
         self.reads = counter("iirp_analysis_reads_total", "Reads of detection, from memory or by query.", ["source"])
         self.learned = counter(
             "iirp_analysis_baselines_total",
-            "Learned baselines: trained, judged (a step looked at), unfit (does not fit any more), failed; with "
+            "Learned baselines: trained, judged (a step looked at), unfit (does not fit any more), failed; of series: "
+            "shifted (settled at another level), relearned (from that on, after three days); with "
             "baselines.dask: spread over workers, fell_back (trained here, because they were not to be had).",
             ["outcome"],
         )

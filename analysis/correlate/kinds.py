@@ -16,6 +16,7 @@ SYMPTOMS = frozenset(
         "HighErrorRate",
         "HighLatency",
         "LatencyDrift",
+        "LevelShift",
         "LogBurst",
         "MetricsAbsent",
         "NotReady",
@@ -35,7 +36,7 @@ PASSED_ON = frozenset(
 )
 """Symptoms that callers show because of what they call: the first to be seen is often not the first to fail."""
 
-NEVER_ALONE = frozenset({"LogBurst"})
+NEVER_ALONE = frozenset({"LevelShift", "LogBurst"})
 """Types that are evidence beside others: they open nothing, and group nothing, by themselves."""
 
 _FAMILIES = {"MemoryLeak": "memory", "MemorySpike": "memory", "OOMKilled": "memory", "ScaledToZero": "scale"}

@@ -32,13 +32,15 @@ _FLOOR = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """``float64[series]`` each; NaN while a series is learning."""
+    """Arrays ``[series]``; NaN while a series is learning, or when its newest day has gaps."""
 
     score: Float64
     """Signed robust standard deviations by which the newest day is off."""
     shift: Float64
     """The same in the series' own unit."""
     found: Bool
+    lasted: Int64
+    """Hours up to the newest in which every quarter was off to that side."""
 
 
 def drifts(hours: Int64, values: Float32 | Float64, threshold: float = THRESHOLD) -> Drift:
@@ -53,7 +55,7 @@ def drifts(hours: Int64, values: Float32 | Float64, threshold: float = THRESHOLD
     series, length = values.shape
     nothing = np.full(series, np.nan)
     if length < recent + REFERENCE_DAYS * DAY_HOURS:
-        return Drift(nothing, nothing, np.zeros(series, dtype=np.bool_))
+        return Drift(nothing, nothing, np.zeros(series, dtype=np.bool_), np.zeros(series, dtype=np.int64))
     length -= length % QUARTER
     y = np.asarray(values[:, -length:], dtype=np.float64)
     at = hours[-length:]
@@ -64,12 +66,14 @@ def drifts(hours: Int64, values: Float32 | Float64, threshold: float = THRESHOLD
     width = np.maximum(spread(before), _FLOOR * level) + 1e-12
     shift = median(newest) - median(before)
     with np.errstate(invalid="ignore"):
-        each = (newest - median(before)[:, None]) / width[:, None]
         score = shift / width
-        agree = (each >= _EACH).all(axis=1) | (each <= -_EACH).all(axis=1)
-        enough = np.isfinite(before).sum(axis=1) >= REFERENCE_DAYS * DAY_HOURS // QUARTER
-        found = enough & agree & (np.abs(score) >= threshold)
-    return Drift(np.where(enough, score, np.nan), np.where(enough, shift, np.nan), found)
+        off = (quarters - median(before)[:, None]) / width[:, None]
+        far = off * np.sign(shift)[:, None] >= _EACH
+        known = np.isfinite(newest).all(axis=1)
+        known &= np.isfinite(before).sum(axis=1) >= REFERENCE_DAYS * DAY_HOURS // QUARTER
+        found = known & far[:, -LASTING:].all(axis=1) & (np.abs(score) >= threshold)
+    lasted = QUARTER * np.logical_and.accumulate(far[:, ::-1], axis=1).sum(axis=1)
+    return Drift(np.where(known, score, np.nan), np.where(known, shift, np.nan), found, lasted)
 
 
 def _season(hours: Int64, y: Float64, reference: int) -> Float64:

@@ -170,7 +170,7 @@ def judge(
     off, expected = {}, {}
     for name in model.names:
         off[name], expected[name] = _off(model.series[name], times, values[name], least[name])
-    common, muted = _common(off)
+    common, muted = fleetwide(off)
     moment = _Moment(model, float(times[-LASTING:][0]), values, expected, off, muted, scores, _surprise(model, values))
     learning = _learning(model)
     rows = [row for row, key in enumerate(model.keys) if key not in learning]
@@ -243,7 +243,7 @@ def _lasting(off: Float64) -> bool:
     return len(newest) == LASTING and bool(newest[-1] != 0) and bool((newest == newest[-1]).all())
 
 
-def _common(off: Mapping[str, Float64]) -> tuple[tuple[str, ...], frozenset[tuple[str, int]]]:
+def fleetwide(off: Mapping[str, Float64]) -> tuple[tuple[str, ...], frozenset[tuple[str, int]]]:
     said, muted = [], set()
     for name, one in off.items():
         if len(one) < FLEET_LEAST or one.shape[1] == 0:

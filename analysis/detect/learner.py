@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from analysis.contract import Candidate, DetectRequest, SourceHealth, Topology
-from analysis.detect import learned
+from analysis.detect import learned, shifts
 from analysis.detect.baseline import LEARNING
 from analysis.detect.finding import candidate
 from analysis.detect.learned import Deviation, Judgement, Key, Model
-from analysis.detect.learned_words import finding
+from analysis.detect.learned_words import finding, shift_finding
+from analysis.detect.reading import read
 from analysis.detect.registry import Registry
 from analysis.detect.series import Learning
+from analysis.detect.shifts import Shift
 from analysis.detect.training import Here, History, Trainer
 from analysis.detect.watched import GRACE, Watched, excluded, extend, kept, take_in
 from analysis.telemetry.errors import SourceError
 from analysis.telemetry.prometheus import Prometheus
-from analysis.telemetry.query import among
-from analysis.windows.block import Float64
-from analysis.words import moment
+from analysis.windows.block import Bool, Float64
 
 logger = logging.getLogger(__name__)
 
-RULE = "learned-baseline"
+RULE, SHIFT_RULE = "learned-baseline", "level-shift"
 TICK = 5.0
 SETTLE = 30.0
 """Seconds after a step's end until its samples are read: late ones are there then."""
@@ -41,12 +41,10 @@ EARLY = 3600.0
 UNFIT = 0.2
 """Share of the last day's samples that are off, from which a model does not fit any more."""
 MAX_CLUSTERS = 8
-PER_QUERY = 100
-"""Workloads of one query of the whole history: some ten megabytes of JSON."""
 
 
 class Learner:
-    """``told`` hears ``trained``, ``judged``, ``failed`` and ``unfit``."""
+    """``told`` hears ``trained``, ``judged``, ``failed``, ``unfit``, ``shifted`` and ``relearned``."""
 
     def __init__(
         self,
@@ -61,6 +59,7 @@ class Learner:
         self._prometheus, self._registry, self._now = prometheus, registry, now
         self._trainer, self._told = trainer or Here(), told
         self._clusters: dict[str, Watched] = {}
+        self._least = {one.name: (one.min_share, one.min_change) for one in learning.series}
 
     # --- from /v1/detect --------------------------------------------------------------------------------------------
 
@@ -84,14 +83,32 @@ class Learner:
                 )
 
     def alarms(self, cluster: str, now: float) -> tuple[Candidate, ...]:
-        """What is on, of workloads that still exist and have not just been changed."""
+        """What is on, of workloads that still exist and, but for shifts of level, have not just been changed."""
         watched = self._clusters.get(cluster)
         if watched is None:
             return ()
-        return tuple(
+        return (*self._deviations(watched, now), *self._shifts(watched))
+
+    def _deviations(self, watched: Watched, now: float) -> Iterator[Candidate]:
+        return (
             candidate(finding(self.learning, one, watched.targets[key], watched.pods[key]), RULE, watched.version)
             for key, (one, _) in sorted(watched.on.items())
             if key in watched.targets and now - watched.changed.get(key, float("-inf")) > GRACE
+        )
+
+    def _shifts(self, watched: Watched) -> Iterator[Candidate]:
+        by_workload: dict[Key, dict[str, Shift]] = {}
+        for (key, name), one in sorted(watched.shifted.items()):
+            by_workload.setdefault(key, {})[name] = one
+        until = watched.levels.until if watched.levels is not None else 0.0
+        return (
+            candidate(
+                shift_finding(self.learning, here, watched.targets[key], watched.pods[key], until),
+                SHIFT_RULE,
+                watched.version,
+            )
+            for key, here in by_workload.items()
+            if key in watched.targets
         )
 
     def health(self, cluster: str) -> SourceHealth:
@@ -111,6 +128,12 @@ class Learner:
             words.append(f"learning {len(young)} of {len(watched.targets)} workloads")
         if judged is not None and judged.common:
             words.append("common shift: " + "; ".join(judged.common))
+        if watched.common_shifts:
+            words.append("common shift of level: " + "; ".join(watched.common_shifts))
+        if watched.shifted:
+            words.append(f"{len(watched.shifted)} series at another level")
+        if watched.onsets:
+            words.append(f"{len(watched.onsets)} series learned from their shift of level on")
         if self._trainer.problem:
             words.append(self._trainer.problem)
         return ", ".join(words)[:300]
@@ -153,25 +176,36 @@ class Learner:
         judged = watched.judgement
         wanting = bool(watched.targets.keys() - set(watched.model.keys))
         wanting |= judged is not None and (bool(judged.learning) or judged.outside > UNFIT)
+        wanting |= watched.outdated
         return wanting and age >= EARLY
 
     async def _learn(self, cluster: str, watched: Watched, until: float) -> None:
         keys = tuple(sorted(watched.targets))
-        times, values = await self._read(cluster, keys, until - self.learning.history, until)
-        history = History(times, values, keys, excluded(watched.windows, keys, times))
-        watched.model = await self._trainer.train(history)
-        watched.seen_until, watched.scores = until, {}
+        start = until - self.learning.history
+        times, values = await read(self._prometheus.of(cluster), self.learning, keys, start, until)
+        exclude = excluded(watched.windows, keys, times)
+        watched.levels = None
+        watched.onsets = {place: since for place, since in watched.onsets.items() if since > start}
+        await self._follow(watched, keys, times, values, exclude)
+        values = {
+            name: np.where(shifts.outdated(watched.onsets, keys, name, times), np.nan, one)
+            for name, one in values.items()
+        }
+        watched.model = await self._trainer.train(History(times, values, keys, exclude))
+        watched.seen_until, watched.scores, watched.outdated = until, {}, False
         if self._registry is not None:
             try:
                 watched.version = await asyncio.to_thread(self._registry.save, cluster, watched.model)
                 self._registry.save_windows(cluster, watched.windows)
+                self._registry.save_onsets(cluster, watched.onsets)
             except OSError as error:
                 logger.warning("the model is not kept on disk: %s", error)
         watched.version = watched.version or str(round(until))
         self._told("trained")
 
     async def _look(self, cluster: str, watched: Watched, model: Model, until: float) -> None:
-        times, values = await self._read(cluster, model.keys, until - LOOK_BACK, until)
+        prometheus = self._prometheus.of(cluster)
+        times, values = await read(prometheus, self.learning, model.keys, until - LOOK_BACK, until)
         fresh = times > watched.seen_until
         taught = excluded(watched.windows, model.keys, times)
         new = {name: np.where(taught, np.nan, one)[:, fresh] for name, one in values.items()}
@@ -180,11 +214,32 @@ class Learner:
             name: np.concatenate([watched.scores.get(name, one[:, :0]), one], axis=1)[:, -learned.LASTING :]
             for name, one in scores.items()
         }
-        least = {one.name: (one.min_share, one.min_change) for one in self.learning.series}
-        judged = await asyncio.to_thread(learned.judge, model, times, values, watched.scores, least)
+        judged = await asyncio.to_thread(learned.judge, model, times, values, watched.scores, self._least)
         watched.judgement, watched.seen_until = judged, until
         watched.on = kept(watched.on, self._wanted(judged))
         self._told("unfit" if judged.outside > UNFIT else "judged")
+        await self._follow(watched, model.keys, times, values, taught)
+
+    async def _follow(
+        self, watched: Watched, keys: tuple[Key, ...], times: Float64, values: dict[str, Float64], exclude: Bool
+    ) -> None:
+        """Take the newest hours in and see what has shifted; what has settled is to be learned anew from its onset."""
+        clean = {name: np.where(exclude, np.nan, one) for name, one in values.items()}
+        levels = shifts.joined(watched.levels, await asyncio.to_thread(shifts.hourly, times, clean))
+        before, watched.levels = watched.levels, levels
+        if before is not None and before.until >= levels.until:
+            return
+        judged = await asyncio.to_thread(shifts.shifts, levels, keys, self._least, watched.onsets)
+        on = shifts.still(watched.shifted, judged)
+        onsets = shifts.settled(on, judged.found, levels.until)
+        for _ in on.keys() - watched.shifted.keys():
+            self._told("shifted")
+        for _ in onsets:
+            self._told("relearned")
+        watched.shifted = {place: one for place, one in on.items() if place not in onsets}
+        watched.common_shifts = judged.common
+        watched.onsets |= onsets
+        watched.outdated |= bool(onsets)
 
     def _wanted(self, judged: Judgement) -> dict[Key, Deviation]:
         """A deviation speaks when it may stand alone, or when two series are off together."""
@@ -196,47 +251,13 @@ class Learner:
             if len(one.series) >= 2 or any(sides.get(name) == one.side[name] for name in one.series)
         }
 
-    async def _read(
-        self, cluster: str, keys: tuple[Key, ...], start: float, end: float
-    ) -> tuple[Float64, dict[str, Float64]]:
-        prometheus, step = self._prometheus.of(cluster), self.learning.step
-        times = np.arange(round((end - start) / step) + 1, dtype=np.float64) * step + start
-        values: dict[str, Float64] = {
-            one.name: np.full((len(keys), len(times)), np.nan) for one in self.learning.series
-        }
-        row = {key: index for index, key in enumerate(keys)}
-        for spaces in _shards(keys):
-            scope = among("namespace", spaces)
-            for one in self.learning.series:
-                found = await prometheus.range(one.promql(scope), moment(start), moment(end), step)
-                rows = np.array([row.get((labels.get("namespace", ""), labels.get("workload", "")), -1)
-                                 for labels in found.labels], dtype=np.int64)  # fmt: skip
-                if not rows.size:
-                    continue
-                column = np.rint((found.times - start) / step).astype(np.int64)
-                kept = (rows[found.series] >= 0) & (column >= 0) & (column < len(times)) & np.isfinite(found.values)
-                values[one.name][rows[found.series[kept]], column[kept]] = found.values[kept]
-        return times, values
-
     def _restored(self, cluster: str) -> Watched:
         watched = Watched()
         if self._registry is not None:
             watched.windows = self._registry.load_windows(cluster)
+            watched.onsets = self._registry.load_onsets(cluster)
             watched.model = self._registry.load(cluster)
         if watched.model is not None:
             watched.seen_until = watched.trained_at = watched.model.trained_until
             watched.version = f"{round(watched.model.trained_until):012d}"
         return watched
-
-
-def _shards(keys: tuple[Key, ...]) -> list[list[str]]:
-    found: list[list[str]] = []
-    room = 0
-    for space in sorted({space for space, _ in keys}):
-        size = sum(1 for one, _ in keys if one == space)
-        if not found or size > room:
-            found.append([])
-            room = PER_QUERY
-        found[-1].append(space)
-        room -= size
-    return found

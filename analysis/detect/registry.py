@@ -16,10 +16,12 @@ import numpy as np
 from analysis.detect.baseline import Baseline
 from analysis.detect.joint import Joint
 from analysis.detect.learned import Key, Model, SeriesModel
+from analysis.detect.shifts import Onsets, Place
 
 logger = logging.getLogger(__name__)
 
 KEPT = 5
+INCIDENTS, ONSETS = "incidents.json", "onsets.json"
 Windows = dict[Key, list[tuple[float, float]]]
 """Known incidents by workload, Unix seconds: what must not be learned."""
 
@@ -68,22 +70,52 @@ class Registry:
         Raises:
             OSError: it cannot be written.
         """
-        folder = self._folder(cluster)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        text = json.dumps([[*key, spans] for key, spans in sorted(windows.items())])
-        with _replacing(folder / "incidents.json") as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        self._write(cluster, INCIDENTS, [[*key, spans] for key, spans in sorted(windows.items())])
 
     def load_windows(self, cluster: str) -> Windows:
         """Known incidents; none when there is no usable file."""
         try:
-            entries = json.loads((self._folder(cluster) / "incidents.json").read_text(encoding="utf-8"))
-            return {(str(a), str(b)): [(float(x), float(y)) for x, y in spans] for a, b, spans in entries}
-        except FileNotFoundError:
-            return {}
+            return {
+                (str(space), str(name)): [(float(start), float(end)) for start, end in spans]
+                for space, name, spans in self._read(cluster, INCIDENTS)
+            }
         except (OSError, ValueError, TypeError) as error:
             logger.warning("known incidents cannot be read, training goes without: %s", error)
             return {}
+
+    def save_onsets(self, cluster: str, onsets: Onsets) -> None:
+        """Remember since when series are at the level that they are learned at.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._write(cluster, ONSETS, [[*key, name, since] for (key, name), since in sorted(onsets.items())])
+
+    def load_onsets(self, cluster: str) -> dict[Place, float]:
+        """Onsets of shifted levels; none when there is no usable file."""
+        try:
+            return {
+                ((str(space), str(workload)), str(name)): float(since)
+                for space, workload, name, since in self._read(cluster, ONSETS)
+            }
+        except (OSError, ValueError, TypeError) as error:
+            logger.warning("shifts of level cannot be read, training takes all of the history: %s", error)
+            return {}
+
+    def _write(self, cluster: str, file: str, entries: list[list[Any]]) -> None:
+        folder = self._folder(cluster)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _replacing(folder / file) as temporary:
+            temporary.write_text(json.dumps(entries), encoding="utf-8")
+
+    def _read(self, cluster: str, file: str) -> list[Any]:
+        try:
+            found = json.loads((self._folder(cluster) / file).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return []
+        if not isinstance(found, list):
+            raise TypeError(f"{file} holds no list")
+        return found
 
     def _folder(self, cluster: str) -> Path:
         # cluster names come from callers: never part of a path

@@ -9,6 +9,7 @@ import numpy as np
 from analysis.contract import PodFact
 from analysis.detect.learned import Deviation, Judgement, Key, Model
 from analysis.detect.registry import Windows
+from analysis.detect.shifts import Levels, Place, Shift
 from analysis.windows.block import Bool, Float64
 from analysis.workloads import family
 from crds.v1alpha1.base import TargetRef
@@ -40,6 +41,14 @@ class Watched:
     scores: dict[str, Float64] = field(default_factory=dict)
     judgement: Judgement | None = None
     on: dict[Key, tuple[Deviation, int]] = field(default_factory=dict)
+    levels: Levels | None = None
+    """Rows as the model's keys."""
+    shifted: dict[Place, Shift] = field(default_factory=dict)
+    common_shifts: tuple[str, ...] = ()
+    onsets: dict[Place, float] = field(default_factory=dict)
+    """Levels that have become usual: learned from then on, Unix seconds."""
+    outdated: bool = False
+    """The model was trained before some of the onsets were known."""
 
 
 def excluded(windows: Windows, keys: tuple[Key, ...], times: Float64) -> Bool:

@@ -256,12 +256,13 @@ def test_services_and_volumes_lead_to_the_workloads_behind_and_on_them() -> None
     assert told(found) == {"DiskFilling data-db-0": {"CrashLoop db", "ZeroEndpoints postgres", "HighErrorRate web"}}
 
 
-def test_a_log_burst_is_evidence_and_opens_nothing() -> None:
-    burst = alarm("LogBurst", "payments", -30)
-    assert group([burst]) == ()
-    assert told(group([burst, alarm("HighErrorRate", "checkout")])) == {"HighErrorRate checkout": set()}
-    assert told(group([burst, alarm("HighErrorRate", "payments")])) == {"HighErrorRate payments": {"LogBurst payments"}}
-    (candidate,) = group([burst, alarm("HighErrorRate", "payments")])
+@pytest.mark.parametrize("kind", ["LogBurst", "LevelShift"])
+def test_evidence_opens_nothing(kind: str) -> None:
+    weak = alarm(kind, "payments", -30)
+    assert group([weak]) == ()
+    assert told(group([weak, alarm("HighErrorRate", "checkout")])) == {"HighErrorRate checkout": set()}
+    assert told(group([weak, alarm("HighErrorRate", "payments")])) == {"HighErrorRate payments": {f"{kind} payments"}}
+    (candidate,) = group([weak, alarm("HighErrorRate", "payments")])
     assert candidate.onset == START
 
 

@@ -13,16 +13,20 @@ import numpy as np
 import pytest
 
 from analysis.config import DATA_ROOT, ConfigError
-from analysis.contract import DetectRequest, PodFact, Topology
+from analysis.contract import DetectRequest, OpenIncident, PodFact, Topology
+from analysis.detect.learned import Deviation
+from analysis.detect.learned_words import finding
 from analysis.detect.learner import Learner
 from analysis.detect.registry import Registry
 from analysis.detect.series import Learning, load_learning
 from analysis.telemetry.prometheus import Prometheus
 from analysis.telemetry.query import equal
-from crds.v1alpha1.base import Severity, TargetRef
+from analysis.words import MIB, moment
+from crds.v1alpha1.base import Scope, Severity, TargetRef
 
 MONDAY = 1_767_571_200.0
 NOW = MONDAY + 12 * 86_400.0 + 40.0
+HOUR = 3600.0
 WORKLOADS = tuple(f"w{index}" for index in range(6))
 DIGEST = "sha256:" + "2" * 64
 
@@ -30,11 +34,13 @@ ONE = '{name: a, what: a, unit: a, query: "a{$scope}", minShare: 1, minChange: 1
 
 
 class World:
-    """Answers range queries for all series; ``fault`` scales a workload's requests from some time on."""
+    """Answers range queries for all series; ``fault`` scales a workload's requests from some time on, ``shift`` the
+    memory of some workloads."""
 
     def __init__(self, since: float = MONDAY) -> None:
         self.since, self.down = since, False
         self.fault: tuple[str, float, float] | None = None
+        self.shift: tuple[tuple[str, ...], float, float] = ((), 0.0, 1.0)
         self.queries: list[str] = []
 
     def prometheus(self) -> Prometheus:
@@ -56,6 +62,9 @@ class World:
                 values = 0.2 * noise
             elif "code=~" in form["query"]:
                 values = 0.0 * noise
+            elif "working_set" in form["query"]:
+                names, since, factor = self.shift
+                values = values * 10 * MIB * np.where((at >= since) & (name in names), factor, 1.0)
             elif self.fault and name == self.fault[0]:
                 values = np.where(at >= self.fault[1], values * self.fault[2], values)
             points = [[float(when), repr(float(value))] for when, value in zip(at, values, strict=True)]
@@ -89,8 +98,8 @@ class Run:
         self.learner = Learner(learning, world.prometheus(), registry, lambda: self.now, told=self.told.append)
         self.tell()
 
-    def tell(self, suffix: str = "aaaaa", digest: str = DIGEST) -> None:
-        request = DetectRequest(cluster="c", topology_digest=digest)
+    def tell(self, suffix: str = "aaaaa", digest: str = DIGEST, incidents: tuple[OpenIncident, ...] = ()) -> None:
+        request = DetectRequest(cluster="c", topology_digest=digest, incidents=incidents)
         self.learner.note(request, topology(suffix, digest), self.now)
 
     def steps(self, seconds: float) -> None:
@@ -148,6 +157,95 @@ def test_a_young_cluster_is_learning_and_says_so() -> None:
     run.steps(1500)
     assert run.on() == []
     assert "learning 6 of 6 workloads" in run.said()
+
+
+def test_a_shift_of_level_is_said_for_three_days_and_then_learned_anew(tmp_path: Path) -> None:
+    world = World()
+    began = NOW - 30 * HOUR
+    world.shift = (("w2",), began, 2.0)
+    run = Run(world, tmp_path)
+    run.steps(300)
+    assert run.on() == [("LevelShift", "w2")]
+    (one,) = run.learner.alarms("c", run.now)
+    assert one.severity == Severity.LOW
+    assert abs(one.onset.timestamp() - began) <= 6 * HOUR
+    assert "working set 440 MiB where 220 MiB was usual (+100 %) for 30 h" in one.summary
+    assert one.metrics[0].query.startswith("quantile_over_time(0.5, (sum by (namespace, workload) (label_replace(cont")
+    assert one.metrics[0].query.endswith(")[1d:5m])")
+    run.now += 50 * HOUR
+    run.steps(120)
+    assert run.on() == []
+    assert (run.told.count("shifted"), run.told.count("relearned")) == (1, 1)
+    assert "1 series learned from their shift of level on" in run.said()
+    assert usual(run, "w2") == pytest.approx(440, abs=30)
+    again = Run(world, tmp_path)
+    again.now = run.now + 25 * HOUR
+    again.steps(300)
+    assert again.on() == []
+    assert usual(again, "w2") == pytest.approx(440, abs=30), "a restart has not forgotten it"
+    assert usual(again, "w3") == pytest.approx(230, abs=20)
+
+
+def test_a_model_that_knows_only_the_old_level_is_trained_within_the_hour() -> None:
+    world = World()
+    world.shift = (("w2",), NOW - 66 * HOUR, 2.0)
+    run = Run(world)
+    run.steps(300)
+    assert run.on() == [("LevelShift", "w2")]
+    for _ in range(8):
+        run.now += HOUR
+        run.steps(60)
+    assert run.told.count("trained") == 2
+    assert run.on() == []
+    assert usual(run, "w2") == pytest.approx(440, abs=30)
+
+
+def usual(run: Run, workload: str) -> float:
+    """MiB that the model expects of a workload."""
+    model = run.learner._clusters["c"].model
+    assert model is not None
+    return float(np.median(model.series["memory"].profile[model.keys.index(("shop", workload))])) / MIB
+
+
+@pytest.mark.parametrize(
+    ("world", "shifted"),
+    [
+        (World(), ()),
+        (World(since=NOW - 7 * 24 * HOUR), ("w2",)),
+        (World(), WORKLOADS),
+    ],
+    ids=["quiet", "a young cluster", "a holiday"],
+)
+def test_no_shift_of_level(world: World, shifted: tuple[str, ...]) -> None:
+    world.shift = (shifted, NOW - 30 * HOUR, 2.0)
+    run = Run(world)
+    run.steps(120)
+    assert run.on() == []
+    assert "shifted" not in run.told
+    assert ("common shift of level: memory high on 6 of 6 workloads" in run.said()) == (len(shifted) > 1)
+
+
+def test_what_a_known_incident_does_to_a_series_is_no_shift_of_its_level() -> None:
+    world = World()
+    run = Run(world)
+    world.shift = (("w2",), NOW - 23 * HOUR, 2.0)
+    target = topology().pods[2].workload
+    run.tell(incidents=(OpenIncident(
+        uid="u", fingerprint="0" * 16, type="MemoryLeak", scope=Scope.WORKLOAD, target=target, severity=Severity.HIGH,
+        started_at=moment(NOW - 23 * HOUR), active=True),))  # fmt: skip
+    run.now += 3 * HOUR
+    run.steps(300)
+    assert run.on() == []
+
+
+def test_a_query_that_is_too_long_for_the_api_is_left_out_and_the_rest_said() -> None:
+    learning = load_learning(DATA_ROOT / "baselines")
+    target = TargetRef(kind="Deployment", namespace="n" * 63, name="w" * 63, uid="u")
+    one = Deviation(
+        (target.namespace, target.name), ("errors",), {"errors": 1}, {"errors": 0.5}, {"errors": 0.1}, 0.99, 0.0
+    )
+    (metric,) = finding(learning, one, target, ()).metrics
+    assert (metric.query, metric.value) == ("", "0.5")
 
 
 def test_a_restart_goes_on_with_the_version_on_disk(tmp_path: Path) -> None:
