@@ -5,6 +5,7 @@ measured values are floats here (this is not the Kubernetes API) with the unit n
 """
 
 from analysis.contract.detect import (
+    NEVER_ALONE,
     ApiSignal,
     Candidate,
     DetectRequest,
@@ -31,6 +32,7 @@ from analysis.contract.topology import NodeFact, PodFact, ServiceFact, Topology,
 from analysis.contract.verify import MeasuredChange, VerifyRequest, VerifyResponse
 
 __all__ = [
+    "NEVER_ALONE",
     "ApiSignal",
     "Candidate",
     "Change",

@@ -13,6 +13,8 @@ from crds.v1alpha1.base import Scope, Severity, TargetRef
 from crds.v1alpha1.incident import MetricEvidence, Prediction
 
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+NEVER_ALONE = frozenset({"LevelShift", "LogBurst"})
+"""Types of candidates that are evidence beside others: they open nothing, and group nothing, by themselves."""
 
 
 class ApiSignal(Message):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from analysis.contract import NEVER_ALONE
+
 SYMPTOMS = frozenset(
     {
         "AbsentSeries",
@@ -35,9 +37,6 @@ PASSED_ON = frozenset(
     {"Anomaly", "ApiTimeouts", "ErrorDrift", "HighErrorRate", "HighLatency", "LatencyDrift", "LogBurst", "Timeouts"}
 )
 """Symptoms that callers show because of what they call: the first to be seen is often not the first to fail."""
-
-NEVER_ALONE = frozenset({"LevelShift", "LogBurst"})
-"""Types that are evidence beside others: they open nothing, and group nothing, by themselves."""
 
 _FAMILIES = {"MemoryLeak": "memory", "MemorySpike": "memory", "OOMKilled": "memory", "ScaledToZero": "scale"}
 _STEMS = {

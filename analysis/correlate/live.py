@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from analysis.contract import Candidate, OpenIncident, SharedChange, Topology
+from analysis.contract import NEVER_ALONE, Candidate, OpenIncident, SharedChange, Topology
 from analysis.correlate.graph import Calls, dependencies, entity, know
 from analysis.correlate.group import Group, correlate
-from analysis.correlate.kinds import NEVER_ALONE, Rank, family, rank
+from analysis.correlate.kinds import Rank, family, rank
 from analysis.correlate.report import Fault, report
 from analysis.correlate.shared import Sharing, sharing
 from analysis.correlate.signals import Dependencies, Entity, Signal

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from analysis.contract import ApiSignal
+from analysis.contract import NEVER_ALONE, ApiSignal
 from controllers.detection.inventory import Backed, Cluster
 from controllers.kube.objects import NodeRecord, WorkloadRecord
 from crds.v1alpha1.incident import Incident, IncidentState
@@ -47,7 +47,7 @@ class Memory:
                 continue
             signals = incident.status.detection.signals if incident.status.detection is not None else []
             targets = [(incident.spec.target, incident.spec.started_at)]
-            targets += [(signal.target, signal.first_seen_at) for signal in signals]
+            targets += [(one.target, one.first_seen_at) for one in signals if one.type not in NEVER_ALONE]
             for target, since in targets:
                 if target.uid and target.uid not in self.up and target.kind in ("Service", "Deployment", "StatefulSet"):
                     self.up.add(target.uid)

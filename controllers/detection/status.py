@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from analysis.contract import Candidate
+from analysis.contract import NEVER_ALONE, Candidate
 from controllers.runtime.limits import first, fit
 from crds.v1alpha1.base import Severity, TargetRef
 from crds.v1alpha1.incident import DetectionStatus, Incident, Member, MetricEvidence, Signal
@@ -52,7 +52,7 @@ def ended_at(incident: Incident) -> datetime:
 
 
 def _merge(before: Iterable[Signal], parts: Iterable[Candidate], main: set[Identity]) -> list[Signal]:
-    """By type, rule and target; those of ``main`` targets first, then the earliest, when there are too many."""
+    """By type, rule and target: of ``main`` targets first, what is evidence only last, then the earliest first."""
     signals = {_key(item): item for item in before}
     for part in parts:
         new = _signal(part)
@@ -62,8 +62,12 @@ def _merge(before: Iterable[Signal], parts: Iterable[Candidate], main: set[Ident
                 update={"first_seen_at": min(old.first_seen_at, new.first_seen_at), "count": max(old.count, new.count)}
             )
         signals[_key(new)] = new
-    ordered = sorted(signals.values(), key=lambda item: (_identity(item.target) not in main, item.first_seen_at))
+    ordered = sorted(signals.values(), key=lambda item: _telling(item, main))
     return first(DetectionStatus, "signals", ordered)
+
+
+def _telling(signal: Signal, main: set[Identity]) -> tuple[bool, bool, datetime]:
+    return _identity(signal.target) not in main, signal.type in NEVER_ALONE, signal.first_seen_at
 
 
 def _members(before: Iterable[Member], parts: Iterable[Candidate]) -> list[Member]:

@@ -129,6 +129,13 @@ def test_signals_merge_by_rule_and_keep_their_beginning() -> None:
     assert (signal.first_seen_at, signal.last_seen_at, signal.count) == (at(-60), at(30), 5)
 
 
+def test_evidence_is_listed_behind_what_it_supports_however_old_it_is() -> None:
+    shift = candidate("LevelShift", onset=at(-90_000))
+    (new,) = run([candidate(signals=(shift, candidate("HighLatency", onset=at(-10))))]).create
+    assert [item.type for item in new.detection.signals] == ["MemoryLeak", "HighLatency", "LevelShift"]
+    assert new.spec.started_at == at(-60)
+
+
 @pytest.mark.parametrize("symptom", ["OOMKilled", "CrashLoop", "Restarted"])
 def test_a_symptom_joins_the_open_incident_of_its_target(symptom: str) -> None:
     decision = run([candidate(symptom), candidate()], [incident()])
