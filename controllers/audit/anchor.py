@@ -14,6 +14,7 @@ from controllers.audit.chain import Head
 RETENTION = timedelta(days=365)
 _UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "NotSupported"})
 """How stores without versions answer when they are asked for them."""
+_NO_LOCK = _UNSUPPORTED | {"ObjectLockConfigurationNotFoundError", "NoSuchObjectLockConfiguration"}
 _NAME = re.compile(r"(?P<seq>\d{12,})-(?P<digest>[0-9a-f]{64})\.json")
 _TIMES = {"connect_timeout": 10, "read_timeout": 30, "retries": {"mode": "standard", "total_max_attempts": 4}}
 
@@ -75,18 +76,16 @@ class S3Anchor:
             AnchorError: it could not be kept.
         """
         body = json.dumps({"log": log, "seq": head.seq, "hash": head.digest, "at": now.isoformat()}).encode()
-        options: dict[str, Any] = {}
-        locked = self._can_lock()
-        if locked:
-            options = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": now + RETENTION}
         try:
+            locked = self._can_lock()
+            until = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": now + RETENTION} if locked else {}
             self._client.put_object(
                 Bucket=self._place.bucket,
                 Key=self._place.key(log, head),
                 Body=body,
                 ContentType="application/json",
                 ChecksumAlgorithm="SHA256",
-                **options,
+                **until,
             )
         except _s3_errors() as error:
             raise AnchorError(f"s3://{self._place.bucket}: {error}") from error
@@ -126,11 +125,16 @@ class S3Anchor:
         return Head(int(found["seq"]), found["digest"])
 
     def _can_lock(self) -> bool:
+        """Only a store that says so has no lock: a head that is kept without one because of a missing right, or a
+        timeout, is what a thief would wish for."""
+        from botocore.exceptions import ClientError
+
         try:
             answer = self._client.get_object_lock_configuration(Bucket=self._place.bucket)
-        except _s3_errors():
-            # Buckets without lock answer with an error, stores without the call with another.
-            return False
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _NO_LOCK:
+                return False
+            raise
         return bool(answer.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled")
 
 

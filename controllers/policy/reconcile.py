@@ -107,8 +107,7 @@ class PlanReconciler:
         observed, _ = observe(self._context, plan, others, incident, now)
         ruling: Ruling = tier_now(observed, now)
         decision = decision.model_copy(update={"writers": _writers(observed)})
-        same = ruling.tier is decision.tier
-        if STRICTNESS[ruling.tier] < STRICTNESS[decision.tier] or (same and not asks_more(ruling, decision)):
+        if not _stricter(ruling, decision):
             return decision
         self._context.audit.record("policy.tier_now", plan, {"observed": observed}, ruling, now)
         update: dict[str, Any] = {
@@ -118,6 +117,7 @@ class PlanReconciler:
             "rules": list(ruling.rules),
             "required_approvals": max(decision.required_approvals, ruling.required_approvals),
             "approvers": list(ruling.approvers or decision.approvers),
+            "one_at_a_time": decision.one_at_a_time or ruling.one_at_a_time,
         }
         return decision.model_copy(update=update)
 
@@ -180,6 +180,12 @@ def _may_still_run(plan: ActionPlan, approval: Approval | None) -> bool:
     open_approval = approval is None or approval.status.state in OPEN
     undenied = decision is not None and decision.tier is not Tier.FORBIDDEN
     return undenied and open_approval and plan.status.execution is None
+
+
+def _stricter(ruling: Ruling, decision: PolicyDecision) -> bool:
+    if ruling.tier is not decision.tier:
+        return STRICTNESS[ruling.tier] > STRICTNESS[decision.tier]
+    return asks_more(ruling, decision) or (ruling.one_at_a_time and not decision.one_at_a_time)
 
 
 def _writers(observed: Observed) -> list[FieldWriter]:

@@ -57,6 +57,15 @@ def test_a_store_that_refuses_is_said() -> None:
         made.put("policy", Head(7, DIGEST), START)
 
 
+@pytest.mark.parametrize("code", ["AccessDenied", "InternalError", "NoSuchBucket"])
+def test_a_head_is_not_kept_unlocked_because_the_lock_could_not_be_read(code: str) -> None:
+    made, stub = anchor()
+    stub.add_client_error("get_object_lock_configuration", code)
+    with pytest.raises(AnchorError, match=code):
+        made.put("policy", Head(7, DIGEST), START)
+    stub.assert_no_pending_responses()
+
+
 def test_heads_come_back_oldest_first() -> None:
     made, stub = anchor()
     listing = {"Contents": [{"Key": key(9)}, {"Key": key(2)}], "IsTruncated": False}

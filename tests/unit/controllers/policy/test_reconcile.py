@@ -192,6 +192,20 @@ def test_s10_a_policy_that_asks_for_more_people_ends_what_was_asked_before(stric
     assert len(room.kube.writes) == writes
 
 
+def test_s10_what_waits_goes_alone_once_policy_wants_that() -> None:
+    room = Room()
+    room.run()
+    add_policy(room.kube, rule("HumanApproval", "alone", limits={"oneWorkloadAtATime": True}), name="alone")
+    room.run()
+    decision = room.plan.status.decision
+    assert decision is not None
+    assert (decision.one_at_a_time, decision.reason, decision.tier) == (True, "PolicyTightened", Tier.HUMAN_APPROVAL)
+    assert room.plan.status.state is PlanState.AWAITING_APPROVAL, "people are asked for no more than before"
+    writes = len(room.kube.writes)
+    room.run()
+    assert len(room.kube.writes) == writes
+
+
 def test_a_looser_policy_changes_nothing_that_was_decided() -> None:
     room = Room()
     room.run()
