@@ -40,6 +40,11 @@ def named(text: str, namespace: str) -> frozenset[str]:
     return frozenset(_named(text[:MAX_TEXT], namespace))
 
 
+def host_of(thing: str) -> str:
+    """The host among what was :func:`named`; empty for anything else."""
+    return thing.removeprefix('host "').removesuffix('"') if thing.startswith("host ") else ""
+
+
 def _named(text: str, namespace: str) -> Iterator[str]:
     for pattern in _PATTERNS:
         for found in pattern.finditer(text):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from analysis.rca.around import subjects, workload
+from analysis.rca.around import measured_callees, subjects, workload
 from analysis.rca.catalogue import ActionSpec, Cause
 from analysis.rca.context import latest_rollout
 from analysis.rca.facts import Facts
@@ -138,13 +138,20 @@ def wanted_replicas(facts: Facts, target: TargetRef) -> int | None:
     state = workload(facts, target.name)
     replicas, traffic = facts.request.replicas, facts.traffic
     if state is not None and state.replicas == 0:
-        return min(max(replicas_before(facts, target.name) or 1, 1), MAX_REPLICAS)
+        before = max(replicas_before(facts, target.name) or 1, 1)
+        return min(before, MAX_REPLICAS) if _measured(facts, target) else None
     if scaled_down(facts).answer and target.name in subjects(facts):
         return min(replicas_before(facts, target.name) or 0, MAX_REPLICAS) or None
     if not replicas or traffic is None or not math.isfinite(traffic.change) or target.name != facts.target.name:
         return None
     wanted = min(math.ceil(replicas * (1 + traffic.change)), 2 * replicas, MAX_REPLICAS)
     return wanted if wanted > replicas else None
+
+
+def _measured(facts: Facts, target: TargetRef) -> bool:
+    """Whether metrics show that the incident hangs on it: a log line, which anyone may write, earns no action."""
+    called = (workload(facts, name) for name in measured_callees(facts))
+    return target.name in {*subjects(facts), *(one.target.name for one in called if one is not None)}
 
 
 CLOSE_SHARE = 0.8

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from analysis.contract import ServiceState, WorkloadState
+from analysis.logs.named import host_of, named
 from analysis.rca.facts import Facts
 from analysis.rca.subject import subjects_of
 from analysis.rca.suspects import reachable
 from crds.v1alpha1.base import TargetRef
+
+MAX_TEMPLATES = 20
+"""Of those that are new, most telling first."""
 
 
 def subjects(facts: Facts) -> tuple[str, ...]:
@@ -15,11 +19,22 @@ def subjects(facts: Facts) -> tuple[str, ...]:
 
 
 def callees(facts: Facts) -> tuple[str, ...]:
-    """Names, as the callers' metrics have them, of all that the target calls, directly or not; sorted."""
+    """Names of all that the target calls, directly or not, as its metrics and its log have them; sorted."""
+    return tuple(sorted({*measured_callees(facts), *_hosts_in_log(facts)} - set(subjects(facts))))
+
+
+def measured_callees(facts: Facts) -> frozenset[str]:
+    """Those of :func:`callees` that metrics show: what anyone can write into a log is enough to look, not to act."""
     calls = facts.neighbours.calls if facts.neighbours is not None else {}
     found = {one for name in subjects(facts) for one in reachable(calls, name)}
-    found |= {*(facts.upstream or ()), *(facts.upstream_errors or ())}
-    return tuple(sorted(found - set(subjects(facts))))
+    return frozenset({*found, *(facts.upstream or ()), *(facts.upstream_errors or ())} - set(subjects(facts)))
+
+
+def _hosts_in_log(facts: Facts) -> frozenset[str]:
+    """Hosts that its log names since the onset and did not before: what cannot be reached has no metrics of calls."""
+    texts = [one.example.excerpt() for one in facts.logs.new[:MAX_TEMPLATES]] if facts.logs is not None else []
+    space = facts.target.namespace
+    return frozenset(host for text in texts for one in named(text, space) if (host := host_of(one)))
 
 
 def workload(facts: Facts, name: str) -> WorkloadState | None:

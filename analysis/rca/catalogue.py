@@ -56,6 +56,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "no-ready-endpoints": serving.no_ready_endpoints,
         "selector-matches-nothing": serving.selector_matches_nothing,
         "port-not-served": serving.port_not_served,
+        "callee-without-endpoints": serving.callee_without_endpoints,
         "callee-without-service": serving.callee_without_service,
         "pods-not-ready": serving.pods_not_ready,
         "nodes-unwell": serving.nodes_unwell,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -110,6 +111,10 @@ def no_ready_endpoints(facts: Facts) -> Observation:
     known = services(facts)
     if not known:
         return unknown("no Services were read", EvidenceKind.STATUS)
+    return _ready_endpoints(facts, known)
+
+
+def _ready_endpoints(facts: Facts, known: Sequence[ServiceState]) -> Observation:
     result = sorted([one.name, one.ready, one.not_ready] for one in known)
     empty = [one for one in known if one.ready == 0]
     if not empty:
@@ -124,6 +129,15 @@ def no_ready_endpoints(facts: Facts) -> Observation:
         result=result,
         blames=resolve(facts, first.name),
     )
+
+
+def callee_without_endpoints(facts: Facts) -> Observation:
+    """Has the Service of something that it calls nobody to send requests to?"""
+    called = set(callees(facts))
+    known = [one for one in facts.request.services if one.name in called]
+    if not known:
+        return unknown("no Service of anything that it calls was read", EvidenceKind.STATUS)
+    return _ready_endpoints(facts, known)
 
 
 def selector_matches_nothing(facts: Facts) -> Observation:

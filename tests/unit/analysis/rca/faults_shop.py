@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from analysis.contract import Change, ChangeKind, PodState, WorkloadState
 from analysis.rca.facts import BeforeAfter, Facts
 from crds.v1alpha1.base import TargetRef
@@ -18,7 +20,7 @@ from tests.unit.analysis.rca.faults import (
     workloads,
     written,
 )
-from tests.unit.analysis.rca.world import ONSET, TARGET, at, pod, rollout
+from tests.unit.analysis.rca.world import ONSET, TARGET, at, logs, pod, rollout
 
 REPLICA_SET = "ReplicaSet/payments-7c9d8f6b5d"
 ERRORS = {"own-errors-rose": (0.0, 0.9)}
@@ -168,6 +170,47 @@ CALLS: dict[str, tuple[Facts, str, str]] = {
     ),
     "certificate without which it does not start": (
         told("CrashLoop", pods=(looping(),), lines={"certificate-fails": 9}), "CertificateInvalid", "payments"
+    ),
+    "password that was changed on the other side": (
+        told("CrashLoop", pods=(looping(),), lines={"credentials-refused": 12}), "CredentialsRefused", "payments"
+    ),
+    "callee whose pods all crash, seen by its caller": (
+        told(
+            "HighErrorRate",
+            target=CHECKOUT,
+            upstream_errors=DEAD,
+            measured=ERRORS,
+            services=(service(ready=0, not_ready=2), service("checkout", 1, 0, (CHECKOUT,))),
+        ),
+        "DependencyDown",
+        "payments",
+    ),
+    "database that is scaled to zero, without which nothing starts": (
+        replace(
+            told(
+                "CrashLoop",
+                target=CHECKOUT,
+                pods=(looping(),),
+                workloads=workloads(0),
+                services=(service(ready=0), service("checkout", 0, 1, (CHECKOUT,))),
+            ),
+            logs=logs(("dial tcp payments.shop.svc:5432: connect: connection refused", 9)),
+        ),
+        "ScaledToZero",
+        "payments",
+    ),
+    "database that is not ready, without which nothing starts": (
+        replace(
+            told(
+                "CrashLoop",
+                target=CHECKOUT,
+                pods=(looping(),),
+                services=(service(ready=0, not_ready=1), service("checkout", 0, 1, (CHECKOUT,))),
+            ),
+            logs=logs(("Error: connect ECONNREFUSED payments:5432", 9)),
+        ),
+        "DependencyDown",
+        "payments",
     ),
     "pool without a free connection": (
         told("HighErrorRate", measured=ERRORS, lines={"connections-exhausted": 300, "error-lines": 300}),

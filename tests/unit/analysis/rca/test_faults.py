@@ -167,6 +167,12 @@ def test_what_brings_back_what_ran(fault: str, action: str) -> None:
     assert first.describe() == action
 
 
+def test_what_only_a_log_line_names_is_looked_at_and_not_acted_upon() -> None:
+    found = explained(SHOP_FAULTS["database that is scaled to zero, without which nothing starts"][0])
+    assert found.root_causes[0].target.name == "payments"
+    assert found.recommended_actions == ()
+
+
 def test_a_rollback_that_would_bring_nothing_back_is_not_proposed() -> None:
     found = explained(SHOP_FAULTS["configuration written, and a checksum that rolled the pods"][0])
     assert found.recommended_actions == ()
