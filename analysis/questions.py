@@ -103,12 +103,12 @@ def parse(text: str, now: datetime, incidents: Iterable[Incident]) -> Question |
     words = {word.strip(".:").rpartition("/")[2] for word in asked.split()}
     workloads = {one.spec.target.name for one in known} & words
     if not workloads and (
-        unknown := re.search(r"\b(?:did|does|is|was|has|of)\s+(?!the\b|an?\b|there\b|my\b)([\w.-]+)", asked)
+        unknown := re.search(r"\b(?:did|does|is|was|has|of)\s+(?!the\b|an?\b|there\b|my\b|wrong\b)([\w.-]+)", asked)
     ):
         workloads = {unknown[1]} if intent in {Intent.WHY, Intent.WHEN, Intent.CHANGED} else set()
     types = {one.spec.type for one in known if re.search(rf"\b{_spaced(one.spec.type)}s?\b", asked)}
     since, until = _span(asked, now)
-    open_only = re.search(r"\b(?:open|active|ongoing|right now|currently|unresolved)\b", asked) is not None
+    open_only = re.search(r"\b(?:open|active|ongoing|right now|currently|unresolved|is wrong)\b", asked) is not None
     return Question(intent, tuple(sorted(workloads)), tuple(sorted(types)), since, until, open_only)
 
 

@@ -16,6 +16,8 @@ __all__ = ["PAGE_SIZE", "Choice", "Facet", "Listing", "listing"]
 PAGE_SIZE = 100
 OPEN = "open"
 """Pseudo state: everything that has not ended."""
+_WAITING = {IncidentState.AWAITING_APPROVAL.value, IncidentState.ESCALATED.value}
+"""Nothing goes on until a person does something."""
 _ENDED = {IncidentState.RESOLVED.value, IncidentState.RECOVERED.value, IncidentState.CLOSED.value}
 
 
@@ -56,20 +58,21 @@ class Listing:
     total: int
     fitting: int
     first: int
-    newer: str
-    older: str
+    previous: str
+    next: str
+    """Addresses of the pages before and after; empty where there is none."""
     groups: tuple[tuple[str, tuple[Facet, ...]], ...]
 
 
 def listing(found: Sequence[Row], choice: Choice) -> Listing:
-    """Filter, count and cut to one page. Unknown words match nothing."""
+    """Filter, count, put what waits for a person first, and cut to one page. Unknown words match nothing."""
     words = [row for row in found if _speaks_of(row, choice.q)]
     tests: dict[str, Callable[[Row], bool]] = {
         "state": lambda row: not choice.state or _in_state(row, choice.state),
         "severity": lambda row: not choice.severity or row.severity == choice.severity,
         "type": lambda row: not choice.type or row.type == choice.type,
     }
-    fitting = [row for row in words if all(test(row) for test in tests.values())]
+    fitting = sorted((row for row in words if all(test(row) for test in tests.values())), key=_urgency)
 
     def others(key: str) -> list[Row]:
         kept = [test for name, test in tests.items() if name != key]
@@ -87,6 +90,11 @@ def listing(found: Sequence[Row], choice: Choice) -> Listing:
             ("Type", _words("type", sorted({row.type for row in words}), others("type"), choice)),
         ),
     )  # fmt: skip
+
+
+def _urgency(row: Row) -> int:
+    """What waits for a person, what is on, what has ended; within each the order stays."""
+    return 0 if row.state in _WAITING else 2 if row.state in _ENDED else 1
 
 
 def _states(rows: Sequence[Row], choice: Choice) -> tuple[Facet, ...]:

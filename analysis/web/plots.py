@@ -24,6 +24,8 @@ __all__ = ["Mark", "Plot", "Plotter", "Shown", "draw"]
 
 WIDTH, HEIGHT = 720, 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 84, 12, 22, 24
+_WORD = 60
+"""Room for the word of a mark."""
 _STEPS = 160
 _SERIES = 6
 _BEFORE, _AFTER = timedelta(minutes=10), timedelta(minutes=10)
@@ -39,6 +41,8 @@ class Mark:
     x: float
     kind: str
     text: str
+    anchor: str = ""
+    """Where its word begins or ends (SVG ``text-anchor``); empty where there is no room for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +121,24 @@ def draw(samples: Samples, shown: Shown, incident: Incident, start: datetime, en
         shown.query,
         shown.summary,
         lines=tuple(lines),
-        marks=tuple(
-            Mark(across(at.timestamp()), kind, text) for at, kind, text in _moments(incident) if start <= at <= end
+        marks=_marks(
+            [(across(at.timestamp()), kind, text) for at, kind, text in _moments(incident) if start <= at <= end]
         ),
         rows=tuple((up(value), amount(f"{value:.6g}", shown.unit)) for value in (low, (low + high) / 2, high)),
         columns=tuple((across(at.timestamp()), at.astimezone(UTC).strftime("%H:%M")) for at in ticks),
     )
+
+
+def _marks(moments: list[tuple[float, str, str]]) -> tuple[Mark, ...]:
+    """Words are set so that none lies over another: aside of a near neighbour, or not at all between two."""
+    moments = sorted(moments)
+    places = [-math.inf, *(x for x, _, _ in moments), math.inf]
+    marks = []
+    for number, (x, kind, text) in enumerate(moments, 1):
+        left, right = x - places[number - 1] >= _WORD, places[number + 1] - x >= _WORD
+        anchor = "middle" if left and right else "end" if left else "start" if right else ""
+        marks.append(Mark(x, kind, text, anchor))
+    return tuple(marks)
 
 
 def _evidence(incident: Incident) -> Shown | None:

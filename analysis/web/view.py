@@ -66,6 +66,15 @@ def age(at: datetime | None, now: datetime) -> str:
     return f"{seconds}s"
 
 
+def since(at: datetime, start: datetime) -> str:
+    """Time from ``start``, with its sign: ``−36 s``, ``0 s``, ``+3 min``, ``+2 h``."""
+    seconds = round((at - start).total_seconds())
+    sign, size = "−" if seconds < 0 else "+" if seconds else "", abs(seconds)
+    if size < 120:
+        return f"{sign}{size} s"
+    return f"{sign}{size // 60} min" if size < 7200 else f"{sign}{size // 3600} h"
+
+
 def amount(value: str | None, unit: str) -> str:
     """A measured value with its unit, bytes as MiB."""
     if value is None:
@@ -98,6 +107,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "clock": clock,
         "stamp": stamp,
         "age": age,
+        "since": since,
         "time": time_element,
         "amount": amount,
         "commands": commands,

@@ -148,6 +148,7 @@ def test_why_tells_cause_evidence_and_what_was_ruled_out() -> None:
     ("text", "first"),
     [
         ("which incidents are open", "checkout-slow-1: HighLatency of deploy/checkout in shop, AwaitingApproval"),
+        ("what is wrong?", "checkout-slow-1: HighLatency of deploy/checkout in shop, AwaitingApproval"),
         ("how many incidents in the last 24 hours", "2 incidents (HighLatency ×1, MemoryLeak ×1)"),
         ("how many memory leaks", "2 incidents (MemoryLeak ×2)"),
         ("how many incidents yesterday", "0 incidents"),

@@ -95,6 +95,7 @@ def test_the_incident_page_tells_the_story_and_nothing_in_it_is_markup(client: T
     assert EVIL not in text
     assert text.count("&lt;script&gt;") >= 3
     assert re.findall(r"<script[^>]*>[^<]", text) == []  # none of it inline
+    assert text.index("Cause:") < text.index("Approve or reject") < text.index("Root causes"), "what and what now first"
     assert "kubectl annotate approval payments-leak-1-1 -n shop iirp.io/decision=approve" in text
     assert "deriv(m{a=&#34;b&#34;})" in text
     assert DIGEST in text

@@ -68,6 +68,17 @@ def test_values_rise_within_the_frame_and_marks_stand_where_they_happened() -> N
     assert made.rows[-1][1] == "191 MiB"
 
 
+def test_words_of_marks_do_not_lie_over_each_other() -> None:
+    def action(at: str) -> dict[str, str]:
+        return {"at": f"2026-01-31T{at}Z", "source": "action", "message": at}
+
+    one = incident(timeline=[action(at) for at in ("14:03:20", "14:03:40", "14:04:00", "14:15:00")])
+    made = draw(samples(([0, 900, 1800], [1.0, 2.0, 3.0])), SHOWN, one, START, END, 600.0)
+    assert [(mark.kind, mark.anchor) for mark in made.marks] == [
+        ("onset", "end"), ("action", ""), ("action", ""), ("action", "start"), ("action", "middle"),
+    ]  # fmt: skip
+
+
 def test_a_gap_stays_a_gap() -> None:
     at = [0.0, 10, 20, 600, 610, 620]
     made = draw(samples((at, [1.0] * 6)), SHOWN, incident(), START, END, 10.0)
