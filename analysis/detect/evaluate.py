@@ -64,7 +64,7 @@ def rates_wanted(rules: RuleSet, observed: Observed) -> dict[RateSum, tuple[floa
         if isinstance(rule, RatioRule | QuantileRule | ThrottleRule):
             for query in rate_queries(rule, observed):
                 lasting, step = wanted.get(query, (0.0, rule.step))
-                wanted[query] = (max(lasting, rule.lasting), min(step, rule.step))
+                wanted[query] = (max(lasting, rule.looks_back), min(step, rule.step))
     return wanted
 
 

@@ -210,6 +210,11 @@ class _ServiceRule(_Rule):
     warm_up: Duration = 0.0
     """First seconds of a pod's newest container, which are not looked at: caches are cold, code is not compiled yet."""
 
+    @property
+    def looks_back(self) -> float:
+        """Seconds of rates that one evaluation needs."""
+        return self.lasting
+
 
 class RatioRule(_ServiceRule):
     """Share of two counters, summed over a workload's pods."""
@@ -219,7 +224,14 @@ class RatioRule(_ServiceRule):
     denominator: CounterSelector
     threshold: Share
     clear: Share
+    before: Duration = 0.0
+    """Time before ``lasting`` in which the share was at most half the threshold: what was always so is not called."""
     what: str
+
+    @property
+    def looks_back(self) -> float:
+        """See the base."""
+        return self.lasting + self.before
 
 
 class ThrottleRule(_ServiceRule):

@@ -8,6 +8,7 @@ from analysis.detect.finding import Evaluation, Finding, Observed, PodKey, Rates
 from analysis.detect.rules import CounterSelector, QuantileRule, RatioRule
 from analysis.telemetry.query import Matcher, RateSum, Select, among, equal, matching
 from analysis.windows.block import Bool, Float64, Int64
+from analysis.windows.robust import median
 from analysis.words import measure, span
 from analysis.workloads import pod_matcher
 from crds.v1alpha1.base import TargetRef
@@ -58,7 +59,11 @@ def evaluate_ratio(rule: RatioRule, observed: Observed) -> Evaluation | None:
     part = _sum(above, workloads, observed)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(total >= rule.min_rate, np.nan_to_num(part) / total, np.nan)
+    late = below.times > below.times[-1:] - rule.lasting - rule.step / 2
+    before, share = share[:, ~late], share[:, late]
     firing, staying = lasting(share, rule.threshold), still(share, rule.clear)
+    if rule.before:
+        firing &= was_below(before, rule.threshold / 2)
     findings = []
     for row in np.flatnonzero(firing | staying):
         value = float(np.nanmedian(share[row]))
@@ -73,7 +78,7 @@ def evaluate_ratio(rule: RatioRule, observed: Observed) -> Evaluation | None:
             unit="ratio",
         )
         text = f"{value:.0%} {rule.what} for {span(rule.lasting)}"
-        findings.append(finding(rule, observed, workloads[row], below.times, bool(firing[row]), text, evidence))
+        findings.append(finding(rule, observed, workloads[row], below.times[late], bool(firing[row]), text, evidence))
     return Evaluation(tuple(findings), fresh(below))
 
 
@@ -82,16 +87,22 @@ def settled(rule: RatioRule | QuantileRule, rates: Rates, observed: Observed) ->
 
     Rules that ask for the same rates share them; what was read goes as far back as the most patient of them looks.
     """
-    since = np.flatnonzero(rates.times > rates.times[-1:] - rule.lasting - rule.step / 2)
+    since = np.flatnonzero(rates.times > rates.times[-1:] - rule.looks_back - rule.step / 2)
     rates = Rates(rates.labels, rates.times[since], rates.values[:, since])
     if not rule.warm_up or not rates.values.size:
         return rates
-    born: dict[PodKey, float] = {}
-    for (namespace, pod, _), at in observed.started.items():
-        born[namespace, pod] = max(at, born.get((namespace, pod), at))
+    born = _born(observed)
     keys = [(labels.get("namespace", ""), labels.get("pod", "")) for labels in rates.labels]
     ready = np.array([born.get(key, -np.inf) for key in keys]) + rule.warm_up + rule.rate_window
     return Rates(rates.labels, rates.times, np.where(rates.times[None, :] >= ready[:, None], rates.values, np.nan))
+
+
+def _born(observed: Observed) -> dict[PodKey, float]:
+    """When the newest container of each pod started, Unix seconds."""
+    born: dict[PodKey, float] = {}
+    for (namespace, pod, _), at in observed.started.items():
+        born[namespace, pod] = max(at, born.get((namespace, pod), at))
+    return born
 
 
 def workloads_of(observed: Observed) -> list[TargetRef]:
@@ -143,6 +154,14 @@ def still(values: Float64, clear: float) -> Bool:
     return np.asarray(high & known[:, -1:].any(axis=1), dtype=np.bool_)
 
 
+def was_below(values: Float64, threshold: float) -> Bool:
+    """Rows whose median was at most the threshold, with data at most steps. An unknown past accuses nobody."""
+    if values.shape[1] < MIN_STEPS:
+        return np.zeros(values.shape[0], dtype=np.bool_)
+    known = np.isfinite(values).mean(axis=1) >= 0.8
+    return np.asarray(known & (median(values) <= threshold), dtype=np.bool_)
+
+
 def fresh(rates: Rates) -> frozenset[PodKey]:
     recent = np.isfinite(rates.values[:, -1:]).sum(axis=1) > 0
     return frozenset(
@@ -175,8 +194,22 @@ def finding(
         severity=rule.severity,
         confidence_percent=80,
         summary=summary,
-        onset=float(times[0]),
+        onset=_onset(rule, observed, target.namespace, pods, times),
         seen_at=float(times[-1]),
         pods=pods,
         metrics=(evidence,),
     )
+
+
+def _onset(
+    rule: RatioRule | QuantileRule, observed: Observed, namespace: str, pods: tuple[str, ...], times: Float64
+) -> float:
+    """The start of the rule's time; of pods that have been so since their warm-up ended, their own start.
+
+    What the warm-up hides is not seen to be well, and a caller that shows the fault meanwhile did not have it first.
+    """
+    first = float(times[0])
+    born = _born(observed)
+    oldest = min((born.get((namespace, name), -np.inf) for name in pods), default=-np.inf)
+    hidden_until = oldest + rule.warm_up + rule.rate_window
+    return oldest if rule.warm_up and oldest < first <= hidden_until + 2 * rule.step else first

@@ -21,7 +21,7 @@ from crds.v1alpha1.actions import ActionType
 from crds.v1alpha1.base import Word
 
 Probe = Callable[[Facts], Observation]
-MAX_REFUTERS = 8
+MAX_REFUTERS = 10
 
 PROBES: Mapping[str, Probe] = MappingProxyType(
     {
@@ -54,7 +54,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "scaled-before-onset": serving.scaled_before_onset,
         "scaled-down": serving.scaled_down,
         "no-ready-endpoints": serving.no_ready_endpoints,
-        "selector-matches-nothing": serving.selector_matches_nothing,
+        "selector-mismatch": serving.selector_mismatch,
         "port-not-served": serving.port_not_served,
         "callee-without-endpoints": serving.callee_without_endpoints,
         "callee-without-service": serving.callee_without_service,

@@ -13,7 +13,7 @@ from analysis.logs.context import LogContext, read_context
 from analysis.rca.asking import Asker, attempt
 from analysis.rca.facts import AFTER_THE_FACT, BeforeAfter, Facts, Memory, memory_facts
 from analysis.rca.measured import BEFORE_SECONDS
-from analysis.rca.neighbours import Neighbourhood, Span, calls_query, neighbourhood, queries
+from analysis.rca.neighbours import FAILED, Neighbourhood, Span, calls_query, neighbourhood, queries
 from analysis.rca.probes import ProbeSpec, pods_of
 from analysis.rca.subject import subjects_of
 from analysis.telemetry.loki import Loki
@@ -124,7 +124,7 @@ class Gatherer:
 
     async def _upstream_errors(self, request: RcaRequest, window: Window) -> dict[str, BeforeAfter]:
         scope = (equal("namespace", request.incident.target.namespace), pods_of(request))
-        bad = selector("upstream_requests_total", *scope, matching("code", "5..|none|0"))
+        bad = selector("upstream_requests_total", *scope, matching("code", f"{FAILED}|none|0"))
         total = f"sum by (upstream) (rate({selector('upstream_requests_total', *scope)}[60s]))"
         query = f"(sum by (upstream) (rate({bad}[60s])) or 0 * {total}) / {total}"
         return await self._by_upstream(query, request, window)

@@ -15,6 +15,8 @@ from analysis.windows.block import Samples, grid, regroup
 from analysis.workloads import family
 
 RATE = "60s"
+FAILED = "[45].."
+"""Codes of failed requests, as a pattern. What a client is always refused (404 of scanners) is there before as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def queries(scope: Matcher) -> dict[Kind, str]:
     """PromQL by kind, each by pod."""
     container = selector("container_cpu_usage_seconds_total", scope, differs("container", ""))
     total = f"sum by (pod) (rate({selector('http_requests_total', scope)}[{RATE}]))"
-    failed = f"sum by (pod) (rate({selector('http_requests_total', scope, matching('code', '5..'))}[{RATE}]))"
+    failed = f"sum by (pod) (rate({selector('http_requests_total', scope, matching('code', FAILED))}[{RATE}]))"
     return {
         Kind.RESOURCE: f"sum by (pod) (rate({container}[{RATE}]))",
         Kind.LATENCY: quantile_query(0.95, "http_request_duration_seconds", RATE, scope, by=("pod",)),

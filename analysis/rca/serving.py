@@ -140,19 +140,30 @@ def callee_without_endpoints(facts: Facts) -> Observation:
     return _ready_endpoints(facts, known)
 
 
-def selector_matches_nothing(facts: Facts) -> Observation:
-    """Does the selector of such a Service match no workload at all, though there are some?"""
+def selector_mismatch(facts: Facts) -> Observation:
+    """Does the selector of such a Service match no workload at all, or others than the one that has its name?"""
     known = [one for one in services(facts) if one.selector]
     if not known or not facts.request.workloads:
         return unknown("no Services and workloads were read", EvidenceKind.STATUS)
     result = sorted([one.name, one.selector, len(one.matches)] for one in known)
-    lost = [one for one in known if not one.matches]
+    lost = [one for one in known if not one.matches or _sends_elsewhere(facts, one)]
     if not lost:
         text = f"the selectors of {', '.join(one.name for one in known[:3])} match workloads"
         return Observation(False, text, kind=EvidenceKind.STATUS, query=known[0].reference, result=result)
     first = _nearest(facts, lost)
-    text = f"no workload has the labels that Service {first.name} selects: {first.selector}"
+    if first.matches:
+        text = f"Service {first.name} selects {first.matches[0].short()} and not {first.name}: {first.selector}"
+    else:
+        text = f"no workload has the labels that Service {first.name} selects: {first.selector}"
     return _miswritten(facts, first, text, result)
+
+
+def _sends_elsewhere(facts: Facts, service: ServiceState) -> bool:
+    """The workload of its name is there, no Service leads to that, and this one leads to some that have their own."""
+    named = any(one.target.name == service.name for one in facts.request.workloads)
+    reached = {matched.name for one in facts.request.services for matched in one.matches}
+    own = {one.name for one in facts.request.services}
+    return named and service.name not in reached and all(matched.name in own for matched in service.matches)
 
 
 def port_not_served(facts: Facts) -> Observation:

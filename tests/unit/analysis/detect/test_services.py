@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,22 @@ def test_after_a_gap_the_few_samples_there_are_end_nothing_that_still_is(
     evaluation = evaluate_ratio(ratio, world(ratio, rates({(POD,): errors}), rates({(POD,): total})))
     assert evaluation is not None
     assert [one.firing for one in evaluation.findings] == ([False] if stays else [])
+
+
+@pytest.mark.parametrize(
+    ("started", "onset"),
+    [(-110.0, -110.0), (-500.0, 0.0), (None, 0.0)],
+    ids=["slow since its warm-up ended", "slow in the midst of its life", "of unknown age"],
+)
+def test_what_a_warm_up_hides_was_not_well(quantile: QuantileRule, started: float | None, onset: float) -> None:
+    """Else a caller, which has no warm-up, is told to have been slow before the one that it waits for."""
+    slow = {(POD, "1"): FULL * 0.1, (POD, "2.5"): FULL, (POD, "+Inf"): FULL}
+    seen = world(quantile, rates(slow), rates({}))
+    if started is not None:
+        seen = replace(seen, started={("shop", POD, "app"): started})
+    evaluation = evaluate_quantile(quantile, seen)
+    assert evaluation is not None
+    assert [(one.firing, one.onset) for one in evaluation.findings] == [(True, onset)]
 
 
 def test_unreadable_rates_are_no_answer(ratio: RatioRule) -> None:
