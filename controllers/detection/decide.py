@@ -3,13 +3,14 @@
 Rules, in order, per candidate (the analysis server has put together what belongs to one fault, the Incidents in hand):
 
 1. An unfinished Incident with its fingerprint: refresh it.
-2. A symptom (an OOM kill, a crash loop, a restart) of a target that has an unfinished Incident: one more signal of it.
+2. A container's end (an OOM kill, a crash loop, a restart) of a target that has an unfinished Incident: one more
+   signal of it.
 3. An Incident with its fingerprint that ended within the reopen window: refresh it, which reopens it (the incident
    controller sees ``detection.active``). One that a person closed stays closed, however long the fault goes on.
 4. One that may yet turn out to be somebody else's fault (``provisional``): wait for the settling time.
 5. One of a silenced target opens nothing and reopens nothing; an Incident that is on goes on.
-6. Otherwise a new Incident. One that the API server refuses (``refused``) shelters nobody: symptoms of its target get
-   Incidents of their own, and so does what it shows in other namespaces, one in each.
+6. Otherwise a new Incident. One that the API server refuses (``refused``) shelters nobody: the ends of its target's
+   containers get Incidents of their own, and so does what it shows in other namespaces, one in each.
 
 Per Incident without a candidate: it stays active until the absence has been *observed* for the hold time, which is
 longer for one that has come back before. A round in
@@ -33,10 +34,10 @@ from controllers.runtime.limits import fit
 from crds.v1alpha1.base import Severity, TargetRef
 from crds.v1alpha1.incident import DetectedBy, DetectionStatus, Incident, IncidentSpec
 
-SYMPTOMS = frozenset({"OOMKilled", "CrashLoop", "Restarted"})
-"""Consequences of some other fault as often as faults of their own."""
+ENDS = frozenset({"OOMKilled", "CrashLoop", "Restarted"})
+"""How containers end: of some other fault of their workload as often as of one of its own."""
 NOTHING: Mapping[str, datetime] = {}
-OF_ROLLOUTS = frozenset({"HighErrorRate", "HighLatency", "LogBurst", "Anomaly"})
+OF_ROLLOUTS = frozenset({"HighErrorRate", "HighLatency", "Anomaly"})
 """What a rollout may show for a moment without being a fault."""
 MAX_DOUBLINGS = 3
 """Of the hold time: with the default it stays below the time in which a good verdict waits for the signals to clear."""
@@ -139,7 +140,7 @@ def decide(
             since = absent_since.get(uid, now) if healthy else None
             if since is not None:
                 absent[uid] = since
-                if now - since >= _hold(incident, limits):
+                if now - since >= hold_time(incident, limits):
                     refresh.append(_over(incident))
     missing = [Refresh(*item, urgent=_urgent(*item)) for item in refresh if _differs(*item, limits.heartbeat)]
     missing.sort(key=lambda item: (not item.urgent, -SEVERITIES.index(item.detection.severity)))
@@ -169,9 +170,7 @@ def _place(
     refused: Set[str],
 ) -> _Placed:
     placed = _Placed()
-    for candidate in sorted(
-        response.candidates, key=lambda item: (item.type in SYMPTOMS, item.onset, item.fingerprint)
-    ):
+    for candidate in sorted(response.candidates, key=lambda item: (item.type in ENDS, item.onset, item.fingerprint)):
         incident = _incident_of(candidate, incidents, now, limits) or _shelter(candidate, incidents, placed.seen)
         why = calm.silenced(candidate.target) if incident is None or over_already(incident) else ""
         if why:
@@ -209,7 +208,7 @@ def _incident_of(candidate: Candidate, incidents: Iterable[Incident], now: datet
 def _shelter(
     candidate: Candidate, incidents: Iterable[Incident], seen: Mapping[str, list[Candidate]]
 ) -> Incident | None:
-    if candidate.type not in SYMPTOMS:
+    if candidate.type not in ENDS:
         return None
     target = _identity(candidate.target)
     open_ones = [item for item in incidents if not ended(item) and not deleting(item)]
@@ -218,11 +217,11 @@ def _shelter(
 
 
 def _sheltered_by_new(candidate: Candidate, create: Sequence[NewIncident], refused: Set[str]) -> bool:
-    """A symptom of a fault that gets its Incident in this very round; the next round merges it."""
+    """A container's end by a fault that gets its Incident in this very round; the next round merges it."""
     if any(item.spec.fingerprint == candidate.fingerprint for item in create):
         return True
     awaited = {_identity(item.spec.target) for item in create if item.spec.fingerprint not in refused}
-    return candidate.type in SYMPTOMS and _identity(candidate.target) in awaited
+    return candidate.type in ENDS and _identity(candidate.target) in awaited
 
 
 def _settles(
@@ -262,7 +261,7 @@ def _new(candidate: Candidate, at: datetime, platform_namespace: str) -> NewInci
     return NewIncident(namespace, name, spec, refreshed(None, [candidate]))
 
 
-def _hold(incident: Incident, limits: Limits) -> timedelta:
+def hold_time(incident: Incident, limits: Limits) -> timedelta:
     """Doubled with each return: what flaps is one Incident that stays on, not one that ends and reopens."""
     held: timedelta = limits.hold * 2 ** min(incident.status.reopened, MAX_DOUBLINGS)
     return held

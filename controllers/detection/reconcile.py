@@ -18,7 +18,7 @@ from analysis.contract import (
 )
 from controllers.detection.alarm import Alarm, next_look
 from controllers.detection.changes import ConfigWrites, shared_changes
-from controllers.detection.decide import Calm, Decision, Limits, NewIncident, Refresh, decide
+from controllers.detection.decide import Calm, Decision, Limits, NewIncident, Refresh, decide, hold_time
 from controllers.detection.inventory import Cluster, Inventory
 from controllers.detection.lifecycle import active, held
 from controllers.detection.refusals import Refusals
@@ -73,6 +73,7 @@ class Detection:
         self.warnings = Warnings(context.now)
         self._config_writes = ConfigWrites(context.kube, context.now)
         self._memory = Memory()
+        self._complaints: set[str] = set()
         self._told: set[str] = set()
         self._silenced: set[str] = set()
         try:
@@ -236,23 +237,30 @@ class Detection:
         self._context.kube.apply_status(incident, {"detection": detection.to_wire()}, manager=MANAGER)
         if before is not None and before.active != detection.active:
             reason, note = (
-                ("SignalsSeen", "the fault is seen again") if detection.active else ("SignalsGone", self._gone())
+                ("SignalsSeen", "the fault is seen again")
+                if detection.active
+                else ("SignalsGone", self._gone(incident))
             )
             log.info(note, extra={"incident": incident.metadata.name})
             moment = detection.last_seen_at.isoformat()
             self._context.events.emit(incident, NORMAL, reason, note, action="Detect", once=moment)
 
-    def _gone(self) -> str:
-        return f"the fault has not been seen for {self._limits.hold.total_seconds():.0f} s, with all sources answering"
+    def _gone(self, incident: Incident) -> str:
+        held = hold_time(incident, self._limits).total_seconds()
+        return f"the fault has not been seen for {held:.0f} s, with all sources answering"
 
     def _report_sources(self, sources: Iterable[SourceHealth]) -> None:
-        bad = []
+        """Said once per change, and counted each time."""
+        bad, complaints = [], set()
         for source in sources:
             self._context.metrics.source_up(source.name, up=source.ok)
             if not source.ok and not source.blinds:
-                log.warning("%s: %s", source.name, source.message)
+                complaints.add(f"{source.name}: {source.message}")
             elif not source.ok:
                 bad.append(f"{source.name} at {source.address}: {source.message}")
+        for text in sorted(complaints - self._complaints):
+            log.warning("%s", text)
+        self._complaints = complaints
         self._show_blindness("; ".join(sorted(bad)))
 
     def _show_blindness(self, text: str) -> None:

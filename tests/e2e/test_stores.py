@@ -6,6 +6,7 @@ Two clusters write into the same stores, with pods of the same names. What one s
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from analysis.words import moment
 from benchmarks.wire import request as write_request
 from crds.v1alpha1.base import TargetRef
 from external.plane import ExternalPlane
-from external.settings import Settings
+from external.settings import Metrics, Settings
 from tests.e2e.support import eventually
 
 POD = "payments-7c9d8f6b5d-abcde"
@@ -40,7 +41,8 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExternalPlane]:
     analysis = {"clusterLabels": {}, "intake": {"mode": "off"}, "auth": {"static": [caller]}}
     external = ExternalPlane("stores", root=root)
     try:
-        external.up(Settings(analysis=analysis), parts=("s3", "prometheus", "loki", "analysis"))
+        history = Metrics(out_of_order="15d")  # a test writes days that are past
+        external.up(Settings(analysis=analysis, metrics=history), parts=("s3", "prometheus", "loki", "analysis"))
         yield external
     finally:
         external.down(delete_data=True)
@@ -142,6 +144,25 @@ def test_a_burst_and_a_leak_are_seen_in_the_cluster_that_has_them(plane: Externa
     other = [detect(plane, "west", killed) for _ in range(3)][-1]
     assert [one.type for one in other.candidates] == ["OOMKilled"]
     assert not other.candidates[0].signals
+
+
+def test_a_level_that_has_shifted_is_evidence_beside_what_is_on(plane: ExternalPlane) -> None:
+    now = time.time()
+    times = [now - 10 * 86_400 + 300 * step for step in range(10 * 288)]
+    levels = [(200 if now - at < 30 * 3600 else 100) * (1 + 0.1 * math.sin(2 * math.pi * at / 86_400)) for at in times]
+    push_samples(plane, "north", times, levels)
+    killed = ApiSignal(type="OOMKilled", reason="OOMKilled", target=WORKLOAD, pod=POD, container="app", at=moment(now))
+
+    def seen() -> list[Candidate]:
+        found = detect(plane, "north", killed).candidates
+        return [signal for one in found for signal in one.signals if signal.type == "LevelShift"]
+
+    (shift,) = eventually(seen, within=120, what="the shift as evidence of the kill", every=3.0)
+    assert "working set 20" in shift.summary
+    assert abs(shift.onset.timestamp() - (now - 30 * 3600)) <= 6 * 3600
+    (metric,) = shift.metrics
+    (again,) = series(plane, metric.query)
+    assert float(again["value"][1]) == pytest.approx(float(metric.value), rel=0.02)
 
 
 def series(plane: ExternalPlane, query: str) -> list[Any]:

@@ -39,6 +39,7 @@ class World:
         self.metrics = Metrics("detection")
         self.candidates: list[Candidate] = []
         self.healthy = True
+        self.blinds = True
         self.down = False
         self.known: set[str] = set()
         context = Context(
@@ -63,7 +64,9 @@ class World:
         if request.topology_digest not in self.known:
             raise TopologyUnknown("TopologyUnknown")
         seen = [item.model_copy(update={"last_seen": self.now}) for item in self.candidates]
-        source = SourceHealth(name="prometheus", address="http://prom:9090", ok=self.healthy, message="timeout")
+        source = SourceHealth(
+            name="prometheus", address="http://prom:9090", ok=self.healthy, message="timeout", blinds=self.blinds
+        )
         return DetectResponse(evaluated_at=self.now, candidates=tuple(seen), sources=(source,))
 
     def round(self, seconds: float = 5) -> None:
@@ -133,6 +136,30 @@ def test_a_fault_that_is_gone_for_the_hold_time_is_over(world: World) -> None:
     assert incident.status.detection is not None
     assert not incident.status.detection.active
     assert world.events.reasons == ["Detected", "SignalsGone"]
+
+
+def test_what_flapped_says_how_long_it_was_really_waited_for(world: World) -> None:
+    world.candidates = [candidate()]
+    world.round()
+    (incident,) = world.incidents()
+    world.kube.apply_status(incident, {"reopened": 2}, manager="iirp-incident")
+    world.candidates = []
+    for _ in range(30):
+        world.round()
+    assert world.events.reasons == ["Detected", "SignalsGone"]
+    assert "for 120 s" in world.events.events[-1][3]
+
+
+def test_a_source_that_blinds_nobody_is_complained_of_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.healthy = world.blinds = False
+    for _ in range(5):
+        world.round()
+    assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == ["prometheus: timeout"]
+    world.healthy = True
+    world.round()
+    world.healthy = False
+    world.round()
+    assert len([one for one in caplog.records if one.levelname == "WARNING"]) == 2
 
 
 def test_an_outage_of_the_analysis_server_ends_nothing_and_is_told_once(world: World) -> None:
