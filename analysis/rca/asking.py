@@ -57,7 +57,10 @@ class Asker:
             )
         )
         counts = await asyncio.gather(
-            *(attempt(_gated(gate, self._count(queries[name], onset, window)), missing) for name in logs)
+            *(
+                attempt(_gated(gate, self._count(queries[name], one.at_least, onset, window)), missing)
+                for name, one in logs.items()
+            )
         )
         return Asked(
             queries,
@@ -69,12 +72,11 @@ class Asker:
         samples = await self._prometheus.range(query, window.start, window.end, STEP)
         return compare(samples, by, onset.timestamp())
 
-    async def _count(self, query: str, onset: datetime, window: Window) -> Counted:
+    async def _count(self, query: str, at_least: int, onset: datetime, window: Window) -> Counted:
         end = max(window.end, onset + timedelta(seconds=1))
         seconds = (end - onset).total_seconds()
-        before, after = await asyncio.gather(
-            self._loki.count(query, BEFORE_SECONDS, onset), self._loki.count(query, seconds, end)
-        )
+        after = await self._loki.count(query, seconds, end)
+        before = await self._loki.count(query, BEFORE_SECONDS, onset) if after >= at_least else None
         return Counted(query, before, BEFORE_SECONDS, after, seconds)
 
 

@@ -90,7 +90,8 @@ class Counted:
     """Lines that a log probe found, and in how many seconds it looked."""
 
     query: str
-    before: int
+    before: int | None
+    """None where nobody asked: too few have come since the onset to mean anything."""
     before_seconds: float
     after: int
     after_seconds: float

@@ -107,10 +107,10 @@ def _log(probe: LogProbe, counted: Counted | None, facts: Facts) -> Observation:
     if counted is None:
         return unknown("no logs", EvidenceKind.LOG)
     rate = counted.after / max(counted.after_seconds, 1.0)
-    usual = counted.before / max(counted.before_seconds, 1.0)
+    usual = (counted.before or 0) / max(counted.before_seconds, 1.0)
     return Observation(
         counted.after >= probe.at_least and rate >= probe.more_by * usual,
-        probe.text.format(count=counted.after, before=counted.before, after=counted.after, name=facts.target.name),
+        probe.text.format(count=counted.after, name=facts.target.name),
         kind=EvidenceKind.LOG,
         query=counted.query,
         result=[counted.before, counted.after],

@@ -58,6 +58,10 @@ def _text(text: str) -> str:
     return words_only(text, WORDS)
 
 
+def _line_text(text: str) -> str:
+    return words_only(text, {"count", "name"})
+
+
 class MetricProbe(Entry):
     """Compares what a PromQL expression says since the onset with the five minutes before it.
 
@@ -98,8 +102,8 @@ class LogProbe(Entry):
     at_least: int = Field(default=3, ge=1)
     more_by: float = Field(default=3.0, ge=1)
     """Factor of the rate before."""
-    text: Annotated[str, AfterValidator(_text)]
-    """With ``{count}``."""
+    text: Annotated[str, AfterValidator(_line_text)]
+    """With ``{count}`` and ``{name}``."""
 
     _check = field_validator("logql")(_placeholders)
 
