@@ -74,13 +74,11 @@ class Learner:
             take_in(watched, topology.pods, now, first=not watched.digest)
             watched.digest = topology.digest
         for incident in request.incidents:
-            if incident.active:
-                extend(
-                    watched.windows,
-                    (incident.target.namespace, incident.target.name),
-                    incident.started_at.timestamp(),
-                    now,
-                )
+            about = (incident.target, incident.origin) if incident.active else ()
+            for target in about:
+                if target is not None:
+                    key = (target.namespace, target.name)
+                    extend(watched.windows, key, incident.started_at.timestamp(), now)
 
     def alarms(self, cluster: str, now: float) -> tuple[Candidate, ...]:
         """What is on, of workloads that still exist and, but for shifts of level, have not just been changed."""

@@ -225,14 +225,24 @@ def test_no_shift_of_level(world: World, shifted: tuple[str, ...]) -> None:
     assert ("common shift of level: memory high on 6 of 6 workloads" in run.said()) == (len(shifted) > 1)
 
 
-def test_what_a_known_incident_does_to_a_series_is_no_shift_of_its_level() -> None:
+@pytest.mark.parametrize(("about", "origin"), [(2, None), (3, 2)], ids=["its target", "its origin"])
+def test_what_a_known_incident_does_to_a_series_is_no_shift_of_its_level(about: int, origin: int | None) -> None:
     world = World()
     run = Run(world)
     world.shift = (("w2",), NOW - 23 * HOUR, 2.0)
-    target = topology().pods[2].workload
-    run.tell(incidents=(OpenIncident(
-        uid="u", fingerprint="0" * 16, type="MemoryLeak", scope=Scope.WORKLOAD, target=target, severity=Severity.HIGH,
-        started_at=moment(NOW - 23 * HOUR), active=True),))  # fmt: skip
+    targets = [pod.workload for pod in topology().pods]
+    known = OpenIncident(
+        uid="u",
+        fingerprint="0" * 16,
+        type="MemoryLeak",
+        scope=Scope.WORKLOAD,
+        target=targets[about],
+        origin=None if origin is None else targets[origin],
+        severity=Severity.HIGH,
+        started_at=moment(NOW - 23 * HOUR),
+        active=True,
+    )
+    run.tell(incidents=(known,))
     run.now += 3 * HOUR
     run.steps(300)
     assert run.on() == []
