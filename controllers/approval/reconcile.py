@@ -84,12 +84,8 @@ class ApprovalReconciler:
             return None
 
     def _superseded_by(self, plan: ActionPlan) -> str:
-        for other in self._kube.list_all(ActionPlan, plan.metadata.namespace):
-            ref = other.spec.supersedes
-            same_incident = other.spec.incident_ref.uid == plan.spec.incident_ref.uid
-            if ref is not None and ref.uid == plan.metadata.uid and same_incident:
-                return other.metadata.name
-        return ""
+        others = self._kube.list_all(ActionPlan, plan.metadata.namespace)
+        return next((other.metadata.name for other in others if other.supersedes(plan)), "")
 
     def _settle(
         self, approval: Approval, plan: ActionPlan | None, ruling: Ruling, bodies: grants.Bodies, now: datetime

@@ -35,7 +35,7 @@ def observe(context: Context, plan: ActionPlan) -> Observed:
         live_digest=plan_digest(plan, bodies),
         platform_namespace=context.settings.namespace,
         rollout_timeout=timedelta(seconds=context.settings.rollout_timeout),
-        superseded_by=next((o.metadata.name for o in others if _supersedes(o, plan)), ""),
+        superseded_by=next((o.metadata.name for o in others if o.supersedes(plan)), ""),
         blocked_by=next((o.metadata.name for o in others if _goes_first(o, plan)), ""),
         undone=_undone(context, plan, bodies),
         approval=_approval(kube, plan),
@@ -110,13 +110,6 @@ def _approval(kube: Kube, plan: ActionPlan) -> Approval | None:
         return None
     approval = kube.find(Approval, plan.metadata.namespace, decision.approval_ref.name)
     return approval if approval is not None and approval.metadata.uid == decision.approval_ref.uid else None
-
-
-def _supersedes(other: ActionPlan, plan: ActionPlan) -> bool:
-    ref = other.spec.supersedes
-    return (
-        ref is not None and ref.uid == plan.metadata.uid and other.spec.incident_ref.uid == plan.spec.incident_ref.uid
-    )
 
 
 def _goes_first(other: ActionPlan, plan: ActionPlan) -> bool:

@@ -102,9 +102,7 @@ def _of_episode(plan: ActionPlan, report: RCAReport | None) -> bool:
 def _superseded(plan: ActionPlan, plans: Iterable[ActionPlan]) -> bool:
     if plan.status.execution is not None:
         return False
-    return plan.status.state is PlanState.SUPERSEDED or any(
-        item.spec.supersedes is not None and item.spec.supersedes.uid == plan.metadata.uid for item in plans
-    )
+    return plan.status.state is PlanState.SUPERSEDED or any(item.supersedes(plan) for item in plans)
 
 
 def _age(item: ActionPlan | Approval) -> tuple[float, int, str]:

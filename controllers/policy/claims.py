@@ -40,15 +40,8 @@ def claims(plan: ActionPlan, others: Iterable[ActionPlan], now: datetime) -> tup
     )
 
 
-def supersedes(newer: ActionPlan, plan: ActionPlan) -> bool:
-    """Whether ``newer`` takes the place of ``plan``; only within one incident."""
-    ref = newer.spec.supersedes
-    same_incident = newer.spec.incident_ref.uid == plan.spec.incident_ref.uid
-    return ref is not None and ref.uid == plan.metadata.uid and same_incident
-
-
 def _counts(plan: ActionPlan, other: ActionPlan, now: datetime) -> bool:
-    if other.metadata.uid == plan.metadata.uid or (supersedes(plan, other) and other.status.execution is None):
+    if other.metadata.uid == plan.metadata.uid or (plan.supersedes(other) and other.status.execution is None):
         return False
     execution, decision = other.status.execution, other.status.decision
     if execution is not None:

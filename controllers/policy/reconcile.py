@@ -8,7 +8,6 @@ from typing import Any
 
 from controllers.arbitration.decide import MAX_WRITERS
 from controllers.kube.errors import AlreadyExists
-from controllers.policy.claims import supersedes
 from controllers.policy.decide import STRICTNESS, Observed, Ruling, decide, tier_now
 from controllers.policy.gather import observe
 from controllers.policy.state import PlanView, plan_view
@@ -50,7 +49,7 @@ class PlanReconciler:
         others = tuple(
             other for other in self._kube.list_all(ActionPlan, key.namespace) if other.metadata.uid != plan.metadata.uid
         )
-        newer = next((other.metadata.name for other in others if supersedes(other, plan)), "")
+        newer = next((other.metadata.name for other in others if other.supersedes(plan)), "")
         incident = self._incident(plan)
         approval = self._approval(plan)
         decision = plan.status.decision

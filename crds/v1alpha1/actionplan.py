@@ -312,3 +312,9 @@ class ActionPlan(Resource):
     )
     spec: ActionPlanSpec
     status: ActionPlanStatus = ActionPlanStatus()
+
+    def supersedes(self, other: ActionPlan) -> bool:
+        """Whether this plan takes the place of ``other``; only within one incident."""
+        ref = self.spec.supersedes
+        same_incident = self.spec.incident_ref.uid == other.spec.incident_ref.uid
+        return ref is not None and ref.uid == other.metadata.uid and same_incident
