@@ -6,9 +6,9 @@ import math
 
 from analysis.rca.around import measured_callees, subjects, workload
 from analysis.rca.catalogue import ActionSpec, Cause
-from analysis.rca.context import latest_rollout
 from analysis.rca.facts import Facts
 from analysis.rca.rank import Observations
+from analysis.rca.rollouts import latest_rollout
 from analysis.rca.serving import replicas_before, scaled_down
 from analysis.words import line
 from crds.v1alpha1 import rollout

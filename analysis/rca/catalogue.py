@@ -12,7 +12,7 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError
 
 from analysis.config import ConfigError, describe
-from analysis.rca import changed, context, loglines, memory, serving
+from analysis.rca import changed, context, loglines, memory, rollouts, serving
 from analysis.rca.facts import Facts
 from analysis.rca.measured import answer
 from analysis.rca.observation import Observation
@@ -31,9 +31,9 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "siblings-grow-too": memory.siblings_grow_too,
         "level-near-limit": memory.level_near_limit,
         "oom-killed": memory.oom_killed,
-        "memory-limit-lowered": context.memory_limit_lowered,
-        "rollout-before-onset": context.rollout_before_onset,
-        "rollout-changed-program": context.rollout_changed_program,
+        "memory-limit-lowered": rollouts.memory_limit_lowered,
+        "rollout-before-onset": rollouts.rollout_before_onset,
+        "rollout-changed-program": rollouts.rollout_changed_program,
         "rollout-follows-config": changed.rollout_follows_config,
         "traffic-grew": context.traffic_grew,
         "traffic-explains-growth": context.traffic_explains_growth,

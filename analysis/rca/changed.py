@@ -9,9 +9,10 @@ from typing import Final
 
 from analysis.contract import Change, ChangeKind
 from analysis.rca.around import callees, subjects, workload
-from analysis.rca.context import before_onset, impact, latest_rollout, origin_in_callee
+from analysis.rca.context import origin_in_callee
 from analysis.rca.facts import Facts
 from analysis.rca.observation import Observation, unknown
+from analysis.rca.rollouts import before_onset, impact, latest_rollout
 from analysis.words import clock, moment
 from crds.v1alpha1.rcareport import EvidenceKind
 
@@ -21,6 +22,8 @@ READ_FROM: Final = {
     ChangeKind.QUOTA: "resourcequotas",
 }
 """Where changes of a kind are read: without it, none is no answer."""
+ONLY_ANNOTATIONS = re.compile(r"annotations [\w./, -]+ changed")
+"""How the rca controller describes a rollout that touches nothing but annotations, such as a checksum."""
 
 
 def config_changed(facts: Facts) -> Observation:
@@ -43,10 +46,6 @@ def config_changed_callees_well(facts: Facts) -> Observation:
     if elsewhere.answer is None:
         return elsewhere
     return replace(elsewhere, answer=False)
-
-
-ONLY_ANNOTATIONS = re.compile(r"annotations [\w./, -]+ changed")
-"""How the rca controller describes a rollout that touches nothing but annotations, such as a checksum."""
 
 
 def rollout_follows_config(facts: Facts) -> Observation:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 from analysis.rca.catalogue import Catalogue, Cause, RefuterSpec
-from analysis.rca.context import latest_rollout, started_with_rollout
 from analysis.rca.facts import Facts
 from analysis.rca.memory import worst
 from analysis.rca.observation import Observation
+from analysis.rca.rollouts import latest_rollout, started_with_rollout
 from analysis.words import clock, line, mib_per_minute, moment, percent
 from crds.v1alpha1.base import TargetRef
 from crds.v1alpha1.rcareport import MAX_QUERY_CHARS, Evidence, Refuter, RootCause

@@ -9,9 +9,9 @@ from typing import Any
 
 from analysis.contract import ChangeKind, ServiceState, WorkloadState
 from analysis.rca.around import callees, resolve, service_ref, services, subjects, workload
-from analysis.rca.context import before_onset
 from analysis.rca.facts import Facts
 from analysis.rca.observation import Observation, unknown
+from analysis.rca.rollouts import before_onset
 from analysis.words import clock
 from crds.v1alpha1.rcareport import EvidenceKind
 
