@@ -17,20 +17,17 @@ import orjson
 from sklearn.metrics import average_precision_score
 
 from analysis.compiled import COMPILED
-from analysis.telemetry.intake import Intake
+from analysis.detect.evaluate import evaluate_all
 from analysis.telemetry.remote_write import Decoder
-from analysis.windows.block import Float64
-from analysis.windows.screen import Screening, screen
+from analysis.windows.block import Float64, pack
+from analysis.windows.robust import features
 from benchmarks import explain, load
 from benchmarks.data import Missing
 from benchmarks.plot import cost_plot
 from benchmarks.report import BUILD, Speed, save, speed_table, table
+from benchmarks.tick import BEFORE_LAST, Server, called
 
 SEED = 5
-SAMPLES = 20
-"""Per window: five minutes of 15 s."""
-STEP = 15.0
-MILLIS = 1_767_225_600_000
 SIZES = (10_000, 100_000, 1_000_000, 4_000_000)
 
 
@@ -46,8 +43,10 @@ def best(run: Callable[[], object], times: int = 7) -> float:
 
 def decode_rows(series: int = 20_000) -> list[Speed]:
     """Samples from the wire to rows and numbers, beside the orjson path doing the same."""
-    bodies = [load.request(at, load.PER_REQUEST, 1e6, MILLIS) for at in range(0, series, load.PER_REQUEST)]
-    texts = [orjson.dumps(load.vector(at, load.PER_REQUEST, 1e6, MILLIS)) for at in range(0, series, load.PER_REQUEST)]
+    bodies = [load.request(at, load.PER_REQUEST, 1e6, load.MILLIS) for at in range(0, series, load.PER_REQUEST)]
+    texts = [
+        orjson.dumps(load.vector(at, load.PER_REQUEST, 1e6, load.MILLIS)) for at in range(0, series, load.PER_REQUEST)
+    ]
     decoder, known = Decoder(series), dict[tuple[tuple[str, str], ...], int]()
     for body, text in zip(bodies, texts, strict=True):
         written, (rows, _, values) = decoder.decode(body), json_path(text, known)
@@ -85,23 +84,28 @@ def json_path(text: bytes, known: dict[tuple[tuple[str, str], ...], int]) -> tup
     return rows, times, values
 
 
-def screen_rows(series: int = 100_000) -> list[Speed]:
-    """Features and rules of whole windows, beside detectors of the libraries on the same windows."""
-    cells, limits, faulty = load.windows(series, SAMPLES, SEED)
-    order = np.arange(SAMPLES)
-    found, reasons = screen(cells, order, limits, STEP, Screening())
-    seconds = best(lambda: screen(cells, order, limits, STEP, Screening()))
-    ours = series / seconds / 1e6
-    hit = reasons > 0
+def rule_rows(containers: int = 25_000) -> list[Speed]:
+    """What ``/v1/detect`` runs per container beside detectors of the libraries, on the same windows."""
+    server = Server(containers * load.PER_CONTAINER, SEED)
+    server.accept(server.requests(BEFORE_LAST))
+    observed = server.observed(load.MILLIS / 1000 + BEFORE_LAST)
+    seconds = best(lambda: evaluate_all(server.rules, observed), 3)
+    ours = containers / seconds / 1e6
+    block, pods = observed.blocks[load.METRICS[0]], called(evaluate_all(server.rules, observed))
+    numbers = np.array([int(labels["pod"].rsplit("-", 1)[1], 16) for labels in block.labels])
+    hit, faulty = np.array([labels["pod"] in pods for labels in block.labels]), server.fleet.faulty[numbers]
     report = [
         Speed("features and rules", ours, "M series/s", floor=1.0),
         Speed("features and rules: precision", float((hit & faulty).sum() / max(hit.sum(), 1)), "share"),
         Speed("features and rules: recall", float((hit & faulty).sum() / faulty.sum()), "share"),
         Speed("features and rules: average precision", float(average_precision_score(faulty, hit)), "share"),
     ]
-    few = slice(0, 20_000)
-    shares = (cells[:, few] / limits[few]).T.astype(np.float64)
-    plain = np.column_stack([found[few, column] / limits[few] for column in (1, 2, 3, 4, 5)]).astype(np.float64)
+    few = np.arange(min(containers, 20_000))
+    _, values, count = pack(block.take(few))
+    shares = values[:, : count.min()] / server.fleet.limits[numbers[few], None]
+    found = features(block.take(few))
+    columns = (found.level, found.spread, found.slope.value, found.last, found.last - values[:, 0])
+    plain = np.column_stack([one / server.fleet.limits[numbers[few]] for one in columns])
     for name, score in _peers(shares, plain).items():
         start = time.process_time()
         scored = score()
@@ -153,46 +157,29 @@ def tick_rows(sizes: tuple[int, ...]) -> list[Speed]:
     report: list[Speed] = []
     lines, points = [], []
     for series in sizes:
-        seconds, standing = tick(series)
+        found = Server(series, SEED).tick()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        lines.append((f"{series:,}", f"{seconds:.3f}", f"{seconds / series * 1e9:.0f}", f"{peak:.0f}", str(standing)))
-        points.append((series, seconds))
-        report.append(Speed(f"tick, {series:,} series", seconds / series * 1e9, "ns/series"))
+        costs = (found.accepting, found.looking, found.seconds)
+        each = found.seconds / series * 1e9
+        lines.append(
+            (
+                f"{series:,}",
+                *(f"{one:.3f}" for one in costs),
+                f"{each:.0f}",
+                f"{peak:.0f}",
+                str(found.candidates),
+            )
+        )
+        points.append((series, found.seconds))
+        report.append(Speed(f"tick, {series:,} series", each, "ns/series"))
         if series == 1_000_000:
-            report.append(Speed("tick of 1,000,000 series", seconds, "s", floor=2.0, at_most=True))
+            report.append(Speed("tick of 1,000,000 series", found.seconds, "s", floor=2.0, at_most=True))
             report.append(Speed("memory at 1,000,000 series", peak, "MiB", floor=1024.0, at_most=True))
-    print(table(("series", "CPU s per tick", "ns/series", "peak MiB", "stand out"), lines))
+    print(table(("series", "accept s", "look s", "CPU s per tick", "ns/series", "peak MiB", "candidates"), lines))
     BUILD.mkdir(parents=True, exist_ok=True)
     (BUILD / "bench-cost.svg").write_text(cost_plot(points), encoding="utf-8")
     print(f"plot: {BUILD / 'bench-cost.svg'}")
     return report
-
-
-def tick(series: int) -> tuple[float, int]:
-    """CPU seconds of the cheaper of two ticks with full windows, and how many series stood out."""
-    intake = Intake.of(series, SAMPLES * STEP, STEP)
-    random = np.random.default_rng(SEED)
-    now = MILLIS / 1000
-    bodies = [
-        load.request(at, min(load.PER_REQUEST, series - at), 1e6, MILLIS) for at in range(0, series, load.PER_REQUEST)
-    ]
-    for body in bodies:
-        intake.accept(body, now)
-    rows = np.arange(series)
-    for back in range(1, SAMPLES):
-        millis = np.full(series, MILLIS - back * round(STEP * 1000))
-        values = 1e6 * np.where(rows % 4 == 1, 2.0, 1.0) + rows % 100 + random.normal(0.0, 100.0, series)
-        values[::400] *= 1.0 - 0.02 * back  # one working set in a hundred leaks
-        intake.ring.write(rows, millis, values, now)
-    standing = 0
-
-    def once() -> None:
-        nonlocal standing
-        for body in bodies:
-            intake.accept(body, now)
-        standing = len(intake.tick(now).rows)
-
-    return best(once, 2), standing
 
 
 def _explained() -> list[Speed]:
@@ -216,7 +203,7 @@ def run(argv: list[str]) -> int:
         print("numba is not installed or IIRP_NO_COMPILE is set: these are the figures of the fallback")
     sizes = tuple(int(size) for size in given.sizes.split(","))
     report: list[Speed] = []
-    for what, rows in (("ticks", lambda: tick_rows(sizes)), ("decoding", decode_rows), ("detectors", screen_rows)):
+    for what, rows in (("ticks", lambda: tick_rows(sizes)), ("decoding", decode_rows), ("detectors", rule_rows)):
         print(f"{what} …", file=sys.stderr, flush=True)
         report += rows()
     report += reported

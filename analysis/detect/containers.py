@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,54 +19,55 @@ STALE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """Series that belong to pods of the topology, beside their limits (0 where there is none)."""
+    """Series that belong to pods of the topology and have risen, beside their limits."""
 
     block: Block
     limit: Float64
     started: Float64
     """Unix seconds; NaN where it is not known."""
-    recent: Bool
-    """Whether there is a sample of just now."""
-
-    @property
-    def fresh(self) -> frozenset[PodKey]:
-        """Pods with such a sample."""
-        return frozenset(
-            pod_key(labels) for labels, is_recent in zip(self.block.labels, self.recent, strict=True) if is_recent
-        )
-
-    def risen(self, least: Float64) -> Containers:
-        """Those that have a limit and stand ``least`` or more above the lowest value of their window now.
-
-        The first look of rules about rises: it costs a hundredth of a fit, and what it leaves out no rule can mean,
-        because a baseline is never below the lowest value. ``least: float64[series]``.
-        """
-        values = self.block.values
-        with np.errstate(invalid="ignore"):
-            risen = newest(values) - row_min(values) >= least
-        rows = self.recent & (self.limit > 0) & risen
-        return Containers(self.block.take(rows), self.limit[rows], self.started[rows], self.recent[rows])
+    fresh: frozenset[PodKey]
+    """Pods with a sample of just now, risen or not."""
 
 
-def containers(rule: GrowthRule | StepRule, observed: Observed) -> Containers | None:
-    """Join a metric with its limit and the containers' starts; None when metric or limit could not be read."""
+def containers(
+    rule: GrowthRule | StepRule, observed: Observed, least: Callable[[Float64], Float64]
+) -> Containers | None:
+    """Join a metric with its limit and the containers' starts; None when metric or limit could not be read.
+
+    Only series that have a limit, are alive and have :func:`risen` are joined with the rest and returned.
+
+    Args:
+        least: the rise from which a series is worth a fit, by limit, both ``float64[series]``.
+    """
     block, limits = observed.blocks.get(rule.metric), observed.blocks.get(rule.limit)
     if block is None or limits is None:
         return None
-    known = np.array([pod_key(labels) in observed.pods for labels in block.labels], dtype=np.bool_)
-    block = block.take(known)
-    limit = _highest(limits, block)
-    nowhere = float("nan")
-    started = np.array(
-        [observed.started.get(container_key(labels), nowhere) for labels in block.labels], dtype=np.float64
-    )
-    last = newest(block.offsets) + block.start
-    return Containers(block, np.nan_to_num(limit), started, last >= observed.now - STALE_SECONDS)
+    limit = np.nan_to_num(_highest(limits, block))
+    recent = newest(block.offsets) + block.start >= observed.now - STALE_SECONDS
+    keys = (pod_key(labels) for labels, is_recent in zip(block.labels, recent.tolist(), strict=True) if is_recent)
+    fresh = frozenset(key for key in keys if key in observed.pods)
+    rows = np.flatnonzero(recent & (limit > 0) & risen(block, least(limit)))
+    rows = rows[np.array([pod_key(block.labels[row]) in observed.pods for row in rows], dtype=np.bool_)]
+    block, nowhere = block.take(rows), float("nan")
+    started = [observed.started.get(container_key(labels), nowhere) for labels in block.labels]
+    return Containers(block, limit[rows], np.array(started, dtype=np.float64), fresh)
+
+
+def risen(block: Block, least: Float64) -> Bool:
+    """Series that stand ``least: float64[series]`` or more above the lowest value of their window now.
+
+    The first look of rules about rises. It costs a hundredth of a fit, and what it leaves out no rule can mean, because
+    a baseline is never below the lowest value.
+    """
+    with np.errstate(invalid="ignore"):
+        return np.asarray(newest(block.values) - row_min(block.values) >= least, dtype=np.bool_)
 
 
 def _highest(other: Block, block: Block) -> Float64:
     """Highest value of another metric for each series of ``block``, NaN where there is none. ``float64[series]``."""
     highest = row_max(other.values.astype(np.float64))
+    if other.labels == block.labels:  # as it mostly is: agents have both of every container
+        return highest
     by_container = {container_key(labels): value for labels, value in zip(other.labels, highest, strict=True)}
     return np.array([by_container.get(container_key(labels), np.nan) for labels in block.labels], dtype=np.float64)
 

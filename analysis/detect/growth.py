@@ -27,10 +27,9 @@ NEW_LIFE = frozenset({"OOMKilled", "Restarted", "CrashLoop"})
 
 def evaluate_growth(rule: GrowthRule, observed: Observed) -> Evaluation | None:
     """Containers whose metric grows towards its limit, one finding per workload; None without data."""
-    data = containers(rule, observed)
+    data = containers(rule, observed, lambda limit: _least(rule, limit) / rule.clear_factor)
     if data is None:
         return None
-    fresh, data = data.fresh, data.risen(_least(rule, data.limit) / rule.clear_factor)
     found = measure(data.block, rule.warm_up, data.started)
     until = time_to(data.limit, found.last, found.slope)
     recent = features(data.block, rule.recent).slope
@@ -42,7 +41,7 @@ def evaluate_growth(rule: GrowthRule, observed: Observed) -> Evaluation | None:
         _growth_finding(rule, data, found, until, rows, bool(firing[rows].any()), observed, size)
         for rows in by_workload(data.block, firing | staying, observed)
     )
-    return Evaluation(findings, fresh)
+    return Evaluation(findings, data.fresh)
 
 
 def _least(rule: GrowthRule, limit: Float64) -> Float64:

@@ -71,10 +71,9 @@ def largest_step(block: Block, within: float, warm_up: float, started: Float64) 
 
 def evaluate_step(rule: StepRule, observed: Observed) -> Evaluation | None:
     """Containers whose metric has jumped and stays up, one finding per workload; None without data."""
-    data = containers(rule, observed)
+    data = containers(rule, observed, lambda limit: EASE * rule.stay_share * rule.min_rise_share * limit)
     if data is None:
         return None
-    fresh, data = data.fresh, data.risen(EASE * rule.stay_share * rule.min_rise_share * data.limit)
     window = data.block.tail(rule.window)
     step = largest_step(window, rule.within, rule.warm_up, data.started)
     with np.errstate(invalid="ignore"):
@@ -91,7 +90,7 @@ def evaluate_step(rule: StepRule, observed: Observed) -> Evaluation | None:
             )
         )
     findings = tuple(_step_finding(rule, data, step, rows, observed) for rows in by_workload(window, firing, observed))
-    return Evaluation(findings, fresh)
+    return Evaluation(findings, data.fresh)
 
 
 def _step_finding(rule: StepRule, data: Containers, step: Step, rows: list[int], observed: Observed) -> Finding:

@@ -51,6 +51,7 @@ class View:
         self._tests = tuple(_test(matcher) for matcher in matchers)
         self._births: Int64 = np.zeros(0, dtype=np.int64)
         self._known: dict[tuple[bytes, ...], int] = {}
+        self._sorted: Int64 = np.zeros(0, dtype=np.int64)
         self._seen, self._version = 0, log.version
 
     def refresh(self, born: Int64, raw: Callable[[int], bytes]) -> None:
@@ -108,12 +109,14 @@ class View:
         return Block(labels, start, step, offsets[some], cells[some])
 
     def _order(self) -> Int64:
-        keys = sorted(range(len(self.labels)), key=lambda index: tuple(self.labels[index].values()))
-        return np.array(keys, dtype=np.int64)
+        if len(self._sorted) != len(self.labels):  # groups only ever come, until all start anew
+            keys = sorted(range(len(self.labels)), key=lambda index: tuple(self.labels[index].values()))
+            self._sorted = np.array(keys, dtype=np.int64)
+        return self._sorted
 
     def _start_anew(self) -> None:
         self.labels, self._known, self._seen, self._version = [], {}, 0, self.log.version
-        self.rows = self.groups = self._births = np.zeros(0, dtype=np.int64)
+        self.rows = self.groups = self._births = self._sorted = np.zeros(0, dtype=np.int64)
 
     def _group(self, raw: bytes) -> int | None:
         labels = decode(raw)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.compiled import kernel
-from analysis.windows.block import Block, Bool, Float32, Float64, Int64, Labels
+from analysis.windows.block import Bool, Float64, Int64
 
 STALE_BITS = np.uint64(0x7FF0000000000002)
 """Prometheus' staleness marker."""
@@ -108,24 +108,9 @@ class Ring:
         self._advance(int(now // self.step))
 
     def order(self, seconds: float | None = None) -> Int64:
-        """Columns of the last ``seconds`` (of all without), oldest first, as indices of :attr:`cells`."""
+        """Columns of the last ``seconds`` (of all without), oldest first, as indices of the arrays' first axis."""
         wanted = self.columns if seconds is None else min(self.columns, max(1, round(seconds / self.step)))
         return np.arange(self.head - wanted + 1, self.head + 1, dtype=np.int64) % self.columns
-
-    @property
-    def cells(self) -> NDArray[Any]:
-        """``float[time, series]``, columns in ring order: read with :meth:`order`, do not write."""
-        return self._values
-
-    def block(self, labels: tuple[Labels, ...], rows: Int64, seconds: float | None = None) -> Block:
-        """Some series as a block, with their samples' times."""
-        order = self.order(seconds)
-        values = self._values[np.ix_(order, rows)].T
-        within = (self._parts[np.ix_(order, rows)].T.astype(np.float32) + 0.5) / self._in_step
-        offsets = (np.arange(len(order), dtype=np.float32)[None, :] + within) * np.float32(self.step)
-        start = (self.head - len(order) + 1) * self.step
-        gaps = np.isnan(values)
-        return Block(labels, start, self.step, np.where(gaps, np.float32(np.nan), offsets), values.astype(np.float32))
 
     def samples(self, rows: Int64, seconds: float) -> tuple[Float64, Float64]:
         """``times`` (Unix milliseconds) and ``values`` of some series, ``float64[series, time]``, NaN for gaps."""
@@ -210,20 +195,3 @@ def write_cells(
             newest[row] = slot
             ended[row] = False
         tally[0] += 1
-
-
-def increase(values: Float32 | Float64) -> Float64:
-    """Increase of counters over each row of ``[series, time]``, resets allowed for; NaN below two samples.
-
-    A fall is a restart from zero, as Prometheus has it: the value after it counts whole. No extrapolation.
-    """
-    total = np.zeros(len(values))
-    last = np.full(len(values), np.nan)
-    for column in range(values.shape[1]):
-        now = np.asarray(values[:, column], dtype=np.float64)
-        with np.errstate(invalid="ignore"):
-            step = np.where(now < last, now, now - last)
-        total += np.nan_to_num(step)
-        last = np.where(np.isnan(now), last, now)
-    some = np.isfinite(values).sum(axis=1) >= 2
-    return np.where(some, total, np.nan)

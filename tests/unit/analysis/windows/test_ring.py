@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pytest
 
-from analysis.windows.ring import STALE_BITS, Ring, increase
+from analysis.windows.ring import STALE_BITS, Ring
 
 T0 = 1_700_000_010.0
 STEP = 15.0
@@ -19,8 +18,8 @@ def write(ring: Ring, *samples: tuple[int, float, float], now: float = T0) -> No
 
 
 def row(ring: Ring, index: int = 0) -> list[float | None]:
-    values = ring.cells[ring.order(), index]
-    return [None if math.isnan(value) else float(value) for value in values]
+    _, values = ring.samples(np.array([index]), ring.columns * ring.step)
+    return [None if math.isnan(value) else float(value) for value in values[0]]
 
 
 def test_samples_lie_in_order_whatever_order_they_came_in() -> None:
@@ -69,24 +68,10 @@ def test_silent_rows_can_be_given_to_others() -> None:
     assert ring.silent(30.0).tolist() == []
 
 
-def test_a_block_has_the_samples_times() -> None:
+def test_samples_have_their_times() -> None:
     ring = Ring(2, 4, STEP)
     write(ring, (1, T0, 7.0), (1, T0 - 20, 6.0))
-    block = ring.block(({"pod": "a"},), np.array([1]))
-    at = block.start + block.offsets[0].astype(np.float64)
+    times, values = ring.samples(np.array([1]), 4 * STEP)
+    at = times[0] / 1000
     assert np.nanmax(np.abs(at[~np.isnan(at)] - [T0 - 20, T0])) <= STEP / 256
-    assert block.values[0, -1] == 7.0
-
-
-@pytest.mark.parametrize(
-    ("values", "grown"),
-    [
-        ([1, 2, 4], 3.0),
-        ([5, 7, 2, 3], 5.0),  # a restart: 2 more, then 2 from zero, then 1
-        ([5, math.nan, 9], 4.0),
-        ([5, math.nan, math.nan], math.nan),
-        ([math.nan] * 3, math.nan),
-    ],
-)
-def test_counters_grow_through_resets_and_gaps(values: list[float], grown: float) -> None:
-    assert increase(np.array([values]))[0] == pytest.approx(grown, nan_ok=True)
+    assert values[0, -1] == 7.0
