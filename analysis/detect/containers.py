@@ -44,8 +44,8 @@ def containers(
         return None
     limit = np.nan_to_num(_highest(limits, block))
     recent = newest(block.offsets) + block.start >= observed.now - STALE_SECONDS
-    keys = (pod_key(labels) for labels, is_recent in zip(block.labels, recent.tolist(), strict=True) if is_recent)
-    fresh = frozenset(key for key in keys if key in observed.pods)
+    seen = {pod_key(labels) for labels, is_recent in zip(block.labels, recent.tolist(), strict=True) if is_recent}
+    fresh = frozenset(seen & observed.pods.keys())
     rows = np.flatnonzero(recent & (limit > 0) & risen(block, least(limit)))
     rows = rows[np.array([pod_key(block.labels[row]) in observed.pods for row in rows], dtype=np.bool_)]
     block, nowhere = block.take(rows), float("nan")
