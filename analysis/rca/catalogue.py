@@ -34,6 +34,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "memory-limit-lowered": rollouts.memory_limit_lowered,
         "rollout-before-onset": rollouts.rollout_before_onset,
         "rollout-changed-program": rollouts.rollout_changed_program,
+        "rollout-has-run": rollouts.rollout_has_run,
         "rollout-follows-config": changed.rollout_follows_config,
         "traffic-grew": context.traffic_grew,
         "traffic-explains-growth": context.traffic_explains_growth,

@@ -113,6 +113,16 @@ def rollout_before_onset(facts: Facts) -> Observation:
     )
 
 
+def rollout_has_run(facts: Facts) -> Observation:
+    """Has a pod of the new revision run? Of a callee's the incident's own pods say nothing: yes."""
+    change = latest_rollout(facts)
+    found = rollout_before_onset(facts)
+    if change is None or change.target.name not in subjects(facts):
+        return found
+    mine = [pod for pod in facts.request.pods if pod.revision and change.reference.endswith(f"/{pod.revision}")]
+    return replace(found, answer=any(pod.phase == "Running" or pod.restarts for pod in mine))
+
+
 def rollout_changed_program(facts: Facts) -> Observation:
     """Did a rollout of the last five minutes before the onset change the program, or what it is started with?"""
     change = latest_rollout(facts)

@@ -274,6 +274,31 @@ PROCESSES: dict[str, tuple[Facts, str, str]] = {
              changes=(rolled_out("annotations checksum/secret changed"),)),
         "BadRollout", "payments",
     ),
+    "bad rollout of which one pod runs and another finds no room": (
+        told(
+            "HighErrorRate",
+            measured=ERRORS,
+            lines={"error-lines": 40},
+            changes=(rolled_out("image v1.8 -> v1.9"),),
+            pods=(
+                pod(revision="payments-7c9d8f6b5d"),
+                pod(name="payments-7c9d8f6b5d-pppp1", phase="Pending", ready=False, unschedulable=TOO_BIG),
+            ),
+        ),
+        "BadRollout",
+        "payments",
+    ),
+    "bad rollout of a callee, while another pod of the caller finds no room": (
+        told(
+            "HighErrorRate",
+            target=CHECKOUT,
+            upstream_errors=FAILING,
+            changes=(rolled_out("image v1.8 -> v1.9"),),
+            pods=(pod(), pod(name="checkout-7c9d8f6b5d-pppp1", phase="Pending", ready=False, unschedulable=TOO_BIG)),
+        ),
+        "BadRollout",
+        "payments",
+    ),
     "bad rollout whose first pod waited for its volume for a moment": (
         told("HighErrorRate", measured=ERRORS, lines={"error-lines": 40}, changes=(rolled_out("image v1.8 -> v1.9"),),
              events=(event("FailedMount", "timed out waiting for the condition", second=ONSET - 20),
