@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
+
+from cli.options import KUBECONFIG, OUTPUT
 
 __all__ = ["ask"]
 
 
 @click.command()
 @click.argument("question")
-@click.option("--namespace", "-n", default=None, help="Only incidents of this namespace.  [default: all]")
-@click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False), default=None, help="[default: as kubectl]")
-@click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text")
-def ask(question: str, namespace: str | None, kubeconfig: str | None, output: str) -> None:
+@click.option("--namespace", "-n", default=None, help="Only incidents of this namespace. Default: all.")
+@KUBECONFIG
+@OUTPUT
+def ask(question: str, namespace: str | None, kubeconfig: Path | None, output: str) -> None:
     """Answer a QUESTION about incidents, for example "why did payments restart last night?".
 
     A grammar of common questions, without a model: list, count, why, when, what changed, compare. Reads with your own
@@ -22,31 +25,21 @@ def ask(question: str, namespace: str | None, kubeconfig: str | None, output: st
     """
     from datetime import UTC, datetime
 
-    import requests
-    from pydantic import ValidationError
-    from pykube.exceptions import PyKubeError
-
     from analysis import questions
     from cli.incidents import read
+    from cli.plugin.words import harmless
 
-    try:
-        incidents, reports = read(namespace, kubeconfig)
-    except (requests.RequestException, PyKubeError, ValidationError, OSError, KeyError, ValueError) as error:
-        raise click.ClickException(f"cannot read incidents: {' '.join(str(error).split())[:300]}") from error
+    incidents, reports = read(namespace, kubeconfig)
     understood = questions.parse(question, datetime.now(UTC).astimezone(), incidents)
     if understood is None:
         known = "\n".join(f"  {one}" for one in questions.EXAMPLES)
         raise click.ClickException(f"I do not understand the question. I know questions like\n{known}")
     found = questions.answer(understood, incidents, reports)
     if output == "json":
-        click.echo(json.dumps({"intent": understood.intent, "answer": found.lines, "citations": found.citations}))
+        told = {"intent": understood.intent, "answer": found.lines, "citations": found.citations}
+        click.echo(json.dumps(told, indent=2))
         return
     for line in found.lines:
-        click.echo(_printable(line))
+        click.echo(harmless(line))
     for citation in found.citations:
-        click.echo(_printable(f"[{citation}]"), err=True)
-
-
-def _printable(text: str) -> str:
-    """Without control characters: log templates and event messages come from outside."""
-    return "".join(char if char.isprintable() else " " for char in text)
+        click.echo(harmless(f"[{citation}]"), err=True)

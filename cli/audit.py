@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from cli.options import OUTPUT
 
 if TYPE_CHECKING:
     from controllers.audit.anchor import S3Anchor
@@ -33,13 +36,14 @@ def audit() -> None:
 @audit.command()
 @LOGS
 @_store
-def verify(logs: tuple[Path, ...], anchor_url: str | None, endpoint: str | None) -> None:
+@OUTPUT
+def verify(logs: tuple[Path, ...], anchor_url: str | None, endpoint: str | None, output: str) -> None:
     """Check every link, and the heads that were anchored outside. Exits 1 when anything was changed."""
     store = _connect(anchor_url, endpoint)
-    broken = 0
-    for name, files in _logs(logs).items():
-        found = _verify(name, files, store)
-        broken += not found.whole
+    results = [(name, files, _verify(name, files, store)) for name, files in _logs(logs).items()]
+    if output == "json":
+        click.echo(json.dumps([_wire(*one) for one in results], indent=2))
+    for name, files, found in results if output == "text" else ():
         gone = found.start.seq + 1
         told = f"{found.head.seq + 1 - gone} records{f' after {gone} that retention took' if gone else ''}"
         click.echo(f"{name}.jsonl: {'whole' if found.whole else 'CHANGED'}, {told}")
@@ -47,7 +51,7 @@ def verify(logs: tuple[Path, ...], anchor_url: str | None, endpoint: str | None)
             click.echo(f"  {_place(problem.line, files)}: {problem.what}")
     if store is None:
         click.echo("no anchor was asked: a cut tail, or a log written anew from the start, cannot be seen", err=True)
-    if broken:
+    if not all(found.whole for _, _, found in results):
         raise click.exceptions.Exit(1)
 
 
@@ -76,16 +80,21 @@ def anchor(logs: tuple[Path, ...], anchor_url: str | None, endpoint: str | None)
 @click.argument("incident")
 @LOGS
 @click.option("--namespace", "-n", default="", help="Where names of incidents repeat.")
-def replay(incident: str, logs: tuple[Path, ...], namespace: str) -> None:
+@OUTPUT
+def replay(incident: str, logs: tuple[Path, ...], namespace: str, output: str) -> None:
     """Decide everything about INCIDENT again, from the log alone. Exits 1 when any decision differs by a byte."""
     from controllers.audit.replay import replay as decide_again
 
     found = decide_again(_records(incident, logs, namespace))
-    for item in found:
-        word = {True: "same", False: "DIFFERS", None: "-"}[item.same]
-        click.echo(f"{word:<8}{item.kind:<20}{item.about}  {item.note}")
     differing = sum(1 for item in found if item.same is False)
-    click.echo(f"{len(found) - differing} of {len(found)} decisions are the same")
+    if output == "json":
+        told = [{"kind": one.kind, "about": one.about, "same": one.same, "note": one.note} for one in found]
+        click.echo(json.dumps(told, indent=2))
+    else:
+        for item in found:
+            word = {True: "same", False: "DIFFERS", None: "-"}[item.same]
+            click.echo(f"{word:<8}{item.kind:<20}{item.about}  {item.note}")
+        click.echo(f"{len(found) - differing} of {len(found)} decisions are the same")
     if differing:
         raise click.exceptions.Exit(1)
 
@@ -93,7 +102,7 @@ def replay(incident: str, logs: tuple[Path, ...], namespace: str) -> None:
 @click.command()
 @click.argument("incident")
 @LOGS
-@click.option("--namespace", "-n", default="")
+@click.option("--namespace", "-n", default="", help="Where names of incidents repeat.")
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Default: INCIDENT.tar.gz.")
 def bundle(incident: str, logs: tuple[Path, ...], namespace: str, output: Path | None) -> None:
     """Write one redacted, sealed archive from which others can decide again (`iirp replay INCIDENT records.jsonl`)."""
@@ -103,6 +112,12 @@ def bundle(incident: str, logs: tuple[Path, ...], namespace: str, output: Path |
     target = output or Path(f"{incident}.tar.gz")
     seal = write(target, incident, records)
     click.echo(f"{target}: {len(records)} decisions, sealed sha256:{seal}")
+
+
+def _wire(name: str, files: list[Path], found: Verification) -> dict[str, Any]:
+    problems = [{"place": _place(one.line, files), "what": one.what} for one in found.problems]
+    first, records = found.start.seq + 1, found.head.seq - found.start.seq
+    return {"log": name, "whole": found.whole, "first": first, "records": records, "problems": problems}
 
 
 def _logs(logs: tuple[Path, ...]) -> dict[str, list[Path]]:

@@ -8,48 +8,61 @@ from pathlib import Path
 
 import click
 
+from cli.options import FILE, KUBECONFIG, OUTPUT
+
 __all__ = ["autonomy"]
 
 
 @click.command()
 @click.option(
-    "--from", "exported", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    "--from", "exported", multiple=True, type=FILE,
     help="Exported objects (kubectl get actionplans -A -o json), instead of the cluster.",
 )  # fmt: skip
 @click.option("--min-successes", default=5, show_default=True, type=click.IntRange(1, 100))
 @click.option("--min-success-percent", default=80, show_default=True, type=click.IntRange(0, 100))
 @click.option("--require-drill", is_flag=True)
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@KUBECONFIG
+@OUTPUT
 def autonomy(
-    exported: tuple[Path, ...], min_successes: int, min_success_percent: int, require_drill: bool, output: str
-) -> None:
+    exported: tuple[Path, ...], min_successes: int, min_success_percent: int, require_drill: bool,
+    kubeconfig: Path | None, output: str,
+) -> None:  # fmt: skip
     """Show the posterior of each action x cause x workload class, and whether it would earn autonomy by these bounds.
 
     The bounds stand for those of a policy rule (spec.rules[].autonomy). What is earned never goes beyond policy.
     """
     from cli.objects import load
+    from cli.plugin.words import table
     from controllers.policy.history import outcomes
     from controllers.policy.learning import learn, shortfall
     from crds.v1alpha1.actionpolicy import Autonomy
 
     asked = Autonomy(min_successes=min_successes, min_success_percent=min_success_percent, require_drill=require_drill)
-    known = learn(outcomes(load(exported).plans), datetime.datetime.now(datetime.UTC))
-    if not known and output == "text":
-        click.echo("no plan has been carried out and judged yet")
-    elif output == "text":
-        click.echo(f"{'ACTION':<20}{'CAUSE':<20}{'CLASS':<14}{'N':>4}{'MEAN':>7}{'LOWER':>7}{'STREAK':>8}  EARNED")
-    for pair, found in known.items():
-        missing = shortfall(asked, found)
-        if output == "json":
-            row = {
+    known = learn(outcomes(load(exported, kubeconfig).plans), datetime.datetime.now(datetime.UTC))
+    rows = [(pair, found, shortfall(asked, found)) for pair, found in known.items()]
+    if output == "json":
+        listed = [
+            {
                 "action": pair.action.value, "cause": pair.cause, "class": pair.workload_class, "trials": found.trials,
                 "mean": round(found.mean, 4), "lower": round(found.lower, 4), "streak": found.streak,
                 "earned": not missing, "missing": missing,
-            }  # fmt: skip
-            click.echo(json.dumps(row))
-            continue
-        earned = f"no: {missing}" if missing else "yes"
-        click.echo(
-            f"{pair.action.value:<20}{pair.cause:<20}{pair.workload_class or '-':<14}{found.trials:>4}"
-            f"{found.mean * 100:>6.0f}%{found.lower * 100:>6.0f}%{found.streak:>8}  {earned}"
+            }
+            for pair, found, missing in rows
+        ]  # fmt: skip
+        click.echo(json.dumps(listed, indent=2))
+        return
+    if not rows:
+        click.echo("no plan has been carried out and judged yet")
+        return
+    click.echo(
+        table(
+            ("ACTION", "CAUSE", "CLASS", "N", "MEAN", "LOWER", "STREAK", "EARNED"),
+            (
+                (
+                    pair.action.value, pair.cause, pair.workload_class, found.trials, f"{found.mean * 100:.0f}%",
+                    f"{found.lower * 100:.0f}%", found.streak, f"no: {missing}" if missing else "yes",
+                )
+                for pair, found, missing in rows
+            ),
         )
+    )  # fmt: skip

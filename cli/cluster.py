@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import ParamSpec
 
 import click
 
-from cli.names import name_option
+from cli.errors import plain_errors
+from cli.options import FILE, OUTPUT, name_option
+from cli.plugin.words import table
 from devcluster import select
-from devcluster.errors import ClusterError, WrongArguments
 
 __all__ = ["cluster"]
 
-P = ParamSpec("P")
-
 _name = name_option("Which cluster; several can run side by side.")
-
-
-def _plain_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """One message that says what to do, in place of a traceback."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except WrongArguments as error:
-            raise click.UsageError(str(error), click.get_current_context()) from error
-        except ClusterError as error:
-            raise click.ClickException(str(error)) from error
-
-    return run
 
 
 @click.group()
@@ -48,7 +29,7 @@ def cluster() -> None:
     help="auto: kind when a Docker engine answers and kind is there, else embedded. existing needs --context.",
 )  # fmt: skip
 @click.option("--context", help="The kubeconfig context of an existing cluster; never one taken silently.")
-@_plain_errors
+@plain_errors()
 def up(name: str, provider: str, context: str | None) -> None:
     """Bring a cluster up, resume an interrupted `up`, or repair what was killed."""
     chosen = select.create(name, provider, context)
@@ -59,7 +40,7 @@ def up(name: str, provider: str, context: str | None) -> None:
 
 @cluster.command()
 @_name
-@_plain_errors
+@plain_errors()
 def down(name: str) -> None:
     """Remove the cluster and everything that it left on this machine."""
     select.remove(name)
@@ -68,8 +49,8 @@ def down(name: str) -> None:
 
 @cluster.command()
 @_name
-@click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text")
-@_plain_errors
+@OUTPUT
+@plain_errors()
 def status(name: str, output: str) -> None:
     """Say what runs; exit 1 unless the cluster is ready."""
     seen = select.load(name).status()
@@ -83,18 +64,24 @@ def status(name: str, output: str) -> None:
 
 
 @cluster.command("list")
-@_plain_errors
-def list_clusters() -> None:
+@OUTPUT
+@plain_errors()
+def list_clusters(output: str) -> None:
     """Name the clusters that this tool knows."""
-    for record in select.known():
-        click.echo(f"{record.name}\t{record.provider}")
+    known = list(select.known())
+    if output == "json":
+        click.echo(json.dumps([{"name": record.name, "provider": record.provider} for record in known], indent=2))
+    elif known:
+        click.echo(table(("NAME", "PROVIDER"), ((record.name, record.provider) for record in known)))
+    else:
+        click.echo("no cluster yet: iirp cluster up --name NAME", err=True)
 
 
 @cluster.command()
 @_name
 @click.option("--user", help="Issue one for a plain user instead, without rights beyond RBAC (embedded clusters).")
 @click.option("--group", "groups", multiple=True, help="A group of that user; repeatable.")
-@_plain_errors
+@plain_errors()
 def kubeconfig(name: str, user: str | None, groups: tuple[str, ...]) -> None:
     """Print the path of the kubeconfig file."""
     chosen = select.load(name)
@@ -103,8 +90,8 @@ def kubeconfig(name: str, user: str | None, groups: tuple[str, ...]) -> None:
 
 @cluster.command("load-image")
 @_name
-@click.argument("archives", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_plain_errors
+@click.argument("archives", nargs=-1, required=True, type=FILE)
+@plain_errors()
 def load_image(name: str, archives: tuple[Path, ...]) -> None:
     """Load docker-archives, so that pods can use their images without a registry."""
     select.load(name).load_images(archives)

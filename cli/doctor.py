@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.options import FILE, OUTPUT
+
 if TYPE_CHECKING:
     from cli.checks import Finding
     from cli.plugin.kube import Kubectl
@@ -26,11 +28,8 @@ _REQUEST_TIMEOUT = "10s"
 @click.option(
     "--gateway", envvar="IIRP_EXTERNAL_URL", default="", help="Of the external side. Default: the controllers'."
 )
-@click.option(
-    "--ca-file", envvar="IIRP_CA_FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CA of the gateway.",
-)  # fmt: skip
-@click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text")
+@click.option("--ca-file", envvar="IIRP_CA_FILE", type=FILE, help="CA of the gateway.")
+@OUTPUT
 def doctor(
     context: str,
     kubeconfig: str,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cli.names import name_option
+from cli.errors import plain_errors
+from cli.options import FILE, OUTPUT, name_option
 
 if TYPE_CHECKING:
     from devcluster.provider import Provider
@@ -22,9 +22,7 @@ __all__ = ["external"]
 
 _PARTS = ("s3", "prometheus", "loki", "analysis", "gateway")
 _NAME = name_option("Cluster that it belongs to.")
-_KUBECONFIG = click.option(
-    "--kubeconfig", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Default: that of the cluster."
-)
+_KUBECONFIG = click.option("--kubeconfig", type=FILE, help="Default: that of the cluster.")
 
 
 @click.group()
@@ -35,13 +33,13 @@ def external() -> None:
 @external.command()
 @_NAME
 @_KUBECONFIG
-@click.option("--settings", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML; kept for later.")
+@click.option("--settings", type=FILE, help="YAML; kept for later.")
 @click.option(
     "--address", "addresses", multiple=True, help="Of this machine, as pods see it. Default: asks the cluster."
 )
 def up(name: str, kubeconfig: Path | None, settings: Path | None, addresses: tuple[str, ...]) -> None:
     """Start or converge everything; keeps what runs as it should."""
-    with _errors():
+    with plain_errors():
         from external.settings import load
 
         wanted = load(settings.read_text(), str(settings)) if settings else None
@@ -58,17 +56,17 @@ def up(name: str, kubeconfig: Path | None, settings: Path | None, addresses: tup
 @click.option("--delete-data", is_flag=True, help="Also delete metrics, logs, keys and certificates.")
 def down(name: str, delete_data: bool) -> None:
     """Stop everything."""
-    with _errors():
+    with plain_errors():
         _plane(name).down(delete_data)
         click.echo(f"external side of {name}: stopped{', data deleted' if delete_data else ''}", err=True)
 
 
 @external.command()
 @_NAME
-@click.option("-o", "output", type=click.Choice(["table", "json"]), default="table")
+@OUTPUT
 def status(name: str, output: str) -> None:
     """Show each part; exit 1 unless all are ready."""
-    with _errors():
+    with plain_errors():
         from external.plane import as_dict
 
         plane = _plane(name)
@@ -91,7 +89,7 @@ def status(name: str, output: str) -> None:
 @click.option("-n", "--lines", type=click.IntRange(1, 10_000), default=50, show_default=True)
 def logs(name: str, part: str, lines: int) -> None:
     """The last lines that a part wrote."""
-    with _errors():
+    with plain_errors():
         from devcluster.errors import tail
 
         path = _plane(name).table.log(part)
@@ -106,20 +104,18 @@ def logs(name: str, part: str, lines: int) -> None:
 @click.option("--days", type=click.IntRange(1, 365), default=30, show_default=True, help="Lifetime of the token.")
 def connect(name: str, kubeconfig: Path | None, days: int) -> None:
     """Give the gateway its credential for TokenReviews; run it after installing the chart, and before it expires."""
-    with _errors():
+    with plain_errors():
         plane = _plane(name, kubeconfig)
         click.echo(f"credential valid until {plane.connect(days=days)}", err=True)
 
 
 @external.command()
-@click.option(
-    "--settings", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="With objectStore."
-)
+@click.option("--settings", required=True, type=FILE, help="With objectStore.")
 @_NAME
 @_KUBECONFIG
 def bucket(settings: Path, name: str, kubeconfig: Path | None) -> None:
     """Create the bucket of an object store and try it out, without starting anything."""
-    with _errors():
+    with plain_errors():
         from external import credentials, objectstore
         from external.errors import ExternalError
         from external.settings import load
@@ -136,12 +132,12 @@ def bucket(settings: Path, name: str, kubeconfig: Path | None) -> None:
 
 @external.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--settings", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--settings", type=FILE)
 @_NAME
 @click.option("--host", "hosts", multiple=True, help="Name or address in the gateway's certificate.")
 def render(folder: Path, settings: Path | None, name: str, hosts: tuple[str, ...]) -> None:
     """Write compose.yaml and all configuration files into FOLDER, for a machine with Docker."""
-    with _errors():
+    with plain_errors():
         from external.compose import write_project
         from external.settings import Settings, load
 
@@ -198,13 +194,3 @@ def _tell_expiry(expiry: datetime.datetime | None, name: str) -> None:
 def _timed() -> Callable[[str], None]:
     begun = time.monotonic()
     return lambda text: click.echo(f"{time.monotonic() - begun:6.1f} s  {text}", err=True)
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    from devcluster.errors import ClusterError
-
-    try:
-        yield
-    except ClusterError as error:
-        raise click.ClickException(str(error)) from error

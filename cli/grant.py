@@ -13,7 +13,7 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 @click.command()
 @click.argument("namespaces", metavar="NAMESPACE...", nargs=-1, required=True)
-@click.option("-n", "--platform-namespace", default="iirp-system", show_default=True, help="Where the platform runs.")
+@click.option("--platform-namespace", default="iirp-system", show_default=True, help="Where the platform runs.")
 @click.option(
     "--actions", default="", metavar="TYPE,...",
     help="Only what these types of actions need, for example RestartDeployment,Rollback. Without it: all.",

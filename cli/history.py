@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
+from cli.errors import plain_errors
+from cli.options import OUTPUT, moment
+from cli.plugin.words import harmless, table
 from cli.telemetry import connection_options, gateway_from
 
 __all__ = ["history"]
 
-Row = Mapping[str, Any]
-OUTPUT = click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
 CLUSTER = click.option("--cluster", default="", help="By its clusterName, where the history is of several.")
 WIDTH = 100
 """Characters of a cause or a change in a list."""
@@ -27,7 +28,7 @@ def history() -> None:
 
 @history.command()
 @click.option("--namespace", "-n", default="", help="Of the incidents; default all.")
-@click.option("--since", default="30d", show_default=True, help="How far back, by when they began: 12h, 90d.")
+@click.option("--since", type=moment, default="30d", show_default=True, help="Began since then: 12h, 90d, RFC 3339.")
 @click.option("--target", default="", help="Name of the workload, Service or node.")
 @click.option("--type", "kind", default="", help="MemoryLeak, HighErrorRate, ...")
 @click.option("--state", default="", help="Resolved, Escalated, ...")
@@ -36,7 +37,7 @@ def history() -> None:
 @OUTPUT
 @connection_options
 def incidents(
-    namespace: str, since: str, target: str, kind: str, state: str, limit: int, cluster: str, output: str,
+    namespace: str, since: datetime, target: str, kind: str, state: str, limit: int, cluster: str, output: str,
     **connection: Any,
 ) -> None:  # fmt: skip
     """Incidents, newest first: what, why, and what became of them."""
@@ -45,9 +46,9 @@ def incidents(
     if output == "json":
         click.echo(json.dumps(rows, indent=2))
     elif not rows:
-        click.echo(f"no incidents began in the last {since}")
+        click.echo(f"no incidents began since {_stamp(since)}Z")
     else:
-        _table(
+        click.echo(table(
             ("BEGAN", "NAMESPACE", "NAME", "STATE", "SEV", "TYPE", "VERDICT", "CAUSE"),
             (
                 (
@@ -56,7 +57,7 @@ def incidents(
                 )
                 for row in rows
             ),
-        )  # fmt: skip
+        ))  # fmt: skip
 
 
 @history.command()
@@ -71,35 +72,37 @@ def show(incident: str, namespace: str, cluster: str, output: str, **connection:
     if output == "json":
         click.echo(json.dumps(story, indent=2))
         return
-    click.echo(_printable(f"{story['type']} on {story['target_kind']}/{story['target_name']}: {story['summary']}"))
+    click.echo(harmless(f"{story['type']} on {story['target_kind']}/{story['target_name']}: {story['summary']}"))
     ended = f", over at {_stamp(story['resolved_at'])}" if story["resolved_at"] else ""
     click.echo(f"{story['state']}, began {_stamp(story['started_at'])}{ended}")
     for name in ("cause", "action", "verdict"):
         if story[name]:
-            click.echo(_printable(f"{name}: {story[name]}"))
+            click.echo(harmless(f"{name}: {story[name]}"))
     for entry in story["timeline"]:
         who = f"  ({entry['actor']})" if entry["actor"] else ""
-        click.echo(_printable(f"  {_stamp(entry['at'])}  {entry['source']:<9} {entry['message']}{who}"))
+        click.echo(harmless(f"  {_stamp(entry['at'])}  {entry['source']:<9} {entry['message']}{who}"))
 
 
 @history.command()
 @click.option("--namespace", "-n", required=True, help="Where to look.")
-@click.option("--since", default="24h", show_default=True, help="How far back: 12h, 90d.")
+@click.option("--since", type=moment, default="24h", show_default=True, help="Since then: 12h, 90d, RFC 3339.")
 @click.option("--target", default="", help="Name of the workload that was changed.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @CLUSTER
 @OUTPUT
 @connection_options
-def changes(namespace: str, since: str, target: str, limit: int, cluster: str, output: str, **connection: Any) -> None:
+def changes(
+    namespace: str, since: datetime, target: str, limit: int, cluster: str, output: str, **connection: Any
+) -> None:
     """Rollouts, scalings, writes of configuration and the like, as incidents brought them up; newest first."""
     asked = {"namespace": namespace, "target": target, "hours": _hours(since), "limit": str(limit), "cluster": cluster}
     rows = _ask("changes", asked, connection)
     if output == "json":
         click.echo(json.dumps(rows, indent=2))
     elif not rows:
-        click.echo(f"no change of {namespace} was brought up in the last {since}")
+        click.echo(f"no change of {namespace} was brought up since {_stamp(since)}Z")
     else:
-        _table(
+        click.echo(table(
             ("AT", "KIND", "TARGET", "BY", "WHAT"),
             (
                 (
@@ -108,41 +111,19 @@ def changes(namespace: str, since: str, target: str, limit: int, cluster: str, o
                 )
                 for row in rows
             ),
-        )  # fmt: skip
+        ))  # fmt: skip
 
 
+@plain_errors()
 def _ask(what: str, parameters: Mapping[str, str], connection: dict[str, Any]) -> Any:
-    from devcluster.errors import ClusterError
-    from external.errors import ExternalError
-
-    try:
-        given = {name: value for name, value in parameters.items() if value}
-        return gateway_from(**connection).history(what, given)
-    except (ExternalError, ClusterError) as error:
-        raise click.ClickException(str(error)) from error
+    given = {name: value for name, value in parameters.items() if value}
+    return gateway_from(**connection).history(what, given)
 
 
-def _hours(since: str) -> str:
-    from external.query import parse_time
-
-    now = datetime.now(tz=UTC)
-    try:
-        return f"{max((now - parse_time(since, now)).total_seconds() / 3600, 0.001):.4f}"
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--since") from error
+def _hours(since: datetime) -> str:
+    return f"{max((datetime.now(tz=UTC) - since).total_seconds() / 3600, 0.001):.4f}"
 
 
-def _stamp(text: str) -> str:
-    return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    cells = [head, *(tuple(_printable(cell) for cell in row) for row in rows)]
-    widths = [max(len(row[at]) for row in cells) for at in range(len(head))]
-    for row in cells:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _printable(text: str) -> str:
-    """Without control characters: messages quote log lines and events."""
-    return "".join(char if char.isprintable() else " " for char in text)
+def _stamp(at: datetime | str) -> str:
+    known = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return known.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

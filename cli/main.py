@@ -62,7 +62,7 @@ def cli() -> None:
 def main(args: list[str] | None = None) -> Any:
     """Entry point. Bad arguments exit 2 with one line, failures exit 1 with one, Ctrl-C exits 130."""
     try:
-        return cli.main(args=args, standalone_mode=False)
+        return cli.main(args=args, prog_name="iirp", standalone_mode=False)
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except click.UsageError as error:

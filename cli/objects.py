@@ -11,6 +11,7 @@ import click
 import yaml
 from pydantic import ValidationError
 
+from cli.errors import plain_errors
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.base import Resource
 from crds.v1alpha1.incident import Incident
@@ -54,27 +55,20 @@ def from_files(paths: tuple[Path, ...]) -> Export:
     return Export(_typed(ActionPlan, found), _typed(Incident, found), namespaces)
 
 
-def from_cluster() -> Export:
-    """List plans, incidents and namespaces with the caller's own credentials.
-
-    Raises:
-        click.ClickException: there is no cluster to ask, or it refuses.
-    """
+@plain_errors()
+def from_cluster(kubeconfig: Path | None) -> Export:
+    """List plans, incidents and namespaces with the caller's own credentials."""
     from controllers.kube.client import connect
     from controllers.kube.resources import NAMESPACES
-    from controllers.runtime.errors import ReconcileError
 
-    try:
-        kube = connect()
-        spaces = {body["metadata"]["name"]: body["metadata"].get("labels") or {} for body in kube.list_raw(NAMESPACES)}
-        return Export(kube.list_all(ActionPlan), kube.list_all(Incident), spaces)
-    except ReconcileError as error:
-        raise click.ClickException(str(error)) from error
+    kube = connect(kubeconfig)
+    spaces = {body["metadata"]["name"]: body["metadata"].get("labels") or {} for body in kube.list_raw(NAMESPACES)}
+    return Export(kube.list_all(ActionPlan), kube.list_all(Incident), spaces)
 
 
-def load(paths: tuple[Path, ...]) -> Export:
+def load(paths: tuple[Path, ...], kubeconfig: Path | None) -> Export:
     """From files where some are given, else from the cluster."""
-    return from_files(paths) if paths else from_cluster()
+    return from_files(paths) if paths else from_cluster(kubeconfig)
 
 
 def _typed(kind: type[R], found: list[dict[str, Any]]) -> list[R]:

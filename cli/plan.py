@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.errors import plain_errors
+from cli.options import KUBECONFIG, OUTPUT
+
 if TYPE_CHECKING:
     from controllers.arbitration.model import Subject
     from controllers.arbitration.patch import Patch
@@ -32,9 +35,12 @@ def plan() -> None:
 @NAME
 @NAMESPACE
 @ARGOCD
+@KUBECONFIG
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write it there; else print it.")
 @click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
-def patch(name: str, namespace: str, argocd_namespace: str, output: Path | None, form: str) -> None:
+def patch(
+    name: str, namespace: str, argocd_namespace: str, kubeconfig: Path | None, output: Path | None, form: str
+) -> None:
     """Print the change of PLAN as a patch to commit.
 
     The patch is aimed at whoever holds the field: the workload's manifest, or the autoscaler's. kustomize takes it
@@ -42,7 +48,7 @@ def patch(name: str, namespace: str, argocd_namespace: str, output: Path | None,
     """
     from controllers.arbitration.patch import patches
 
-    found, subjects = _subjects(name, namespace, argocd_namespace)
+    found, subjects = _subjects(name, namespace, argocd_namespace, kubeconfig)
     now = datetime.datetime.now(datetime.UTC)
     made = [(s, one) for s, template in subjects for one in patches(s, now, template)]
     if not made:
@@ -62,12 +68,13 @@ def patch(name: str, namespace: str, argocd_namespace: str, output: Path | None,
 @NAME
 @NAMESPACE
 @ARGOCD
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def writers(name: str, namespace: str, argocd_namespace: str, output: str) -> None:
+@KUBECONFIG
+@OUTPUT
+def writers(name: str, namespace: str, argocd_namespace: str, kubeconfig: Path | None, output: str) -> None:
     """Show who else writes the fields that PLAN changes, as it is now."""
     from controllers.arbitration.decide import arbitrate
 
-    _, subjects = _subjects(name, namespace, argocd_namespace)
+    _, subjects = _subjects(name, namespace, argocd_namespace, kubeconfig)
     rows = [writer for subject, _ in subjects for writer in arbitrate(subject)]
     if output == "json":
         click.echo(json.dumps([row.to_wire() for row in rows], indent=2))
@@ -79,25 +86,24 @@ def writers(name: str, namespace: str, argocd_namespace: str, output: str) -> No
         click.echo(f"{row.field}  {row.mode.value}{sure}  {row.writer or '-'}\n    {row.message}")
 
 
-def _subjects(name: str, namespace: str, argocd: str) -> tuple[ActionPlan, list[tuple[Subject, dict[str, Any] | None]]]:
+@plain_errors()
+def _subjects(
+    name: str, namespace: str, argocd: str, kubeconfig: Path | None
+) -> tuple[ActionPlan, list[tuple[Subject, dict[str, Any] | None]]]:
     """The plan, and each action with its live target, what surrounds it, and the pod template of a rollback."""
     from controllers.arbitration.gather import look
     from controllers.kube.client import connect
-    from controllers.runtime.errors import ReconcileError
     from crds.v1alpha1.actionplan import ActionPlan
 
-    where = namespace or _context_namespace()
-    try:
-        kube = connect()
-        found = kube.find(ActionPlan, where, name)
-        if found is None:
-            raise click.ClickException(f"there is no ActionPlan {name} in namespace {where}; -n says where to look")
-        result: list[tuple[Subject, dict[str, Any] | None]] = []
-        for action in found.spec.actions:
-            live, template = _live(kube, where, action)
-            result.append((look(kube, action, live, argocd), template))
-    except ReconcileError as error:
-        raise click.ClickException(str(error)) from error
+    kube = connect(kubeconfig)
+    where = namespace or _context_namespace(kubeconfig)
+    found = kube.find(ActionPlan, where, name)
+    if found is None:
+        raise click.ClickException(f"there is no ActionPlan {name} in namespace {where}; -n says where to look")
+    result: list[tuple[Subject, dict[str, Any] | None]] = []
+    for action in found.spec.actions:
+        live, template = _live(kube, where, action)
+        result.append((look(kube, action, live, argocd), template))
     return found, result
 
 
@@ -115,12 +121,12 @@ def _live(kube: Kube, namespace: str, action: Action) -> tuple[dict[str, Any], d
     return live, kept["spec"]["template"] if kept is not None else None
 
 
-def _context_namespace() -> str:
+def _context_namespace(kubeconfig: Path | None) -> str:
     """As kubectl chooses it."""
     from kubernetes.config import ConfigException, list_kube_config_contexts
 
     try:
-        _, current = list_kube_config_contexts()  # type: ignore[no-untyped-call]
+        _, current = list_kube_config_contexts(str(kubeconfig) if kubeconfig else None)  # type: ignore[no-untyped-call]
     except (ConfigException, TypeError):
         return "default"
     return str((current or {}).get("context", {}).get("namespace") or "default")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import datetime
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from cli.options import FILE, KUBECONFIG, OUTPUT, moment
+
 if TYPE_CHECKING:
-    from controllers.policy.casefile import CaseFile
+    from controllers.policy.backtest import Comparison
+    from controllers.policy.casefile import CaseFile, Result
     from controllers.policy.validity import PolicyEntry
 
 __all__ = ["policy"]
-
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group()
@@ -26,38 +27,47 @@ def policy() -> None:
 @policy.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 @click.option("-v", "--verbose", is_flag=True, help="Say of each case which rules spoke, and which did not and why.")
-def test(files: tuple[Path, ...], verbose: bool) -> None:
+@OUTPUT
+def test(files: tuple[Path, ...], verbose: bool, output: str) -> None:
     """Run policy test files. Exits 1 when a case comes out otherwise, or a policy is not valid."""
     from controllers.policy.casefile import run
 
-    failed = total = 0
+    results: list[tuple[Path, Result]] = []
     for file in files:
         cases = _cases(file)
         entries = read_policies(tuple(file.parent / name for name in cases.policies))
-        for result in run(cases.tests, entries):
-            total += 1
-            failed += bool(result.differences)
-            click.echo(f"{'FAIL' if result.differences else 'ok  '}  {file.name}: {result.name}")
-            for line in result.differences:
-                click.echo(f"      {line}")
-            for rule in result.ruling.rules if verbose else ():
-                said = rule.tier.value if rule.matched else "-"
-                click.echo(f"      {rule.policy}/{rule.rule}: {said}: {rule.message}")
-    click.echo(f"{total - failed} of {total} cases as expected")
-    if failed:
+        results += [(file, result) for result in run(cases.tests, entries)]
+    if output == "json":
+        told = [{"file": str(file), "test": one.name, "differences": list(one.differences)} for file, one in results]
+        click.echo(json.dumps(told, indent=2))
+    else:
+        _print_results(results, verbose=verbose)
+    if any(result.differences for _, result in results):
         raise click.exceptions.Exit(1)
+
+
+def _print_results(results: list[tuple[Path, Result]], *, verbose: bool) -> None:
+    for file, result in results:
+        click.echo(f"{'FAIL' if result.differences else 'ok  '}  {file.name}: {result.name}")
+        for line in result.differences:
+            click.echo(f"      {line}")
+        for rule in result.ruling.rules if verbose else ():
+            said = rule.tier.value if rule.matched else "-"
+            click.echo(f"      {rule.policy}/{rule.rule}: {said}: {rule.message}")
+    good = sum(not result.differences for _, result in results)
+    click.echo(f"{good} of {len(results)} cases as expected")
 
 
 @policy.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@OUTPUT
 def lint(files: tuple[Path, ...], output: str) -> None:
     """Say what is wrong with the ActionPolicies of files, CEL conditions included. Exits 1 when anything is."""
     entries = [(file, entry) for file in files for entry in _entries(file)]
-    for file, entry in entries:
-        if output == "json":
-            click.echo(json.dumps({"file": str(file), "policy": entry.name, "problems": entry.problems}))
-            continue
+    if output == "json":
+        told = [{"file": str(file), "policy": entry.name, "problems": entry.problems} for file, entry in entries]
+        click.echo(json.dumps(told, indent=2))
+    for file, entry in entries if output == "text" else ():
         click.echo(f"{'ok  ' if entry.valid else 'FAIL'}  {file}: {entry.name}")
         for problem in entry.problems:
             click.echo(f"      {problem}")
@@ -66,12 +76,16 @@ def lint(files: tuple[Path, ...], output: str) -> None:
 
 
 @policy.command()
-@click.option("--since", default="90d", show_default=True, help="How far back: 90d, 12h, 2w.")
+@click.option("--since", type=moment, default="90d", show_default=True, help="Since then: 90d, 12h, RFC 3339.")
 @click.option("--policies", "-p", multiple=True, required=True, type=FILE, help="The changed ActionPolicies.")
 @click.option("--from", "exported", multiple=True, type=FILE, help="Exported objects, instead of the cluster.")
 @click.option("--all", "everything", is_flag=True, help="List the plans that stay the same too.")
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
-def backtest(since: str, policies: tuple[Path, ...], exported: tuple[Path, ...], everything: bool, output: str) -> None:
+@KUBECONFIG
+@OUTPUT
+def backtest(
+    since: datetime, policies: tuple[Path, ...], exported: tuple[Path, ...], everything: bool,
+    kubeconfig: Path | None, output: str,
+) -> None:  # fmt: skip
     """Say what changed policies would have done differently, and how those plans ended.
 
     Export with: kubectl get namespaces,incidents,actionplans -A -o json
@@ -80,15 +94,11 @@ def backtest(since: str, policies: tuple[Path, ...], exported: tuple[Path, ...],
     from controllers.policy.backtest import backtest as compare
     from controllers.policy.backtest import summary
 
-    start = datetime.datetime.now(datetime.UTC) - _span(since)
-    entries, found = read_policies(policies), load(exported)
-    rows = compare(found.plans, {i.metadata.uid: i for i in found.incidents}, found.namespaces, entries, start)
+    entries, found = read_policies(policies), load(exported, kubeconfig)
+    rows = compare(found.plans, {i.metadata.uid: i for i in found.incidents}, found.namespaces, entries, since)
     shown = [row for row in rows if everything or row.change in ("stricter", "looser")]
     if output == "json":
-        fields = ("plan", "action", "change", "why", "ended")
-        for row in shown:
-            tiers = {"was": row.was.value, "now": row.now.value if row.now is not None else None}
-            click.echo(json.dumps({"at": row.at.isoformat(), **tiers, **{name: getattr(row, name) for name in fields}}))
+        click.echo(json.dumps([_wire(row) for row in shown], indent=2))
         return
     for row in shown:
         now = row.now.value if row.now is not None else "not judged"
@@ -96,6 +106,12 @@ def backtest(since: str, policies: tuple[Path, ...], exported: tuple[Path, ...],
         click.echo(f"    {row.was.value} -> {now}: {row.why}")
         click.echo(f"    ended {row.ended}")
     click.echo(summary(rows))
+
+
+def _wire(row: Comparison) -> dict[str, str | None]:
+    tiers = {"was": row.was.value, "now": row.now.value if row.now is not None else None}
+    fields = ("plan", "action", "change", "why", "ended")
+    return {"at": row.at.isoformat(), **tiers, **{name: getattr(row, name) for name in fields}}
 
 
 def read_policies(paths: tuple[Path, ...]) -> tuple[PolicyEntry, ...]:
@@ -137,10 +153,3 @@ def _cases(file: Path) -> CaseFile:
     except ValidationError as error:
         told = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
         raise click.ClickException(f"{file}: {told}") from error
-
-
-def _span(text: str) -> datetime.timedelta:
-    units = {"h": "hours", "d": "days", "w": "weeks"}
-    if not (text[:-1].isdigit() and text[-1:] in units):
-        raise click.UsageError(f"--since: {text!r} is not a span such as 90d, 12h or 2w")
-    return datetime.timedelta(**{units[text[-1]]: int(text[:-1])})

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.errors import plain_errors
+from cli.options import FILE, OUTPUT
+from cli.plugin.words import harmless
 from cli.telemetry import connection_options, gateway_from, kubeconfig_of
 
 if TYPE_CHECKING:
@@ -28,11 +31,11 @@ def rca() -> None:
 @click.argument("report_name", metavar="NAME", default="")
 @click.option("--namespace", "-n", default="default", show_default=True, help="Namespace of the report.")
 @click.option(
-    "--file", "-f", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    "--file", "-f", "path", type=FILE,
     help="A report as `kubectl get rcareport NAME -o yaml` exports it, instead of NAME.",
 )  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="Refuted causes too; default: the causes that stand.")
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@OUTPUT
 @connection_options
 def verify(
     report_name: str, namespace: str, path: Path | None, everything: bool, output: str, **connection: Any
@@ -45,19 +48,14 @@ def verify(
     Exit code 0: all that was run agrees; 1: something changed; 3: nothing changed, but not all could be checked.
     """
     from controllers.kube.client import connect
-    from controllers.runtime.errors import ReconcileError
-    from devcluster.errors import ClusterError
     from external.rerun import Rerun, exit_code
 
     if bool(report_name) == bool(path):
         raise click.UsageError("name a report, or give one with --file")
-    try:
+    with plain_errors():
         kube = connect(kubeconfig_of(connection["name"], connection["kubeconfig"]))
         report = load_report(kube, namespace, report_name, path)
-        rerun = Rerun(gateway_from(**connection), kube)
-        checked = list(rerun.check(report, everything=everything))
-    except (ReconcileError, ClusterError) as error:
-        raise click.ClickException(str(error)) from error
+        checked = list(Rerun(gateway_from(**connection), kube).check(report, everything=everything))
     if output == "json":
         click.echo(json.dumps([one.wire() for one in checked], indent=2))
     else:
@@ -70,7 +68,7 @@ def verify(
 @click.argument("line", metavar="[ID]", default="")
 @click.option("--namespace", "-n", default="default", show_default=True, help="Namespace of the report.")
 @click.option("--around", type=click.IntRange(0, 500), default=10, show_default=True, help="Lines before and after it.")
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@OUTPUT
 @connection_options
 def logs(report_name: str, namespace: str, line: str, around: int, output: str, **connection: Any) -> None:
     """What the logs say by report NAME; with the ID of an excerpt, its line in Loki and the lines around it.
@@ -78,11 +76,9 @@ def logs(report_name: str, namespace: str, line: str, around: int, output: str, 
     The line itself is marked with `>`. Unlike the report, Loki shows lines as they were written, secrets included.
     """
     from controllers.kube.client import connect
-    from controllers.runtime.errors import ReconcileError
-    from devcluster.errors import ClusterError
     from external.rerun import Rerun, id_of
 
-    try:
+    with plain_errors():
         kube = connect(kubeconfig_of(connection["name"], connection["kubeconfig"]))
         found = load_report(kube, namespace, report_name, None).status.logs
         if not line:
@@ -93,8 +89,6 @@ def logs(report_name: str, namespace: str, line: str, around: int, output: str, 
             known = ", ".join(one.id for one in found) or "none"
             raise click.ClickException(f"report {namespace}/{report_name} quotes no line {line}; it has {known}")
         lines = Rerun(gateway_from(**connection), kube).record(excerpt, around)
-    except (ReconcileError, ClusterError) as error:
-        raise click.ClickException(str(error)) from error
     marked = [(one, id_of(one) == line) for one in lines]
     if not any(here for _, here in marked):
         raise click.ClickException(f"Loki has no line {line} (any more): its retention may be over")
@@ -102,7 +96,7 @@ def logs(report_name: str, namespace: str, line: str, around: int, output: str, 
         click.echo(json.dumps([{"at": one.at, "line": one.text, "quoted": here} for one, here in marked], indent=2))
         return
     for one, here in marked:
-        click.echo(f"{'>' if here else ' '} {_printable(one.text)}")
+        click.echo(f"{'>' if here else ' '} {harmless(one.text)}")
 
 
 def load_report(kube: Kube, namespace: str, name: str, path: Path | None) -> RCAReport:
@@ -137,7 +131,7 @@ def _print_excerpts(found: Sequence[LogExcerpt], output: str) -> None:
     if not found:
         click.echo("nothing that was not there before the onset")
     for one in found:
-        click.echo(f"{one.mark.value:<9} x{one.count:<7} ({one.before} before)  {one.id}  {_printable(one.template)}")
+        click.echo(f"{one.mark.value:<9} x{one.count:<7} ({one.before} before)  {one.id}  {harmless(one.template)}")
 
 
 def _print(checked: list[Checked]) -> None:
@@ -145,13 +139,8 @@ def _print(checked: list[Checked]) -> None:
     for one in checked:
         if one.cause != cause:
             cause = one.cause
-            click.echo(_printable(f"{cause}"))
-        click.echo(_printable(f"  {one.verdict:<10} {one.role:<8} {one.claim}"))
-        click.echo(_printable(f"             {one.language}: {one.query}"))
+            click.echo(harmless(cause))
+        click.echo(harmless(f"  {one.verdict:<10} {one.role:<8} {one.claim}"))
+        click.echo(harmless(f"             {one.language}: {one.query}"))
         if one.detail:
-            click.echo(_printable(f"             {one.detail}"))
-
-
-def _printable(text: str) -> str:
-    """Without control characters: claims quote log lines and event messages."""
-    return "".join(char if char.isprintable() else " " for char in text)
+            click.echo(harmless(f"             {one.detail}"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
 from rich.table import Table
 
 from demo.driver.tell import Teller
@@ -17,8 +19,15 @@ from demo.scenario.suite import Ground
 __all__ = ["Options", "chosen", "ground", "run", "show"]
 
 
-def show(teller: Teller) -> None:
+def show(teller: Teller, output: str) -> None:
     """The scenarios that come with the project."""
+    if output == "json":
+        told = [
+            {"name": one.name, "group": one.group, "title": one.title, "expected": _expected(one)}
+            for one in known().values()
+        ]
+        click.echo(json.dumps(told, indent=2))
+        return
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "group", "what happens", "expected"):
         table.add_column(heading, no_wrap=heading != "what happens")

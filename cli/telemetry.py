@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.names import name_option
+from cli.errors import plain_errors
+from cli.options import FILE, OUTPUT, moment, name_option
+from cli.plugin.words import harmless
 
 if TYPE_CHECKING:
     from external.query import Gateway, LogLine, Series
 
 __all__ = ["logs", "metrics"]
 
-_FOLLOW_OVERLAP = datetime.timedelta(seconds=20)
+_FOLLOW_OVERLAP = timedelta(seconds=20)
 _FOLLOW_LIMIT = 5000
 _FOLLOW_INTERVAL = 1.0
 _FOLLOW_RETRY = 5.0
@@ -30,13 +31,12 @@ _FOLLOW_RETRY = 5.0
 
 def connection_options(command: Callable[..., None]) -> Callable[..., None]:
     """Options that say which external side is asked, and as whom; they go to :func:`gateway_from`."""
-    path = click.Path(exists=True, dir_okay=False, path_type=Path)
     for option in (
         name_option("Cluster whose external side is asked."),
         click.option("--gateway", envvar="IIRP_EXTERNAL_URL", help="Address, where it is not on this machine."),
-        click.option("--ca-file", type=path, envvar="IIRP_CA_FILE", help="CA of that gateway."),
-        click.option("--kubeconfig", type=path, help="To request the reader's token with. Default: $KUBECONFIG."),
-        click.option("--token-file", type=path, help="A bearer token, instead of requesting one of iirp-reader."),
+        click.option("--ca-file", type=FILE, envvar="IIRP_CA_FILE", help="CA of that gateway."),
+        click.option("--kubeconfig", type=FILE, help="To request the reader's token with. Default: $KUBECONFIG."),
+        click.option("--token-file", type=FILE, help="A bearer token, instead of requesting one of iirp-reader."),
     ):
         command = option(command)
     return command
@@ -44,13 +44,13 @@ def connection_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def _labels(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
-        click.option("--since", default="10m", show_default=True, help="Duration before now, or RFC 3339."),
-        click.option("--until", default="0s", help="The same; default now."),
+        click.option("--since", type=moment, default="10m", show_default=True, help="Before now, or RFC 3339."),
+        click.option("--until", type=moment, default="0s", help="The same. Default: now."),
         click.option("--selector", "-l", default="", help="app=x,pod=~y-.* (or the query language itself, for logs)."),
         click.option("--namespace", "-n", help="Kubernetes namespace."),
         click.option("--pod", help="Pod."),
         click.option("--container", "-c", help="Container."),
-        click.option("-o", "output", type=click.Choice(["text", "json"]), default="text"),
+        OUTPUT,
     ):
         command = option(command)
     return command
@@ -63,17 +63,17 @@ def _labels(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--follow", "-f", is_flag=True, help="Go on until interrupted.")
 @connection_options
 def logs(
-    since: str, until: str, selector: str, namespace: str | None, pod: str | None, container: str | None,
+    since: datetime, until: datetime, selector: str, namespace: str | None, pod: str | None, container: str | None,
     output: str, contains: str, limit: int, follow: bool, **connection: Any,
 ) -> None:  # fmt: skip
     """Log lines, oldest first. Events are lines too: --selector source=event."""
-    with _errors():
+    with plain_errors():
         from external.query import log_query
 
-        start, end = _window(since, until)
-        query = log_query(selector, _terms(namespace, pod, container), contains)
+        _check_window(since, until)
+        query = _written(log_query, selector, _terms(namespace, pod, container), contains)
         gateway = gateway_from(**connection)
-        lines = gateway.lines(query, start, end, limit)
+        lines = gateway.lines(query, since, until, limit)
         for line in lines:
             _print_line(line, output)
         if follow:
@@ -81,7 +81,7 @@ def logs(
         elif len(lines) == limit:
             click.echo(f"only the newest {limit} lines are shown; see --limit", err=True)
         elif not lines:
-            click.echo(f"no line matches {query} since {start:%Y-%m-%d %H:%M:%S}Z", err=True)
+            click.echo(f"no line matches {query} since {since:%Y-%m-%d %H:%M:%S}Z", err=True)
 
 
 @click.command()
@@ -90,21 +90,21 @@ def logs(
 @click.option("--step", type=click.FloatRange(min=0.1), help="Seconds between values. Default: 60 values.")
 @connection_options
 def metrics(
-    query: str, since: str, until: str, selector: str, namespace: str | None, pod: str | None, container: str | None,
-    output: str, step: float | None, **connection: Any,
+    query: str, since: datetime, until: datetime, selector: str, namespace: str | None, pod: str | None,
+    container: str | None, output: str, step: float | None, **connection: Any,
 ) -> None:  # fmt: skip
     """Values of QUERY: a metric's name, PromQL, or nothing with a --selector that says enough."""
-    with _errors():
+    with plain_errors():
         from external.query import metric_query
 
-        start, end = _window(since, until)
-        expression = metric_query(query, selector, _terms(namespace, pod, container))
-        interval = step or max(1.0, (end - start).total_seconds() / 60)
-        series = gateway_from(**connection).values(expression, start, end, interval)
+        _check_window(since, until)
+        expression = _written(metric_query, query, selector, _terms(namespace, pod, container))
+        interval = step or max(1.0, (until - since).total_seconds() / 60)
+        series = gateway_from(**connection).values(expression, since, until, interval)
         if output == "json":
             click.echo(json.dumps([{"labels": dict(item.labels), "points": item.points} for item in series]))
         elif not series:
-            click.echo(f"no series matches {expression} since {start:%Y-%m-%d %H:%M:%S}Z", err=True)
+            click.echo(f"no series matches {expression} since {since:%Y-%m-%d %H:%M:%S}Z", err=True)
         else:
             _print_series(series)
 
@@ -151,7 +151,7 @@ def _follow(gateway: Gateway, query: str, shown: list[LogLine], output: str) -> 
 
     seen: OrderedDict[tuple[int, str, str], None] = OrderedDict((_key(line), None) for line in shown)
     while True:
-        now = datetime.datetime.now(datetime.UTC)
+        now = datetime.now(UTC)
         try:
             lines = gateway.lines(query, now - _FOLLOW_OVERLAP, now, _FOLLOW_LIMIT)
         except ExternalError as error:
@@ -175,15 +175,10 @@ def _print_line(line: LogLine, output: str) -> None:
     if output == "json":
         click.echo(json.dumps({"at": line.at, "line": line.text, "labels": dict(line.labels)}))
         return
-    at = datetime.datetime.fromtimestamp(line.at / 1e9, datetime.UTC)
+    at = datetime.fromtimestamp(line.at / 1e9, UTC)
     who = line.labels.get("k8s_pod_name") or line.labels.get("k8s_object_name") or line.labels.get("service_name", "-")
     place = f"{line.labels.get('k8s_namespace_name', '-')}/{who}"
-    click.echo(f"{at:%H:%M:%S.%f}"[:-3] + f" {place} {_harmless(line.text)}")
-
-
-def _harmless(text: str) -> str:
-    """Log text is whatever a program wrote: escape sequences must not reach a terminal."""
-    return "".join(char if char == "\t" or char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+    click.echo(f"{at:%H:%M:%S.%f}"[:-3] + f" {place} {harmless(line.text.expandtabs())}")
 
 
 def _print_series(series: list[Series]) -> None:
@@ -191,7 +186,7 @@ def _print_series(series: list[Series]) -> None:
         name = item.labels.get("__name__", "")
         labels = ", ".join(f"{key}={value}" for key, value in sorted(item.labels.items()) if key != "__name__")
         values = [value for _, value in item.points]
-        click.echo(f"{_harmless(name)}{{{_harmless(labels)}}}")
+        click.echo(f"{harmless(name)}{{{harmless(labels)}}}")
         click.echo(
             f"  {_spark(values)}  last {values[-1]:.6g}  min {min(values):.6g}  max {max(values):.6g}  n {len(values)}"
         )
@@ -211,23 +206,13 @@ def _terms(namespace: str | None, pod: str | None, container: str | None) -> dic
     return {key: value for key, value in given.items() if value}
 
 
-def _window(since: str, until: str) -> tuple[datetime.datetime, datetime.datetime]:
-    from external.query import parse_time
-
-    now = datetime.datetime.now(datetime.UTC)
-    start, end = parse_time(since, now), parse_time(until, now)
-    if start >= end:
-        raise ValueError("--since must lie before --until")
-    return start, end
+def _check_window(since: datetime, until: datetime) -> None:
+    if since >= until:
+        raise click.UsageError("--since must lie before --until")
 
 
-@contextmanager
-def _errors() -> Iterator[None]:
-    from devcluster.errors import ClusterError
-
+def _written(query: Callable[..., str], *parts: Any) -> str:
     try:
-        yield
+        return query(*parts)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    except ClusterError as error:
-        raise click.ClickException(str(error)) from error

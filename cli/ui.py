@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from cli.names import default_name
+from cli.options import default_name
 
 if TYPE_CHECKING:
     from cli.plugin.kube import Kubectl

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
-from analysis.config import ConfigError, describe
+from analysis.config import ConfigError, read_yaml
 from analysis.contract import ApiSignal, NodeFact, PodFact
 from analysis.detect.replay import Recording, replay
 from analysis.detect.rules import MetricName, RuleSet
@@ -116,12 +115,7 @@ def load_cases(path: Path) -> RuleCases:
     Raises:
         ConfigError: it is unreadable or invalid.
     """
-    try:
-        return RuleCases.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {describe(error)}") from error
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+    return read_yaml(path, RuleCases)[0]
 
 
 def check(rules: RuleSet, case: RuleCase) -> list[str]:

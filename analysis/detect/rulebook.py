@@ -10,16 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from analysis.config import ConfigError, describe
+from analysis.config import ConfigError, describe, read_yaml
 from analysis.detect.rules import Pattern, Rule, RuleSet
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0
-MAX_FILE_BYTES = 1024 * 1024
 _RULE: TypeAdapter[Rule] = TypeAdapter(Rule)
 
 
@@ -44,23 +42,6 @@ class RuleFile(BaseModel):
     overrides: tuple[Override, ...] = ()
 
 
-def read_file(path: Path) -> tuple[RuleFile, str]:
-    """One file and its text.
-
-    Raises:
-        ConfigError: it is unreadable, too large or invalid.
-    """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
-        text = path.read_text(encoding="utf-8")
-        return RuleFile.model_validate(yaml.safe_load(text) or {}), text
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {describe(error)}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
-
-
 def load_rules(directory: Path) -> RuleSet:
     """Read all ``*.yaml`` of a folder.
 
@@ -71,7 +52,7 @@ def load_rules(directory: Path) -> RuleSet:
     overrides: list[Override] = []
     digest = hashlib.sha256()
     for path in sorted(directory.glob("*.yaml")):
-        file, text = read_file(path)
+        file, text = read_yaml(path, RuleFile)
         rules.extend(file.rules)
         overrides.extend(file.overrides)
         digest.update(text.encode())

@@ -6,11 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 from pydantic.alias_generators import to_camel
 
-from analysis.config import ConfigError, describe
+from analysis.config import ConfigError, read_yaml
 from analysis.telemetry.query import Matcher, quote
 from analysis.telemetry.scope import bare
 from analysis.units import Duration
@@ -95,13 +94,7 @@ def load_learning(directory: Path) -> Learning:
     paths = sorted(directory.glob("*.yaml"))
     if len(paths) != 1:
         raise ConfigError(f"{directory}: {len(paths)} files (*.yaml), there must be one")
-    try:
-        text = paths[0].read_text(encoding="utf-8")
-        found = Learning.model_validate(yaml.safe_load(text))
-    except ValidationError as error:
-        raise ConfigError(f"{paths[0]}: {describe(error)}") from error
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{paths[0]}: {' '.join(str(error).split())}") from error
+    found, text = read_yaml(paths[0], Learning)
     names = [one.name for one in found.series]
     if len(set(names)) < len(names):
         raise ConfigError(f"{paths[0]}: a series is named twice")

@@ -8,10 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 
-from analysis.config import ConfigError, describe
+from analysis.config import ConfigError, read_yaml
 from analysis.rca import changed, context, loglines, memory, rollouts, serving
 from analysis.rca.facts import Facts
 from analysis.rca.measured import answer
@@ -162,12 +161,7 @@ def load_causes(directory: Path) -> Catalogue:
     causes: list[Cause] = []
     specs: list[ProbeSpec] = []
     for path in sorted(directory.glob("*.yaml")):
-        try:
-            found = CauseFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except ValidationError as error:
-            raise ConfigError(f"{path}: {describe(error)}") from error
-        except (OSError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+        found, _ = read_yaml(path, CauseFile)
         causes.extend(found.causes)
         specs.extend(found.probes)
     _check_names(directory, causes, specs)

@@ -185,7 +185,8 @@ def kubeconfig(tmp_path: Path) -> Iterator[tuple[Path, list[str]]]:
         def do_GET(self) -> None:
             asked.append(self.path)
             items = [NIGHT, MORNING] if "incidents" in self.path else [REPORT]
-            data = json.dumps({"items": items}).encode()
+            refused = {"kind": "Status", "reason": "Forbidden", "message": "incidents.iirp.io is forbidden"}
+            data = json.dumps(refused if "secret" in self.path else {"items": items}).encode()
             self.send_response(403 if "secret" in self.path else 200)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -216,7 +217,7 @@ def test_the_command_answers_with_citations(kubeconfig: tuple[Path, list[str]]) 
     assert result.exit_code == 0, result.output
     assert json.loads(result.output)["intent"] == "why"
     assert json.loads(result.output)["citations"]
-    assert asked == [f"/apis/iirp.io/v1alpha1/namespaces/shop/{kind}" for kind in ("incidents", "rcareports")]
+    assert asked == [f"/apis/iirp.io/v1alpha1/namespaces/shop/{kind}?limit=500" for kind in ("incidents", "rcareports")]
 
 
 def test_the_command_says_what_it_does_not_understand(kubeconfig: tuple[Path, list[str]]) -> None:
@@ -228,4 +229,4 @@ def test_the_command_says_what_it_does_not_understand(kubeconfig: tuple[Path, li
 def test_a_refusal_is_one_line(kubeconfig: tuple[Path, list[str]]) -> None:
     result = CliRunner().invoke(ask, ["which incidents", "--kubeconfig", str(kubeconfig[0]), "-n", "secret"])
     assert result.exit_code == 1
-    assert "403" in result.output
+    assert result.output == "Error: incidents.iirp.io is forbidden; what is missing: iirp doctor\n"

@@ -13,7 +13,7 @@ from rbac.grant import namespace_bindings
 
 
 def test_prints_yaml_for_each_namespace() -> None:
-    result = CliRunner().invoke(grant, ["shop", "pay", "-n", "platform"])
+    result = CliRunner().invoke(grant, ["shop", "pay", "--platform-namespace", "platform"])
     assert result.exit_code == 0
     wanted = [*namespace_bindings("shop", "platform"), *namespace_bindings("pay", "platform")]
     assert list(yaml.safe_load_all(result.output)) == wanted
@@ -37,6 +37,8 @@ def test_an_unknown_action_is_named_with_those_that_there_are() -> None:
     assert "Reboot: no such type of action; known are RestartDeployment" in result.output
 
 
-@pytest.mark.parametrize("arguments", [[], ["Shop"], ["shop;id"], ["x" * 64], ["shop", "-n", "no_good"], ["-shop"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["Shop"], ["shop;id"], ["x" * 64], ["shop", "--platform-namespace", "x_y"], ["-shop"]]
+)
 def test_bad_arguments_exit_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(grant, arguments).exit_code == 2

@@ -70,13 +70,13 @@ def test_people_get_a_table(run) -> None:
     head, *rows = run("incidents", "--since", "90d").output.splitlines()
     assert head.split() == ["BEGAN", "NAMESPACE", "NAME", "STATE", "SEV", "TYPE", "VERDICT", "CAUSE"]
     assert "Effective" in rows[1]
-    assert run("incidents", "-n", "else").output == "no incidents began in the last 30d\n"
+    assert run("incidents", "-n", "else").output.startswith("no incidents began since ")
 
 
 def test_a_story_has_its_timeline_and_no_control_characters(run) -> None:
     shown = run("show", "new", "-n", "shop").output
     assert "cause: a leak" in shown
-    assert "said  [31mred" in shown
+    assert r"said \x1b[31mred" in shown
     assert json.loads(run("show", "new", "-n", "shop", "-o", "json").output)["timeline"]
 
 
@@ -95,4 +95,4 @@ def test_what_is_wrong_is_said(run, arguments: tuple[str, ...], code: int, words
 
 
 def test_changes_are_listed(run) -> None:
-    assert run("changes", "-n", "shop").output == "no change of shop was brought up in the last 24h\n"
+    assert run("changes", "-n", "shop").output.startswith("no change of shop was brought up since ")

@@ -29,7 +29,7 @@ def kube(monkeypatch: pytest.MonkeyPatch) -> FakeKube:
     found.add_raw(APPLICATIONS, dict(HEALS.body or {}))
     add_incident(found)
     add_plan(found, scale(4), restart())
-    monkeypatch.setattr(controllers.kube.client, "connect", lambda: found)
+    monkeypatch.setattr(controllers.kube.client, "connect", lambda _: found)
     return found
 
 

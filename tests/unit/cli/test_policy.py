@@ -87,15 +87,17 @@ def test_lint_says_every_problem_of_every_policy(tmp_path: Path) -> None:
     assert iirp("policy", "lint", good).exit_code == 0
 
 
-def test_lint_as_json_is_one_object_a_policy(tmp_path: Path) -> None:
+def test_lint_as_json_is_one_document(tmp_path: Path) -> None:
     bad = policy_file(tmp_path, rule(autonomy={}))
     told = iirp("policy", "lint", bad, "-o", "json")
     assert told.exit_code == 1
-    assert json.loads(told.output) == {
-        "file": str(bad),
-        "policy": "p",
-        "problems": ["rule restarts: autonomy belongs to tier AutoLowRisk: nothing else runs by itself"],
-    }
+    assert json.loads(told.output) == [
+        {
+            "file": str(bad),
+            "policy": "p",
+            "problems": ["rule restarts: autonomy belongs to tier AutoLowRisk: nothing else runs by itself"],
+        }
+    ]
 
 
 def test_lint_of_a_file_without_policies_is_an_error(tmp_path: Path) -> None:
@@ -173,8 +175,7 @@ def test_backtest_tells_changes_and_how_they_ended(tmp_path: Path) -> None:
     as_json = iirp(
         "policy", "backtest", "-p", tmp_path / "policy.yaml", "--from", export(tmp_path), "-o", "json", "--all"
     )
-    rows = [json.loads(line) for line in as_json.output.splitlines()]
-    assert [row["change"] for row in rows] == ["not judged"] * 5 + ["looser"]
+    assert [row["change"] for row in json.loads(as_json.output)] == ["not judged"] * 5 + ["looser"]
 
 
 @pytest.mark.parametrize("span", ["90", "d", "1y", "-1d"])
@@ -189,7 +190,7 @@ def test_autonomy_shows_what_was_earned_and_why_not(tmp_path: Path) -> None:
     assert shown.exit_code == 0
     assert "RestartDeployment" in shown.output
     assert shown.output.rstrip().endswith("yes")
-    strict = json.loads(iirp("autonomy", "--from", path, "--min-successes", "6", "-o", "json").output)
+    (strict,) = json.loads(iirp("autonomy", "--from", path, "--min-successes", "6", "-o", "json").output)
     assert (strict["trials"], strict["streak"], strict["earned"]) == (6, 5, False)
     assert strict["missing"].startswith("5 of 6 verified successes since the failure of")
 

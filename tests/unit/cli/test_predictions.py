@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -20,13 +19,3 @@ def test_the_share_leaves_out_what_nobody_can_know(monkeypatch: pytest.MonkeyPat
     assert "3 predictions; 1 of 2 came true" in text
     told = json.loads(CliRunner().invoke(predictions, ["-o", "json"]).output)
     assert (told["share"], told["decided"], len(told["predictions"])) == (0.5, 2, 3)
-
-
-def test_no_cluster_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(*_: Any) -> None:
-        raise OSError("no kubeconfig")
-
-    monkeypatch.setattr("cli.incidents.read", read)
-    result = CliRunner().invoke(predictions, [])
-    assert result.exit_code == 1
-    assert "the incidents cannot be read: no kubeconfig; is KUBECONFIG set" in result.output

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.names import default_name
+from cli.options import default_name
 
 
 @pytest.mark.parametrize(

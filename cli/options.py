@@ -1,15 +1,34 @@
-"""Which cluster is meant when nobody says: most machines have one."""
+"""Options that several commands have: spelt, explained and understood in one way."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+__all__ = ["FILE", "KUBECONFIG", "OUTPUT", "default_name", "moment", "name_option"]
+
 FALLBACK = "dev"
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+OUTPUT = click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    help="json: one document, for scripts.",
+)  # fmt: skip
+KUBECONFIG = click.option("--kubeconfig", type=FILE, help="Default: $KUBECONFIG, then ~/.kube/config.")
+
+
+def moment(text: str) -> datetime:
+    """Type of an option: ``10m`` or ``1h30m`` before now, or a time as RFC 3339 has it."""
+    from external.query import parse_time
+
+    try:
+        return parse_time(text, datetime.now(UTC))
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def default_name(folder: Path | None = None, env: Mapping[str, str] = os.environ) -> str:
