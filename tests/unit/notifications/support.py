@@ -24,7 +24,7 @@ class Receiver:
 
 
 @contextmanager
-def http() -> Iterator[Receiver]:
+def http(host: str = "127.0.0.1") -> Iterator[Receiver]:
     """A running HTTP receiver."""
     receiver = Receiver()
 
@@ -39,8 +39,8 @@ def http() -> Iterator[Receiver]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
+    server = ThreadingHTTPServer((host, 0), Handler)
+    receiver.url = f"http://{host}:{server.server_address[1]}/hook"
     with _running(server):
         yield receiver
 
