@@ -91,7 +91,7 @@ class Pages:
         """What went wrong, in the API server's own words. An expired token leads to the sign-in."""
         if error.status == 401:
             return self.sign_in_first(request)
-        titles = {403: "You may not see this", 404: "There is no such incident"}
+        titles = {403: "You may not see this", 404: "There is no such object"}
         status = error.status if error.status in titles else 502
         return self.tell(request, status, titles.get(status, "The API server did not answer as expected"), str(error))
 

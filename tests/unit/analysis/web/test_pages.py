@@ -52,6 +52,12 @@ def test_after_the_sign_in_comes_what_was_asked_for(client: TestClient, path: st
     assert sign_in(client, address=address).headers["location"] == path
 
 
+def test_the_sign_in_claims_nobodys_rights(client: TestClient) -> None:
+    assert "your own rights" not in client.get("/login").text
+    sign_in(client)
+    assert "your own rights" in client.get("/").text
+
+
 def test_a_wrong_token_does_not_lose_the_way(client: TestClient) -> None:
     address = client.get(DECIDE).headers["location"]
     refused = sign_in(client, "no-token", address)
