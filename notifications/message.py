@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 
 from pydantic import BaseModel, ConfigDict
 
 from crds.v1alpha1.base import Severity, format_time
 from crds.v1alpha1.incident import Incident, IncidentState
 
-__all__ = ["Event", "Notification", "about"]
+__all__ = ["Event", "Notification", "about", "summary"]
 
 
 class Event(StrEnum):
@@ -46,8 +49,11 @@ class Notification(BaseModel):
     url: str = ""
     at: str
     """RFC 3339."""
+    lines: tuple[str, ...] = ()
+    """Of a summary: what it stands for."""
 
 
+MAX_SUMMARY_LINES = 20
 _ENDED = {IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.CLOSED}
 
 
@@ -66,6 +72,29 @@ def about(incident: Incident, page: str, now: datetime) -> list[Notification]:
     if state in _ENDED:
         found.append(_make(incident, Event.ENDED, "", page, now))
     return found
+
+
+def summary(told: Sequence[Notification], page: str, now: datetime) -> Notification:
+    """One message in the place of several: how many of each event, the worst severity, and a line each."""
+    events = Counter(one.event for one in told)
+    lines = [f"{one.severity.value}: {one.title}" for one in told[:MAX_SUMMARY_LINES]]
+    rest = len(told) - len(lines)
+    counted = ", ".join(f"{count} {event.value}" for event, count in events.items())
+    return Notification(
+        key=sha256("\n".join(one.key for one in told).encode()).hexdigest(),
+        event=Event.OPENED if events[Event.OPENED] else Event.ENDED,
+        incident="",
+        namespace="",
+        name="",
+        type="",
+        severity=max((one.severity for one in told), key=list(Severity).index),
+        target="",
+        title=f"{len(told)} incidents: {counted}",
+        state="",
+        url=page,
+        at=format_time(now),
+        lines=(*lines, *([f"and {rest} more"] if rest else [])),
+    )
 
 
 def _make(incident: Incident, event: Event, approval: str, page: str, now: datetime) -> Notification:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from crds.v1alpha1.incident import Incident
 from notifications.channels import SendError, send
 from notifications.health import Health
-from notifications.message import Event, Notification, about
+from notifications.message import Event, Notification, about, summary
 from notifications.outbox import Delivery, Outbox
 from notifications.routing import deliveries
-from notifications.settings import Channel, Settings
+from notifications.settings import Channel, Email, Settings, Slack, Teams
 
 __all__ = ["Notifier"]
 
 logger = logging.getLogger(__name__)
 
+_NEWS = (Event.OPENED, Event.ENDED)
 Send = Callable[[Channel, Notification], None]
 
 
@@ -44,27 +45,40 @@ class Notifier:
     def deliver(self, now: datetime) -> int:
         """Send what is due; returns how many arrived. One channel that is down does not hold up the others."""
         arrived, down = 0, set[str]()
-        for delivery in self._outbox.due(now):
-            if delivery.channel in down:
+        for batch in self._batches(self._outbox.due(now)):
+            name = batch[0].channel
+            if name in down:
                 continue  # stays due: its turn comes with the next pass
             try:
-                self._send_one(delivery)
+                self._send_one(name, [delivery.notification for delivery in batch], now)
             except SendError as error:
-                down |= set() if error.final else {delivery.channel}
-                dead = self._outbox.failed(delivery, str(error), now, final=error.final)
-                self._health.attempted(delivery.channel, "gave_up" if dead else "retried")
-                logger.warning("channel %s: %s (%s)", delivery.channel, error, delivery.notification.key)
+                down |= set() if error.final else {name}
+                dead = [self._outbox.failed(delivery, str(error), now, final=error.final) for delivery in batch]
+                self._health.attempted(name, "gave_up" if all(dead) else "retried")
+                logger.warning("channel %s: %s (%s)", name, error, batch[0].notification.key)
             else:
-                self._outbox.sent(delivery, now)
-                self._health.attempted(delivery.channel, "sent")
-                arrived += 1
+                for delivery in batch:
+                    self._outbox.sent(delivery, now)
+                self._health.attempted(name, "sent")
+                arrived += len(batch)
         return arrived
 
-    def _send_one(self, delivery: Delivery) -> None:
+    def _batches(self, due: Sequence[Delivery]) -> list[list[Delivery]]:
+        """What goes out as one message: a storm's openings and endings. What needs a person always comes alone."""
+        news: dict[str, list[Delivery]] = {}
+        for delivery in due:
+            for_people = isinstance(self._settings.channels.get(delivery.channel), Slack | Teams | Email)
+            if for_people and delivery.notification.event in _NEWS:
+                news.setdefault(delivery.channel, []).append(delivery)
+        many = {name: found for name, found in news.items() if len(found) > self._settings.summarize_above}
+        alone = [[one] for one in due if one not in many.get(one.channel, ())]
+        return sorted([*many.values(), *alone], key=lambda batch: batch[0].id)
+
+    def _send_one(self, name: str, told: Sequence[Notification], now: datetime) -> None:
         channels: Mapping[str, Channel] = self._settings.channels
-        if delivery.channel not in channels:
+        if name not in channels:
             raise SendError("the channel is not configured any more", final=True)
-        self._send(channels[delivery.channel], delivery.notification)
+        self._send(channels[name], told[0] if len(told) == 1 else summary(told, self._settings.page_url, now))
 
     def _too_old(self, incident: Incident, now: datetime) -> bool:
         ended = incident.status.resolved_at or incident.metadata.creation_timestamp

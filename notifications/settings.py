@@ -137,6 +137,8 @@ class Settings(_Model):
     routes: list[Route]
     max_age_minutes: int = Field(default=60, ge=1)
     """Incidents that have ended longer ago are not told any more, for instance at the first start."""
+    summarize_above: int = Field(default=5, ge=1)
+    """More openings and endings than this at once are one message to a channel for people."""
     poll_seconds: float = Field(default=5.0, ge=1.0)
     listen: Listen | None = None
 

@@ -77,12 +77,14 @@ class Wording(BaseModel):
     body: Template = ""
 
     def title_of(self, notification: Notification, escape: Escape) -> str:
-        """One line, escaped for its medium."""
-        lines = self._lines(self.title, notification, escape)
+        """One line, escaped for its medium. Summaries have their own."""
+        lines = [] if notification.lines else self._lines(self.title, notification, escape)
         return " ".join(lines) if lines else escape(notification.title)
 
     def body_of(self, notification: Notification, escape: Escape) -> list[str]:
         """Lines, escaped for their medium; none where the usual words are to be used."""
+        if notification.lines:
+            return [escape(line) for line in notification.lines]
         return self._lines(self.body, notification, escape)
 
     def _lines(self, template: str, notification: Notification, escape: Escape) -> list[str]:

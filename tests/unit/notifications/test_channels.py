@@ -14,7 +14,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from notifications.channels import SendError, send
-from notifications.message import Notification, about
+from notifications.message import Notification, about, summary
 from notifications.settings import Channel
 from tests.unit.notifications.support import http, incident, smtp
 from tests.unit.notifications.test_service import NOW
@@ -195,6 +195,19 @@ def test_words_of_ones_own_replace_title_and_body_on_every_channel_for_people(tm
     message = message_from_string(taken[0])
     assert str(make_header(decode_header(message["Subject"]))) == "[high] HIGH: MemoryLeak in shop"
     assert "*Why:* <https://evil|x> & <!channel>" in message.get_payload(decode=True).decode()  # type: ignore[union-attr]
+
+
+def test_a_summary_has_a_line_for_each_and_a_link_to_the_list(tmp_path: Path) -> None:
+    told_of = [told("Detected"), told("Resolved")]
+    both = summary(told_of, PAGE, NOW)
+    with http() as receiver:
+        for kind in ("slack", "teams"):
+            send(channel(type=kind, url_file=secret(tmp_path, receiver.url), templates=TEMPLATES), both)
+    slack, teams = (json.loads(body) for _, body in receiver.requests)
+    assert slack["blocks"][0]["text"]["text"] == "🔴 *2 incidents: 1 opened, 1 ended*"
+    assert slack["blocks"][1]["text"]["text"].splitlines() == [f"high: {one.title}" for one in told_of]
+    assert slack["blocks"][-1]["elements"][0]["url"] == PAGE
+    assert len(teams["attachments"][0]["content"]["body"]) == 3
 
 
 @pytest.mark.parametrize("template", ["{{ cause | safe }}", "{{ '%s' | format(cause) }}", "{{ cause ~ cause }}"])

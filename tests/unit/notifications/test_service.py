@@ -26,12 +26,14 @@ class Sender:
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.told: list[Notification] = []
         self.error: SendError | None = None
 
     def __call__(self, channel: Channel, notification: Notification) -> None:
         if self.error is not None and channel.type == "slack":
             raise self.error
         self.sent.append(f"{channel.type} {notification.event.value}")
+        self.told.append(notification)
 
 
 def settings(**changed: Any) -> Settings:
@@ -115,6 +117,49 @@ def test_a_channel_that_is_away_is_tried_later_and_holds_up_nobody(outbox: Outbo
     assert notifier.deliver(NOW + timedelta(seconds=11)) == 2
     assert sender.sent[1:] == ["slack opened", "slack decision"], "in order"
     assert outbox.counts() == {"sent": 3}
+
+
+def storm(size: int) -> list[Incident]:
+    """As many incidents that have just opened, and one of them asks for a decision."""
+    found = [incident("AwaitingApproval" if number == 3 else "Detected") for number in range(size)]
+    return [
+        one.model_copy(update={"metadata": one.metadata.model_copy(update={"uid": f"u{number}"})})
+        for number, one in enumerate(found)
+    ]
+
+
+def test_a_storm_is_one_message_and_what_needs_a_person_comes_alone(outbox: Outbox) -> None:
+    sender = Sender()
+    notifier = Notifier(settings(summarize_above=5), outbox, sender)
+    notifier.collect(storm(30), NOW)
+    assert notifier.deliver(NOW) == 32
+    assert sender.sent == ["slack opened", "slack decision", "email decision"]
+    bundled = sender.told[0]
+    assert bundled.title == "30 incidents: 30 opened"
+    assert bundled.lines[-1] == "and 10 more"
+    assert bundled.url == "https://iirp.example.com"
+    assert outbox.counts() == {"sent": 32}
+
+
+def test_a_summary_that_does_not_arrive_is_tried_again_whole(outbox: Outbox) -> None:
+    sender = Sender()
+    sender.error = SendError("answered 503")
+    notifier = Notifier(settings(), outbox, sender)
+    notifier.collect(storm(9), NOW)
+    notifier.deliver(NOW)
+    sender.error = None
+    assert notifier.deliver(NOW + timedelta(seconds=11)) == 10
+    assert sender.told[-2].title == "9 incidents: 9 opened"
+
+
+def test_machines_are_told_each_by_each(outbox: Outbox) -> None:
+    sender = Sender()
+    hook = {"type": "pagerduty", "routing_key_file": "/x"}
+    config = settings(channels={"duty": hook}, routes=[{"channels": ["duty"], "events": ["opened"]}])
+    notifier = Notifier(config, outbox, sender)
+    notifier.collect(storm(9), NOW)
+    assert notifier.deliver(NOW) == 9
+    assert sender.sent == ["pagerduty opened"] * 9
 
 
 def test_it_gives_up_visibly(outbox: Outbox) -> None:
