@@ -27,7 +27,7 @@ def mib(value: float) -> str:
 def mib_per_minute(bytes_per_second: float) -> str:
     """``48.2 MiB/min``."""
     amount = bytes_per_second * 60 / MIB
-    return f"{amount + 0.0:.1f} MiB/min"
+    return f"{round(amount, 1) + 0.0:.1f} MiB/min"
 
 
 def measure(value: float) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -31,6 +32,9 @@ _SERIES = 6
 _BEFORE, _AFTER = timedelta(minutes=10), timedelta(minutes=10)
 _LONGEST = timedelta(hours=6)
 _TIMEOUT = 3.0
+_SLOPE = re.compile(r"deriv\(([^()]+)\[[0-9a-z]+\]\)")
+_LIMIT_IN_VIEW = 5.0
+"""A limit so many times above the values would make them a flat line."""
 _MARKED = {TimelineSource.CHANGE: "change", TimelineSource.ACTION: "action"}
 
 
@@ -58,6 +62,8 @@ class Plot:
     """Height and label of the horizontal lines."""
     columns: tuple[tuple[float, str], ...] = ()
     """Position and label on the time axis."""
+    limit: tuple[float, str] | None = None
+    """Height and label of the limit that is predicted to be reached."""
     width: int = WIDTH
     height: int = HEIGHT
 
@@ -78,9 +84,9 @@ class Plotter:
         self._prometheus = prometheus
 
     async def plot(self, chain: Chain, now: datetime) -> Plot | None:
-        """The first metric of the first signal; None when the incident names none."""
+        """The first metric of the first signal; None when the incident names none. Of a slope the level is drawn."""
         shown = _evidence(chain.incident)
-        return await self.query(shown, chain.incident, now) if shown is not None else None
+        return await self.query(_level(shown), chain.incident, now) if shown is not None else None
 
     async def query(self, shown: Shown, incident: Incident, now: datetime) -> Plot:
         """Any query of an incident, around its time."""
@@ -101,7 +107,8 @@ def draw(samples: Samples, shown: Shown, incident: Incident, start: datetime, en
         return Plot(shown.query, shown.summary, problem="There are no samples in this window.")
     low, high = float(samples.values[finite].min()), float(samples.values[finite].max())
     low, high = (min(low, 0.0), high) if low > 0 and low < high / 2 else (low, high)
-    high = high if high > low else low + (abs(low) or 1.0)
+    limit = _limit(incident, shown.unit, high)
+    high = max(high, limit) if limit is not None else high if high > low else low + (abs(low) or 1.0)
     span = (end - start).total_seconds()
 
     def across(seconds: float) -> float:
@@ -125,6 +132,7 @@ def draw(samples: Samples, shown: Shown, incident: Incident, start: datetime, en
             [(across(at.timestamp()), kind, text) for at, kind, text in _moments(incident) if start <= at <= end]
         ),
         rows=tuple((up(value), amount(f"{value:.6g}", shown.unit)) for value in (low, (low + high) / 2, high)),
+        limit=(up(limit), f"limit {amount(f'{limit:.6g}', shown.unit)}") if limit is not None else None,
         columns=tuple((across(at.timestamp()), at.astimezone(UTC).strftime("%H:%M")) for at in ticks),
     )
 
@@ -145,6 +153,21 @@ def _evidence(incident: Incident) -> Shown | None:
     signals = incident.status.detection.signals if incident.status.detection else ()
     found = (Shown(metric.query, metric.summary, metric.unit) for signal in signals for metric in signal.metrics)
     return next(found, None)
+
+
+def _level(shown: Shown) -> Shown:
+    """What grows says more to people than how fast: a slope begins with noise, and its level shows the same."""
+    found = _SLOPE.fullmatch(shown.query)
+    return Shown(found[1], shown.summary, shown.unit.removesuffix("/s")) if found else shown
+
+
+def _limit(incident: Incident, unit: str, high: float) -> float | None:
+    """What the values are predicted to reach, if it is in their unit and not far above them."""
+    prediction = incident.status.detection.prediction if incident.status.detection else None
+    if prediction is None or prediction.unit != unit:
+        return None
+    limit = float(prediction.limit)
+    return limit if 0 < limit < _LIMIT_IN_VIEW * high else None
 
 
 def _window(incident: Incident, now: datetime) -> tuple[datetime, datetime]:

@@ -58,6 +58,12 @@ def test_the_sign_in_claims_nobodys_rights(client: TestClient) -> None:
     assert "your own rights" in client.get("/").text
 
 
+@pytest.mark.parametrize("path", ["/", "/ask", "/policies", "/autonomy", "/audit"])
+def test_the_menu_says_where_one_is(client: TestClient, path: str) -> None:
+    sign_in(client)
+    assert re.findall(r'href="([^"]+)" aria-current="page"', client.get(path).text) == [path]
+
+
 def test_a_wrong_token_does_not_lose_the_way(client: TestClient) -> None:
     address = client.get(DECIDE).headers["location"]
     refused = sign_in(client, "no-token", address)

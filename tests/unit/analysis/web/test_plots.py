@@ -65,7 +65,7 @@ def test_values_rise_within_the_frame_and_marks_stand_where_they_happened() -> N
     by_kind = {mark.kind: mark.x for mark in made.marks}
     assert set(by_kind) == {"onset", "change", "action"}
     assert by_kind["change"] < by_kind["onset"] < by_kind["action"]
-    assert made.rows[-1][1] == "191 MiB"
+    assert made.rows[-1][1] == "256 MiB", "as high as the limit"
 
 
 def test_words_of_marks_do_not_lie_over_each_other() -> None:
@@ -77,6 +77,34 @@ def test_words_of_marks_do_not_lie_over_each_other() -> None:
     assert [(mark.kind, mark.anchor) for mark in made.marks] == [
         ("onset", "end"), ("action", ""), ("action", ""), ("action", "start"), ("action", "middle"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("query", "unit", "asked"),
+    [
+        ('deriv(memory{pod=~"a-[a-z]{5}"}[120s])', "bytes/s", 'memory{pod=~"a-[a-z]{5}"}'),
+        ("rate(requests_total[1m])", "requests/s", "rate(requests_total[1m])"),
+        ("deriv(sum(memory)[5m:10s])", "bytes/s", "deriv(sum(memory)[5m:10s])"),
+    ],
+)
+def test_of_a_slope_the_level_is_drawn(query: str, unit: str, asked: str) -> None:
+    one = incident()
+    assert one.status.detection is not None
+    metric = {"query": query, "summary": "grows", "value": "1", "unit": unit}
+    signal = one.status.detection.signals[0].to_wire() | {"metrics": [metric]}
+    detection = {**one.status.detection.to_wire(), "signals": [signal]}
+    source = Source(samples(([0.0, 10], [100e6, 150e6])))
+    made = plotted(source, incident(detection=detection))
+    assert source.asked[0][0] == made.query == asked
+    assert (made.limit is not None) is (unit == "bytes/s" and asked != query), "the limit is one of the level"
+
+
+@pytest.mark.parametrize(("top", "shown"), [(200e6, "limit 256 MiB"), (30e6, None)])
+def test_the_limit_is_drawn_where_it_leaves_the_values_a_shape(top: float, shown: str | None) -> None:
+    made = draw(samples(([0, 900, 1800], [10e6, 20e6, top])), SHOWN, incident(), START, END, 600.0)
+    assert (made.limit[1] if made.limit else None) == shown
+    if made.limit:
+        assert made.limit[0] == made.rows[-1][0], "the highest that is in the drawing"
 
 
 def test_a_gap_stays_a_gap() -> None:
