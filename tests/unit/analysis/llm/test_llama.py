@@ -13,7 +13,8 @@ from analysis.contract import RcaResponse
 from analysis.llm.service import Narrator
 from analysis.rca.service import explain
 from crds.v1alpha1.rcareport import UNRESOLVED_BELOW, RCAReportStatus
-from tests.unit.analysis.rca.faults import CAUSES, FAULTS
+from tests.unit.analysis.rca.faults import FAULTS
+from tests.unit.analysis.rca.faults.shop import CAUSES
 
 URL = os.environ.get("IIRP_TEST_LLAMA", "")
 pytestmark = pytest.mark.skipif(not URL, reason="IIRP_TEST_LLAMA names no llama.cpp server")
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.skipif(not URL, reason="IIRP_TEST_LLAMA names no llama.
 
 @pytest.mark.parametrize("fault", ["errors, where they are made", "slow dependency, seen by its caller", "bad rollout"])
 def test_a_local_model_adds_words_and_moves_nothing(fault: str) -> None:
-    given = FAULTS[fault][0]
+    given = FAULTS[fault].facts
     report, seen = explain(CAUSES, given)
     settings = {
         "baseUrl": URL, "model": "local", "timeoutSeconds": 120, "answerFormat": "jsonObjectSchema",

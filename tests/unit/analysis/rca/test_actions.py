@@ -8,10 +8,10 @@ import pytest
 
 from analysis.contract import WorkloadState
 from analysis.rca.actions import restart_pod
-from tests.unit.analysis.rca.faults import (
+from tests.unit.analysis.rca.faults import FAULTS
+from tests.unit.analysis.rca.faults.shop import (
     CHECKOUT,
     DEAD,
-    FAULTS,
     event,
     explained,
     scaling,
@@ -39,7 +39,7 @@ def test_what_was_scaled_to_zero_is_scaled_back_to_what_it_was() -> None:
 
 @pytest.mark.parametrize("fault", ["bad rollout", "bad rollout that crashes", "bad image"])
 def test_what_began_with_a_rollout_is_rolled_back_to_the_revision_before(fault: str) -> None:
-    best = explained(FAULTS[fault][0]).recommended_actions[0]
+    best = explained(FAULTS[fault].facts).recommended_actions[0]
     assert best.action.describe() == "Roll back deploy/payments to revision 6"
     assert best.action.rollback is not None
     assert best.action.rollback.replica_set == "payments-5f6c"
@@ -90,6 +90,6 @@ def test_one_sick_pod_of_several_is_restarted_alone(pods: tuple[Any, ...], resta
 
 
 def test_where_nothing_helps_against_the_likely_cause_no_plan_is_made_against_another() -> None:
-    found = explained(FAULTS["allocation between two samples, and requests that are repeated after the kill"][0])
+    found = explained(FAULTS["allocation between two samples, and requests that are repeated after the kill"].facts)
     assert "TrafficGrowth" in {one.kind for one in found.root_causes if not one.refuted}
     assert found.recommended_actions == ()

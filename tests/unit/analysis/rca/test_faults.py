@@ -9,25 +9,14 @@ import pytest
 from analysis.contract import Change, EventFact
 from analysis.rca.facts import BeforeAfter
 from analysis.rca.rank import shown
-from tests.unit.analysis.rca.faults import (
-    CAUSES,
-    CHECKOUT,
-    FAILING,
-    FAULTS,
-    SLOW,
-    event,
-    explained,
-    told,
-)
-from tests.unit.analysis.rca.faults_shop import SHOP_FAULTS
+from tests.unit.analysis.rca.faults import FAULTS
+from tests.unit.analysis.rca.faults.shop import CAUSES, CHECKOUT, FAILING, SLOW, event, explained, told
 from tests.unit.analysis.rca.world import ONSET, TARGET, at, facts, pod, rollout
 
-ALL = {**FAULTS, **SHOP_FAULTS}
 
-
-@pytest.mark.parametrize("fault", ALL)
+@pytest.mark.parametrize("fault", FAULTS)
 def test_the_first_cause_is_the_fault(fault: str) -> None:
-    given, kind, target = ALL[fault]
+    given, kind, target = FAULTS[fault]
     first = explained(given).root_causes[0]
     assert (first.kind, first.target.name, first.refuted) == (kind, target, False), [
         (one.kind, one.confidence_percent, one.refuted) for one in explained(given).root_causes
@@ -37,9 +26,9 @@ def test_the_first_cause_is_the_fault(fault: str) -> None:
     assert first.refuters
 
 
-@pytest.mark.parametrize("fault", ALL)
+@pytest.mark.parametrize("fault", FAULTS)
 def test_alternatives_are_there_and_what_was_ruled_out_says_why(fault: str) -> None:
-    others = explained(ALL[fault][0]).root_causes[1:]
+    others = explained(FAULTS[fault].facts).root_causes[1:]
     refuted = [one for one in others if one.refuted]
     assert [one.refuted for one in others] == sorted(one.refuted for one in others)
     assert all(any(refuter.refuted and refuter.result for refuter in one.refuters) for one in refuted)
@@ -87,15 +76,15 @@ def test_what_could_not_be_looked_at_is_not_told_as_if_it_were_so() -> None:
 
 @pytest.mark.parametrize(("standing", "refuted", "shown_refuted"), [(6, 3, 2), (4, 1, 1), (1, 9, 4), (7, 0, 0)])
 def test_what_it_was_not_has_its_place_beside_what_it_may_be(standing: int, refuted: int, shown_refuted: int) -> None:
-    one = explained(FAULTS["bad rollout"][0]).root_causes[0]
+    one = explained(FAULTS["bad rollout"].facts).root_causes[0]
     found = shown([one] * standing, [one.model_copy(update={"refuted": True})] * refuted)
     assert len(found) == min(5, standing + refuted)
     assert [cause.refuted for cause in found[-shown_refuted or len(found) :]] == [True] * shown_refuted
 
 
-@pytest.mark.parametrize("fault", ALL)
+@pytest.mark.parametrize("fault", FAULTS)
 def test_the_same_facts_give_the_same_bytes(fault: str) -> None:
-    assert explained(ALL[fault][0]).model_dump_json() == explained(ALL[fault][0]).model_dump_json()
+    assert explained(FAULTS[fault].facts).model_dump_json() == explained(FAULTS[fault].facts).model_dump_json()
 
 
 def test_where_detection_saw_the_signals_point_counts_for_the_dependency() -> None:
@@ -163,18 +152,18 @@ def test_a_change_that_says_less_is_blamed_less(changes: tuple[Change, ...], les
     ],
 )
 def test_what_brings_back_what_ran(fault: str, action: str) -> None:
-    first = explained(SHOP_FAULTS[fault][0]).recommended_actions[0].action
+    first = explained(FAULTS[fault].facts).recommended_actions[0].action
     assert first.describe() == action
 
 
 def test_what_only_a_log_line_names_is_looked_at_and_not_acted_upon() -> None:
-    found = explained(SHOP_FAULTS["database that is scaled to zero, without which nothing starts"][0])
+    found = explained(FAULTS["database that is scaled to zero, without which nothing starts"].facts)
     assert found.root_causes[0].target.name == "payments"
     assert found.recommended_actions == ()
 
 
 def test_a_rollback_that_would_bring_nothing_back_is_not_proposed() -> None:
-    found = explained(SHOP_FAULTS["configuration written, and a checksum that rolled the pods"][0])
+    found = explained(FAULTS["configuration written, and a checksum that rolled the pods"].facts)
     assert found.recommended_actions == ()
     rollout_cause = next(one for one in found.root_causes if one.kind == "BadRollout")
     assert rollout_cause.refuted

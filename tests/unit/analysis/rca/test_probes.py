@@ -16,7 +16,7 @@ from analysis.rca.measured import answer, compare
 from analysis.rca.probes import ProbeSpec, fill
 from analysis.windows.block import Samples
 from crds.v1alpha1.base import TargetRef
-from tests.unit.analysis.rca.faults import told
+from tests.unit.analysis.rca.faults.shop import told
 from tests.unit.analysis.rca.world import TARGET, pod, request
 
 CAUSE = {

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.contract import WorkloadState
 from crds.v1alpha1.base import TargetRef
-from tests.unit.analysis.rca.faults import CHECKOUT, FAILING, explained, service, told, workloads
+from tests.unit.analysis.rca.faults.shop import CHECKOUT, FAILING, explained, service, told, workloads
 from tests.unit.analysis.rca.world import TARGET
 
 CATALOGUE = TargetRef(kind="Deployment", namespace="shop", name="catalogue", uid="uid-catalogue")
