@@ -24,7 +24,7 @@ OTHERS = {
     "arbitration": {"IfNotPresent", "PauseRollout"},
 }
 """Words of Kubernetes, types of incidents, and what only logs and the condition `Superseded` say."""
-WORD = re.compile(r"(?:[A-Z][a-z]+){2,}|ManagedByArgoCD")
+WORD = re.compile(r"(?:[A-Z][a-z]+|CD){2,}")
 
 
 def constants(room: str) -> Iterator[str]:
