@@ -1,9 +1,8 @@
 """Write every generated file, or say which ones differ: ``python -m crds.generate [--check]``.
 
-Sources: the pydantic types in ``crds/v1alpha1``, the YAML in ``rbac/``, ``config/policies`` and ``config/rules``.
-Targets: ``crds/yaml``, the chart's templates, its copy of the alerts in ``integrations/prometheus``, and the reference
-pages under
-``docs/reference``.
+Sources: the pydantic types in ``crds/v1alpha1``, the YAML in ``rbac/``, ``config/policies``, ``config/rules`` and
+``config/causes``. Targets: ``crds/yaml``, the chart's templates, its copy of the alerts in ``integrations/prometheus``,
+and the reference pages under ``docs/reference``.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from crds.causes import causes_reference
 from crds.chart import crd_template, policy_template
 from crds.definition import custom_resource_definition, to_yaml
 from crds.reference import api_reference
@@ -32,6 +32,7 @@ def generated_files(root: Path = ROOT) -> dict[str, str]:
     """All generated files: path relative to ``root`` and content."""
     files = {
         "docs/reference/api.md": api_reference(KINDS),
+        "docs/reference/causes.md": causes_reference(root / "config/causes"),
         "docs/reference/rbac.md": rbac_reference(),
         "docs/reference/rules.md": rules_reference(root / "config/rules"),
     }

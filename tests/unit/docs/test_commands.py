@@ -23,7 +23,7 @@ from tests.unit.integrations.support import PLURALS, crd, has_field
 
 _PLACEHOLDER = re.compile(r"^[A-Z_]+(\.\.\.|…)?$|…|\.\.\.")
 _KUBERNETES_KINDS = {
-    "configmap", "deployment", "deploy", "namespace", "ns", "pod", "pods", "podtemplate", "role", "rolebinding",
+    "configmap", "deployment", "deploy", "namespace", "ns", "pod", "pvc", "pods", "podtemplate", "role", "rolebinding",
     "secret", "serviceaccount", "token",
 }  # fmt: skip
 _PLUGINS = {"kubectl": ("iirp", "oidc-login"), "helm": ("diff",)}
