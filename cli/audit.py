@@ -103,7 +103,7 @@ def replay(incident: str, logs: tuple[Path, ...], namespace: str, output: str) -
 @click.argument("incident")
 @LOGS
 @click.option("--namespace", "-n", default="", help="Where names of incidents repeat.")
-@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Default: INCIDENT.tar.gz.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: INCIDENT.tar.gz.")
 def bundle(incident: str, logs: tuple[Path, ...], namespace: str, output: Path | None) -> None:
     """Write one redacted, sealed archive from which others can decide again (`iirp replay INCIDENT records.jsonl`)."""
     from cli.bundle import write

@@ -40,9 +40,9 @@ def external() -> None:
 def up(name: str, kubeconfig: Path | None, settings: Path | None, addresses: tuple[str, ...]) -> None:
     """Start or converge everything; keeps what runs as it should."""
     with plain_errors():
-        from external.settings import load
+        from external.settings import read
 
-        wanted = load(settings.read_text(), str(settings)) if settings else None
+        wanted = read(settings) if settings else None
         found = addresses or (wanted.gateway.addresses if wanted else ()) or _host_addresses(name)
         plane = _plane(name, kubeconfig)
         urls = plane.up(wanted, found, say=_timed())
@@ -86,7 +86,7 @@ def status(name: str, output: str) -> None:
 @external.command()
 @_NAME
 @click.argument("part", type=click.Choice(_PARTS))
-@click.option("-n", "--lines", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--lines", type=click.IntRange(1, 10_000), default=50, show_default=True)
 def logs(name: str, part: str, lines: int) -> None:
     """The last lines that a part wrote."""
     with plain_errors():
@@ -118,9 +118,9 @@ def bucket(settings: Path, name: str, kubeconfig: Path | None) -> None:
     with plain_errors():
         from external import credentials, objectstore
         from external.errors import ExternalError
-        from external.settings import load
+        from external.settings import read
 
-        store = load(settings.read_text(), str(settings)).object_store
+        store = read(settings).object_store
         if store.embedded:
             raise ExternalError(f"{settings} names no objectStore.endpoint; the built-in store is made by: external up")
         plane = _plane(name, kubeconfig)
@@ -139,9 +139,9 @@ def render(folder: Path, settings: Path | None, name: str, hosts: tuple[str, ...
     """Write compose.yaml and all configuration files into FOLDER, for a machine with Docker."""
     with plain_errors():
         from external.compose import write_project
-        from external.settings import Settings, load
+        from external.settings import Settings, read
 
-        wanted = load(settings.read_text(), str(settings)) if settings else Settings()
+        wanted = read(settings) if settings else Settings()
         write_project(folder, name, wanted, hosts)
         click.echo(f"now: cd {folder} && docker compose up -d", err=True)
 

@@ -28,20 +28,38 @@ class Export:
     namespaces: dict[str, dict[str, str]]
 
 
-def documents(path: Path) -> Iterator[dict[str, Any]]:
-    """Every object of a YAML or JSON file, lists taken apart.
+def yaml_documents(path: Path) -> list[Any]:
+    """Every document of a YAML or JSON file.
 
     Raises:
         click.ClickException: the file is neither.
     """
     try:
-        parsed = list(yaml.safe_load_all(path.read_text()))
+        return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise click.ClickException(f"{path}: {error}") from error
-    for document in parsed:
-        if isinstance(document, dict):
-            items = document.get("items") if str(document.get("kind", "")).endswith("List") else None
-            yield from (item for item in (items if items is not None else [document]) if isinstance(item, dict))
+        raise click.ClickException(f"{path}: {' '.join(str(error).split())}") from error
+
+
+def documents(path: Path) -> Iterator[dict[str, Any]]:
+    """Every Kubernetes object of a file, lists taken apart; empty documents are passed over.
+
+    Raises:
+        click.ClickException: it is not YAML, or what is in it is not of the shape that all objects have.
+    """
+    for document in yaml_documents(path):
+        if document is None:
+            continue
+        kind = str(document.get("kind", "")) if isinstance(document, dict) else ""
+        if not kind:
+            raise click.ClickException(f"{path}: holds something that is no Kubernetes object: it has no kind")
+        items = document.get("items") if kind.endswith("List") else [document]
+        if not isinstance(items, list):
+            raise click.ClickException(f"{path}: {kind} without items")
+        for item in items:
+            metadata = item.get("metadata") if isinstance(item, dict) else None
+            if not (isinstance(metadata, dict) and isinstance(metadata.get("name"), str)):
+                raise click.ClickException(f"{path}: an object of {kind} has no metadata.name")
+            yield item
 
 
 def from_files(paths: tuple[Path, ...]) -> Export:
@@ -79,6 +97,6 @@ def _typed(kind: type[R], found: list[dict[str, Any]]) -> list[R]:
         try:
             result.append(kind.from_wire(item))
         except ValidationError as error:
-            name = item.get("metadata", {}).get("name", "")
+            name = item["metadata"]["name"]
             raise click.ClickException(f"{kind.definition.kind} {name}: {error.errors()[0]['msg']}") from error
     return result

@@ -141,15 +141,16 @@ def _entries(path: Path) -> list[PolicyEntry]:
 
 
 def _cases(file: Path) -> CaseFile:
-    import yaml
     from pydantic import ValidationError
 
+    from cli.objects import yaml_documents
     from controllers.policy.casefile import CaseFile
 
+    found = yaml_documents(file)
+    if len(found) != 1:
+        raise click.ClickException(f"{file}: holds {len(found)} YAML documents, need exactly one")
     try:
-        return CaseFile.model_validate(yaml.safe_load(file.read_text()))
-    except yaml.YAMLError as error:
-        raise click.ClickException(f"{file}: {error}") from error
+        return CaseFile.model_validate(found[0])
     except ValidationError as error:
         told = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
         raise click.ClickException(f"{file}: {told}") from error

@@ -25,7 +25,7 @@ from external.layout import PORTS, Layout, Ports, part_of
 from external.objectstore import Keys
 from external.render import Places, local_places, write
 from external.services import ORDER, Part, Site, build, loopback
-from external.settings import Settings, load
+from external.settings import Settings, read
 
 __all__ = ["ExternalPlane", "PartStatus", "Urls"]
 
@@ -79,7 +79,7 @@ class ExternalPlane:
     def settings(self) -> Settings:
         """The settings of the last `up`; defaults before it."""
         try:
-            return load(self.layout.settings.read_text(), str(self.layout.settings))
+            return read(self.layout.settings)
         except FileNotFoundError:
             return Settings()
 

@@ -101,6 +101,20 @@ class Settings(_Section):
     analysis: dict[str, Any] = Field(default_factory=dict)
 
 
+def read(path: Path) -> Settings:
+    """Settings of a YAML file.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ExternalError: it cannot be read or used; one line, which names every wrong field.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ExternalError(f"{path} is not UTF-8 text: {error}") from error
+    return load(text, str(path))
+
+
 def load(text: str, source: str = "settings") -> Settings:
     """Settings from YAML; raises ExternalError with one line per wrong field."""
     try:

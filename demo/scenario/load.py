@@ -48,7 +48,7 @@ def read(path: Path) -> Scenario:
             raise DemoFailed(f"scenario {path}", "is larger than 1 MiB")
         data = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DemoFailed(f"scenario {path}", f"cannot be read: {error}") from error
+        raise DemoFailed(f"scenario {path}", f"cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise DemoFailed(f"scenario {path}", "is not a mapping", "docs/scenarios.md shows one")
     try:

@@ -101,7 +101,7 @@ def test_lint_as_json_is_one_document(tmp_path: Path) -> None:
 
 
 def test_lint_of_a_file_without_policies_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "x.yaml").write_text("kind: ConfigMap\n")
+    (tmp_path / "x.yaml").write_text("kind: ConfigMap\nmetadata: {name: x}\n")
     told = iirp("policy", "lint", tmp_path / "x.yaml")
     assert told.exit_code == 1
     assert "no ActionPolicy in it" in told.output

@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from cli.external import external
-from cli.telemetry import _harmless, _spark, logs, metrics
+from cli.plugin.words import harmless
+from cli.telemetry import _spark, logs, metrics
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +53,7 @@ def test_wrong_settings_are_one_line(tmp_path: Path) -> None:
 
 
 def test_log_text_cannot_command_the_terminal() -> None:
-    assert _harmless("\x1b[2J\x07 ok\tgrün\u202e") == "\\x1b[2J\\x07 ok\tgrün\\x202e"
+    assert harmless("\x1b[2J\x07 ok grün\u202e") == "\\x1b[2J\\x07 ok grün\\x202e"
 
 
 def test_a_flat_line_is_flat() -> None:
