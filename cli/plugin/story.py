@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -111,10 +111,7 @@ def _plan(plan: Body) -> list[str]:
     decision = status.get("decision")
     if decision:
         lines.append(f"  policy: {decision['tier']}: {harmless(decision['message'])}")
-        lines += [
-            f"    {harmless(rule['policy'])}/{harmless(rule['rule'])}: {rule['tier']}, {harmless(rule['message'])}"
-            for rule in decision.get("rules", ())
-        ]
+        lines += _rules(decision.get("rules", ()))
         lines += [_writer(item) for item in decision.get("writers", ())]
     for part in ("execution", "verification"):
         found = status.get(part)
@@ -122,6 +119,19 @@ def _plan(plan: Body) -> list[str]:
             word = found.get("phase") or found.get("verdict") or "measuring"
             lines.append(f"  {part}: {word}{_said(found)}")
     return lines
+
+
+def _rules(rules: Sequence[Body]) -> list[str]:
+    """Those that decided it; of the others how many there are."""
+    matched = [rule for rule in rules if rule.get("matched", True)]
+    others = len(rules) - len(matched)
+    return [
+        *(
+            f"    {harmless(rule['policy'])}/{harmless(rule['rule'])}: {rule['tier']}, {harmless(rule['message'])}"
+            for rule in matched
+        ),
+        *([f"    {others} more not matching"] if others else []),
+    ]
 
 
 def _writer(item: Body) -> str:

@@ -90,6 +90,10 @@ def plan() -> dict[str, Any]:
         "tier": "HumanApproval", "reason": "RuleMatched", "message": "needs 1 approval", "planDigest": DIGEST,
         "rules": [
             {"policy": "default", "rule": "restart-needs-a-person", "tier": "HumanApproval", "message": "need one"},
+            {
+                "policy": "default", "rule": "scale-by-itself", "tier": "AutoLowRisk", "message": "not a scale",
+                "matched": False,
+            },
         ],
         "requiredApprovals": 1, "decidedAt": "2026-01-31T14:07:05Z", "expiresAt": "2026-01-31T14:37:05Z",
     }  # fmt: skip

@@ -85,6 +85,8 @@ def test_show_answers_what_why_and_who(run: Run) -> None:
         "default/restart-needs-a-person", story.DIGEST, f"kubectl iirp approve {story.NAME}-1 -n shop",
     ):  # fmt: skip
         assert said in out
+    assert "scale-by-itself" not in out, "what did not decide it is only counted"
+    assert "1 more not matching" in out
     parts = json.loads(run("show", story.NAME, "-o", "json")[1])
     assert [len(parts[key]) for key in ("reports", "plans", "approvals")] == [1, 1, 1]
 
