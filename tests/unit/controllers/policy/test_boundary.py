@@ -8,7 +8,7 @@ import pytest
 
 from controllers.kube.errors import Forbidden, KubeError
 from controllers.kube.resources import CLAIMS, CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, JOBS
-from controllers.policy.boundary import references
+from controllers.policy.boundary import Crossing, references
 from tests.fakes.chain import NS
 from tests.fakes.kube import FakeKube
 from tests.fakes.workloads import OLD, rollback
@@ -101,6 +101,19 @@ def test_what_crossed_makes_a_person_decide(change: Any, message: str) -> None:
     assert (tier, reason) == ("HumanApproval", "ApprovalRequired")
     assert message in told
     assert "rollback-boundary" in told
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (1, "one 1"),
+        (4, "one 1; one 2; one 3; one 4"),
+        (5, "one 1; one 2; one 3; one 4; and 1 more"),
+        (9, "one 1; one 2; one 3; one 4; and 5 more"),
+    ],
+)
+def test_of_many_changes_the_first_four_are_told_and_the_rest_counted(number: int, told: str) -> None:
+    assert Crossing(tuple(f"one {n}" for n in range(1, number + 1))).message() == told
 
 
 NOT_CROSSED: dict[str, Any] = {

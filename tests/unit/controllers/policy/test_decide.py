@@ -55,6 +55,13 @@ SCALES = {"actionTypes": ["ScaleDeployment"]}
             id="below the confidence floor",
         ),
         pytest.param(
+            [policy(rule("AutoLowRisk", "sure", minConfidencePercent=84))],
+            Tier.AUTO_LOW_RISK,
+            "AllowedByPolicy",
+            0,
+            id="at the confidence floor",
+        ),
+        pytest.param(
             [policy(rule("AutoLowRisk", "other", namespaces=["payments"]))],
             Tier.FORBIDDEN,
             "NoMatchingRule",

@@ -185,6 +185,22 @@ def test_the_tightest_budget_of_the_pods_counts(budgets: list[dict[str, Any]], n
     assert (found.budget, found.disruptions_allowed, found.autoscaler) == (name, allowed, "hpa")
 
 
+def test_a_pods_budget_is_that_of_its_own_labels() -> None:
+    """Deleting a pod asks no budget by itself; that no policy's limit passes it by, the budget has to be found."""
+    own, other = (
+        budget("back", 0, {"matchLabels": {"tier": "back"}}),
+        budget("cart", 1, {"matchLabels": {"app": "cart"}}),
+    )
+    found = read_target(pod("a", "n1"), budgets=[other, own])
+    assert (found.budget, found.disruptions_allowed) == ("back", 0)
+
+
+def test_a_daemon_set_that_says_no_number_of_ready_pods_has_none() -> None:
+    body = daemon_set(nodes=3)
+    del body["status"]["numberReady"]
+    assert (read_target(body).replicas, read_target(body).ready) == (3, 0)
+
+
 def test_a_target_as_conditions_see_it() -> None:
     body = deployment(replicas=8)
     body["metadata"]["labels"] = {"a": "b"}

@@ -75,6 +75,12 @@ def test_outcomes_are_read_off_plans() -> None:
     assert found[0].at == START - timedelta(hours=5)
 
 
+def test_an_outcome_without_a_decision_counts_for_no_class() -> None:
+    known = done("ok", 5, "Effective", CART, workload_class="stateless")
+    (found,) = outcomes([known.model_copy(update={"status": known.status.model_copy(update={"decision": None})})])
+    assert found.pair.workload_class == ""
+
+
 def test_the_first_of_two_actions_is_not_blamed_for_the_second() -> None:
     both = done("two", 2, None, restart(), scale(3), phase="Failed")
     execution = both.status.execution
