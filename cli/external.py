@@ -86,7 +86,7 @@ def status(name: str, output: str) -> None:
 @external.command()
 @_NAME
 @click.argument("part", type=click.Choice(_PARTS))
-@click.option("--lines", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--lines", type=click.IntRange(1, 10_000), default=50, show_default=True, help="The newest so many.")
 def logs(name: str, part: str, lines: int) -> None:
     """The last lines that a part wrote."""
     with plain_errors():
@@ -132,7 +132,7 @@ def bucket(settings: Path, name: str, kubeconfig: Path | None) -> None:
 
 @external.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--settings", type=FILE)
+@click.option("--settings", type=FILE, help="YAML; without it the defaults.")
 @_NAME
 @click.option("--host", "hosts", multiple=True, help="Name or address in the gateway's certificate.")
 def render(folder: Path, settings: Path | None, name: str, hosts: tuple[str, ...]) -> None:

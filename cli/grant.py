@@ -18,7 +18,7 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
     "--actions", default="", metavar="TYPE,...",
     help="Only what these types of actions need, for example RestartDeployment,Rollback. Without it: all.",
 )  # fmt: skip
-@click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+@click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="Form.")
 def grant(namespaces: tuple[str, ...], platform_namespace: str, actions: str, output: str) -> None:
     """Print the RoleBindings that let the executor act in NAMESPACE, each action once it is approved.
 

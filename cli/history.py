@@ -32,7 +32,7 @@ def history() -> None:
 @click.option("--target", default="", help="Name of the workload, Service or node.")
 @click.option("--type", "kind", default="", help="MemoryLeak, HighErrorRate, ...")
 @click.option("--state", default="", help="Resolved, Escalated, ...")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="The newest so many.")
 @CLUSTER
 @OUTPUT
 @connection_options
@@ -87,7 +87,7 @@ def show(incident: str, namespace: str, cluster: str, output: str, **connection:
 @click.option("--namespace", "-n", required=True, help="Where to look.")
 @click.option("--since", type=moment, default="24h", show_default=True, help="Since then: 12h, 90d, RFC 3339.")
 @click.option("--target", default="", help="Name of the workload that was changed.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="The newest so many.")
 @CLUSTER
 @OUTPUT
 @connection_options

@@ -37,7 +37,7 @@ def plan() -> None:
 @ARGOCD
 @KUBECONFIG
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write it there; else print it.")
-@click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+@click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="Form.")
 def patch(
     name: str, namespace: str, argocd_namespace: str, kubeconfig: Path | None, output: Path | None, form: str
 ) -> None:

@@ -52,18 +52,21 @@ def parse(arguments: Sequence[str]) -> Namespace:
         made.add_argument("-r", "--reason", default="", help="why, for the record", required=verb == "reject")
         made.add_argument("--digest", default="", help="decide only about exactly this (sha256:…)")
         made.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    changed = add("modify", "propose other parameters; approvals start anew", named="INCIDENT|PLAN")
-    kind = changed.add_mutually_exclusive_group(required=True)
-    kind.add_argument("--scale", type=int, metavar="REPLICAS", help="scale to so many replicas instead")
-    kind.add_argument("--set", action="append", metavar="KEY=VALUE", help="other parameters, same actions: replicas=3")
-    kind.add_argument("--restart", action="store_true", help="restart instead")
-    changed.add_argument("--action", default="", metavar="ID", help="which action, where the plan has several")
-    changed.add_argument("--dry-run", action="store_true", help="let the API server check it; create nothing")
+    _changes(add("modify", "propose other parameters; approvals start anew", named="INCIDENT|PLAN"))
     lines = add("logs", "the target's log lines since the onset, from its pods", named="INCIDENT", outputs=False)
     lines.add_argument("-f", "--follow", action="store_true")
     lines.add_argument("--tail", type=int, default=200, metavar="N", help="the newest N of each container (200)")
     add("completion", "print kubectl's completion program for this plugin", outputs=False)
     return parser.parse_args(arguments)
+
+
+def _changes(modify: ArgumentParser) -> None:
+    kind = modify.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--scale", type=int, metavar="REPLICAS", help="scale to so many replicas instead")
+    kind.add_argument("--set", action="append", metavar="KEY=VALUE", help="other parameters, same actions: replicas=3")
+    kind.add_argument("--restart", action="store_true", help="restart instead")
+    modify.add_argument("--action", default="", metavar="ID", help="which action, where the plan has several")
+    modify.add_argument("--dry-run", action="store_true", help="let the API server check it; create nothing")
 
 
 def _common() -> ArgumentParser:

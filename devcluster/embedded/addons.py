@@ -24,53 +24,47 @@ def apply(layout: Layout, client: KubeClient) -> None:
 
 def objects(layout: Layout) -> list[tuple[str, dict[str, Any]]]:
     """(path, object), in the order of need."""
+    return [*_rights("system:coredns"), *_service("kube-dns", str(layout.dns_ip), str(layout.node_ip))]
+
+
+def _rights(name: str) -> list[tuple[str, dict[str, Any]]]:
+    """A ClusterRole, bound to the user of the same name."""
     watch = ["list", "watch"]
-    ports = [("dns", "UDP", 53), ("dns-tcp", "TCP", 53), ("metrics", "TCP", 9153)]
     rules = [
         {"apiGroups": [""], "resources": ["endpoints", "services", "pods", "namespaces"], "verbs": watch},
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": watch},
     ]
+    common = {"apiVersion": f"{_RBAC}/v1", "metadata": {"name": name}}
+    reference = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": name}
+    subjects = [{"apiGroup": _RBAC, "kind": "User", "name": name}]
     return [
+        (f"/apis/{_RBAC}/v1/clusterroles/{name}", {**common, "kind": "ClusterRole", "rules": rules}),
         (
-            f"/apis/{_RBAC}/v1/clusterroles/system:coredns",
-            {
-                "apiVersion": f"{_RBAC}/v1",
-                "kind": "ClusterRole",
-                "metadata": {"name": "system:coredns"},
-                "rules": rules,
-            },
+            f"/apis/{_RBAC}/v1/clusterrolebindings/{name}",
+            {**common, "kind": "ClusterRoleBinding", "roleRef": reference, "subjects": subjects},
         ),
-        (
-            f"/apis/{_RBAC}/v1/clusterrolebindings/system:coredns",
-            {
-                "apiVersion": f"{_RBAC}/v1",
-                "kind": "ClusterRoleBinding",
-                "metadata": {"name": "system:coredns"},
-                "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "system:coredns"},
-                "subjects": [{"apiGroup": _RBAC, "kind": "User", "name": "system:coredns"}],
-            },
-        ),
-        (
-            "/api/v1/namespaces/kube-system/services/kube-dns",
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {"name": "kube-dns", "labels": {"k8s-app": "kube-dns"}},
-                "spec": {
-                    "clusterIP": str(layout.dns_ip),
-                    "ports": [{"name": name, "protocol": protocol, "port": port} for name, protocol, port in ports],
-                },
-            },
-        ),
-        (
-            "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices/kube-dns",
-            {
-                "apiVersion": "discovery.k8s.io/v1",
-                "kind": "EndpointSlice",
-                "metadata": {"name": "kube-dns", "labels": {"kubernetes.io/service-name": "kube-dns"}},
-                "addressType": "IPv4",
-                "endpoints": [{"addresses": [str(layout.node_ip)], "conditions": {"ready": True}}],
-                "ports": [{"name": name, "protocol": protocol, "port": port} for name, protocol, port in ports],
-            },
-        ),
+    ]
+
+
+def _service(name: str, address: str, node: str) -> list[tuple[str, dict[str, Any]]]:
+    """A Service without a selector, and the one endpoint that it leads to."""
+    numbers = [("dns", "UDP", 53), ("dns-tcp", "TCP", 53), ("metrics", "TCP", 9153)]
+    ports = [{"name": port, "protocol": protocol, "port": number} for port, protocol, number in numbers]
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "labels": {"k8s-app": name}},
+        "spec": {"clusterIP": address, "ports": ports},
+    }
+    endpoints = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [node], "conditions": {"ready": True}}],
+        "ports": ports,
+    }
+    return [
+        (f"/api/v1/namespaces/kube-system/services/{name}", service),
+        (f"/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices/{name}", endpoints),
     ]

@@ -153,8 +153,15 @@ def reads(namespace: str, who: Who) -> Iterator[Case]:
 def outside(namespace: str, who: Who) -> Iterator[Case]:
     """Other namespaces, other identities, the platform's own guards, and its own escape hatches."""
     area = f"{AREA}: outside its namespace and role"
-    me = "iirp-execution"
-    escape = {
+    for name, (method, path) in _escapes(namespace, "iirp-execution").items():
+        yield Case(
+            area, name, method, path, None if method == "GET" else {}, who=who, by=(RBAC, EXECUTOR), dry=method != "GET"
+        )
+
+
+def _escapes(namespace: str, me: str) -> dict[str, tuple[str, str]]:
+    """Method and path of each way out."""
+    return {
         "patch a Deployment in kube-system": ("PATCH", path_of("apps/v1", "kube-system", "deployments", "x")),
         "patch a Deployment in default": ("PATCH", path_of("apps/v1", "default", "deployments", "x")),
         "patch the policy controller": ("PATCH", path_of("apps/v1", SYSTEM, "deployments", "iirp-policy")),
@@ -197,10 +204,6 @@ def outside(namespace: str, who: Who) -> Iterator[Case]:
         "the API server's metrics": ("GET", "/metrics"),
         "the API server's logs": ("GET", "/logs/"),
     }
-    for name, (method, path) in escape.items():
-        yield Case(
-            area, name, method, path, None if method == "GET" else {}, who=who, by=(RBAC, EXECUTOR), dry=method != "GET"
-        )
 
 
 def impersonation(namespace: str, token: str) -> Iterator[Case]:

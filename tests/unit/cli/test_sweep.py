@@ -194,6 +194,12 @@ def test_what_prints_for_people_prints_for_scripts() -> None:
     assert without == {f"iirp {name}" for name in silent}
 
 
+def test_everything_is_explained() -> None:
+    for path, command in ALL.items():
+        assert command.help, path
+        assert all(one.help for one in command.params if isinstance(one, click.Option)), path
+
+
 def needs_kubectl(arguments: list[str]) -> None:
     if arguments[0] in {"doctor", "ui"} and shutil.which("kubectl") is None:
         pytest.skip("no kubectl on the PATH")
