@@ -119,6 +119,7 @@ def _dry_run(toolchain: Toolchain, kubeconfig: Path | None) -> None:
         f"--kubeconfig={kubeconfig}",
         "apply",
         "--server-side",
+        "--force-conflicts",  # of a release that is there; nothing is kept
         "--dry-run=server",
         "-f",
         "-",
