@@ -14,7 +14,7 @@ from typing import Any
 from demo.driver.errors import DemoFailed
 from devcluster import kubectl as program
 
-__all__ = ["Kubectl", "path_hint", "ui_command"]
+__all__ = ["Kubectl", "down_command", "path_hint", "ui_command"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,11 @@ def path_hint() -> str | None:
     if shutil.which("kubectl") and shutil.which("iirp"):
         return None
     return f'export PATH="{Path(sys.executable).parent}:$PATH"'
+
+
+def down_command(cluster: str) -> str:
+    """What removes this demo, and not another one (`make down` means the one that is called demo)."""
+    return shlex.join(["iirp", "demo", "down", f"--name={cluster}"])
 
 
 def ui_command(cluster: str, account: str, incident: str) -> str:

@@ -9,7 +9,7 @@ from demo import platform
 from demo.driver import people
 from demo.driver.baseline import needs, wait_for_baseline
 from demo.driver.errors import DemoFailed
-from demo.driver.kubectl import Kubectl, path_hint, ui_command
+from demo.driver.kubectl import Kubectl, down_command, path_hint, ui_command
 from demo.driver.shop import NAMESPACE, Shop
 from demo.driver.story import Outcome, Scenario, Story
 from demo.driver.tell import Teller, clock
@@ -79,7 +79,8 @@ def _ending(stage: Platform, outcome: Outcome, teller: Teller) -> None:
     teller.command(f"kubectl describe incident {name} -n {NAMESPACE}")
     teller.console.print("  the incident's page, as somebody who may look:")
     teller.command(ui_command(stage.name, "oncall", name))
-    teller.console.print("  when you are done: make down")
+    teller.console.print("  when you are done:")
+    teller.command(down_command(stage.name))
     if not outcome.succeeded:
         raise DemoFailed(
             "the ending",

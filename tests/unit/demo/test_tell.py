@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+import shlex
 
+import pytest
 from rich.console import Console
 
+from cli.main import cli
 from crds.v1alpha1.incident import TimelineEntry
 from demo.driver.chain import Change
+from demo.driver.kubectl import down_command, ui_command
 from demo.driver.tell import Teller, clock
+from tests.unit.docs.test_commands import follow
 
 
 def teller() -> tuple[Teller, io.StringIO]:
@@ -49,3 +54,10 @@ def test_the_timeline_is_a_table_of_time_source_and_words() -> None:
 
 def test_clock() -> None:
     assert [clock(seconds) for seconds in (0, 65.9, 600)] == ["0:00", "1:05", "10:00"]
+
+
+@pytest.mark.parametrize("command", [down_command("two"), ui_command("two", "oncall", "payments-leak-1")])
+def test_what_it_tells_people_to_type_is_about_this_cluster(command: str) -> None:
+    words = shlex.split(command)
+    assert "--name=two" in words
+    follow(cli, words[1:], complete=True)
