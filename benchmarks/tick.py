@@ -19,6 +19,7 @@ from analysis.detect.finding import Evaluation, Observed, PodKey
 from analysis.detect.observe import Observer
 from analysis.detect.rulebook import load_rules
 from analysis.detect.rules import GrowthRule, RuleSet, StepRule
+from analysis.detect.topologies import compact
 from analysis.detect.tracker import Tracks, advance, candidates
 from analysis.telemetry.prometheus import Prometheus
 from analysis.telemetry.query import Select
@@ -64,7 +65,7 @@ class Server:
         containers = series // load.PER_CONTAINER
         self.rules, self.store = memory_rules(), Store(series, INTERVAL)
         self.fleet = load.Fleet.of(containers, BEFORE_LAST, seed)
-        pods = map(load.pod, range(containers))
+        pods = compact(map(load.pod, range(containers)))  # as the server keeps a topology
         self._pods: dict[PodKey, PodFact] = {(pod.namespace, pod.name): pod for pod in pods}
         self._traffic, self._loop = load.Traffic(series), asyncio.new_event_loop()
         self._asked: list[str] = []

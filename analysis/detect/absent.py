@@ -6,13 +6,13 @@ most targets of the cluster, or of the namespace, go at once, it is the scraper,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
 
 from analysis.contract import PodFact
-from analysis.detect.containers import STALE_SECONDS, pod_key
+from analysis.detect.containers import STALE_SECONDS, pod_key, seen_pods
 from analysis.detect.finding import Evaluation, Finding, Level, Observed, PodKey
 from analysis.detect.rules import AbsentRule
 from analysis.detect.services import in_namespaces, of_workload, workloads_of
@@ -78,14 +78,14 @@ def evaluate_absent(rule: AbsentRule, observed: Observed) -> Evaluation | None:
     findings = []
     if candidates.size:
         targets, pods = _targets(rule, block, observed.now), _by_workload(observed)
-        running = _recent(alive, observed.now)
+        running = seen_pods(rule.alive, alive, observed)
         for row in candidates.tolist():
             target = scrapes.workloads[row]
             own = [pod for pod in pods[_key(target)] if not pod.deleting]
             if own and all(_absent(rule, pod, targets, running, observed) for pod in own):
                 firing = bool(scrapes.known[row]) and _others_are_seen(rule, scrapes, row)
                 findings.append(_finding(rule, target, own, float(scrapes.last_up[row]), observed.now, firing))
-    return Evaluation(tuple(findings), _recent(block, observed.now))
+    return Evaluation(tuple(findings), seen_pods(rule.metric, block, observed))
 
 
 def _times(block: Block) -> Float64:
@@ -158,17 +158,11 @@ def _by_workload(observed: Observed) -> Mapping[tuple[str, str, str], list[PodFa
     return found
 
 
-def _recent(block: Block, now: float) -> frozenset[PodKey]:
-    """Pods of which there is a sample of just now."""
-    recent = (row_max(_times(block)) >= now - STALE_SECONDS).tolist()
-    return frozenset(pod_key(labels) for labels, is_recent in zip(block.labels, recent, strict=True) if is_recent)
-
-
 def _absent(
     rule: AbsentRule,
     pod: PodFact,
     targets: Mapping[PodKey, Target],
-    running: frozenset[PodKey],
+    running: Set[PodKey],
     observed: Observed,
 ) -> bool:
     """Whether a pod has run for long enough and shows no metrics: every scrape fails, or there is none any more."""

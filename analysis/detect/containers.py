@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ from analysis.windows.robust import newest, row_max, row_min
 
 STALE_SECONDS = 60.0
 """A series whose newest sample is older says nothing about now."""
+EASE = 1 - 1e-9
+"""For the rounding of what is added in one place and compared in another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +27,50 @@ class Containers:
     limit: Float64
     started: Float64
     """Unix seconds; NaN where it is not known."""
-    fresh: frozenset[PodKey]
+    fresh: Set[PodKey]
     """Pods with a sample of just now, risen or not."""
 
 
-def containers(
-    rule: GrowthRule | StepRule, observed: Observed, least: Callable[[Float64], Float64]
-) -> Containers | None:
+def containers(rule: GrowthRule | StepRule, observed: Observed) -> Containers | None:
     """Join a metric with its limit and the containers' starts; None when metric or limit could not be read.
 
     Only series that have a limit, are alive and have :func:`risen` are joined with the rest and returned.
-
-    Args:
-        least: the rise from which a series is worth a fit, by limit, both ``float64[series]``.
     """
     block, limits = observed.blocks.get(rule.metric), observed.blocks.get(rule.limit)
     if block is None or limits is None:
         return None
     limit = np.nan_to_num(_highest(limits, block))
     recent = newest(block.offsets) + block.start >= observed.now - STALE_SECONDS
-    seen = {pod_key(labels) for labels, is_recent in zip(block.labels, recent.tolist(), strict=True) if is_recent}
-    fresh = frozenset(seen & observed.pods.keys())
-    rows = np.flatnonzero(recent & (limit > 0) & risen(block, least(limit)))
+    fresh = seen_pods(rule.metric, block, observed)
+    rows = np.flatnonzero(recent & (limit > 0) & risen(block, least_rise(rule, limit)))
     rows = rows[np.array([pod_key(block.labels[row]) in observed.pods for row in rows], dtype=np.bool_)]
     block, nowhere = block.take(rows), float("nan")
     started = [observed.started.get(container_key(labels), nowhere) for labels in block.labels]
     return Containers(block, limit[rows], np.array(started, dtype=np.float64), fresh)
+
+
+def least_growth(rule: GrowthRule, limit: Float64) -> Float64:
+    """Growth that the rule asks for, both ``float64[series]``."""
+    return np.maximum(rule.min_growth, rule.min_growth_share * limit)
+
+
+def least_rise(rule: GrowthRule | StepRule, limit: Float64) -> Float64:
+    """How far above the lowest value of its window a series must stand before the rule can call it, by its limit.
+
+    Both ``float64[series]``. Rising in the limit, so the lowest limit leaves out the least.
+    """
+    if isinstance(rule, GrowthRule):
+        return least_growth(rule, limit) / rule.clear_factor
+    return EASE * rule.stay_share * rule.min_rise_share * limit
+
+
+def seen_pods(metric: str, block: Block, observed: Observed) -> Set[PodKey]:
+    """Pods with a sample of just now."""
+    looked_at = observed.seen.get(metric)
+    if looked_at is not None:
+        return looked_at
+    recent = newest(block.offsets) + block.start >= observed.now - STALE_SECONDS
+    return {pod_key(labels) for labels, is_recent in zip(block.labels, recent.tolist(), strict=True) if is_recent}
 
 
 def risen(block: Block, least: Float64) -> Bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from analysis.contract import ApiSignal, Candidate, NodeFact, PodFact, ServiceFact
@@ -94,7 +94,10 @@ class Observed:
     now: float
     pods: dict[PodKey, PodFact]
     blocks: dict[str, Block] = field(default_factory=dict)
-    """By metric name; series have the labels namespace, pod, container."""
+    """By metric name; series have the labels namespace, pod, container. Of metrics that are in ``seen`` only those
+    series are here that some rule may mean."""
+    seen: Mapping[str, Set[PodKey]] = field(default_factory=dict)
+    """By metric name: pods with a sample of just now, of metrics of which not all series were laid on a grid."""
     rates: dict[RateSum, Rates] = field(default_factory=dict)
     """By query; series have the labels that it sums by."""
     levels: Mapping[Level, Block] = field(default_factory=dict)
@@ -114,7 +117,7 @@ class Evaluation:
     """Findings of one rule, and the pods about which it could say something."""
 
     findings: tuple[Finding, ...] = ()
-    fresh: frozenset[PodKey] = frozenset()
+    fresh: Set[PodKey] = frozenset()
     """Pods with recent data. About the others nothing is known, which is not the same as nothing being wrong."""
     targets: frozenset[TargetKey] | None = None
     """The same for rules that look at targets as a whole (nodes, volumes), not at pods."""

@@ -6,7 +6,15 @@ from collections import Counter
 
 import numpy as np
 
-from analysis.detect.containers import STALE_SECONDS, Containers, by_workload, containers, pod_key, sizes
+from analysis.detect.containers import (
+    STALE_SECONDS,
+    Containers,
+    by_workload,
+    containers,
+    least_growth,
+    pod_key,
+    sizes,
+)
 from analysis.detect.finding import Evaluation, Finding, Observed, TargetKey
 from analysis.detect.rules import GrowthRule
 from analysis.telemetry.query import duration, equal, selector
@@ -27,7 +35,7 @@ NEW_LIFE = frozenset({"OOMKilled", "Restarted", "CrashLoop"})
 
 def evaluate_growth(rule: GrowthRule, observed: Observed) -> Evaluation | None:
     """Containers whose metric grows towards its limit, one finding per workload; None without data."""
-    data = containers(rule, observed, lambda limit: _least(rule, limit) / rule.clear_factor)
+    data = containers(rule, observed)
     if data is None:
         return None
     found = measure(data.block, rule.warm_up, data.started)
@@ -42,11 +50,6 @@ def evaluate_growth(rule: GrowthRule, observed: Observed) -> Evaluation | None:
         for rows in by_workload(data.block, firing | staying, observed)
     )
     return Evaluation(findings, data.fresh)
-
-
-def _least(rule: GrowthRule, limit: Float64) -> Float64:
-    """Growth that the rule asks for, ``float64[series]``."""
-    return np.maximum(rule.min_growth, rule.min_growth_share * limit)
 
 
 def grows(
@@ -72,7 +75,7 @@ def grows(
             found.last_at >= now - STALE_SECONDS,
             found.samples >= rule.min_samples,
             long_enough,
-            found.growth >= _least(rule, limit) / ease,
+            found.growth >= least_growth(rule, limit) / ease,
             found.slope.tau >= rule.min_monotonicity / ease,
             found.slope.low > 0,
             found.biggest_step <= rule.max_step_share * ease * found.growth,

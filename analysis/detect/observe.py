@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import cast
 
 from analysis.contract import SourceHealth
-from analysis.detect.containers import container_key
+from analysis.detect.containers import STALE_SECONDS
 from analysis.detect.evaluate import level_queries, rates_wanted
 from analysis.detect.finding import ContainerKey, Level, Observed, Rates
+from analysis.detect.first_look import FirstLook, first_look
 from analysis.detect.rules import (
     AbsentRule,
     FillRule,
@@ -46,7 +49,7 @@ class Observer:
             return empty, SourceHealth(name="prometheus", address=self._reader.address, ok=True, message="no pods")
         scope = (in_namespaces(empty), differs("container", ""), differs("container", "POD"))
         try:
-            found = await self._blocks(empty, scope)
+            look, found = await self._blocks(empty, scope)
             rates = await self._rates(empty)
             levels = await self._levels(empty)
             started = await self._started(empty.now, *scope)
@@ -54,10 +57,12 @@ class Observer:
             logger.warning("detection without metrics: %s", error)
             return empty, SourceHealth(name="prometheus", address=error.address, ok=False, message=error.why[:300])
         blocks = {metric: one.block for metric, one in found.items()}
-        observed = replace(empty, blocks=blocks, rates=rates, levels=levels, started=started)
-        return observed, self._freshness(list(found.values()), empty.now)
+        seen = {metric: one.pods_since(empty.now - STALE_SECONDS) for metric, one in look.looks.items()}
+        observed = replace(empty, blocks=blocks, seen=seen, rates=rates, levels=levels, started=started)
+        times = [*(one.newest for one in found.values()), *(one.newest for one in look.looks.values())]
+        return observed, self._freshness(max((at for at in times if at is not None), default=None), empty.now)
 
-    async def _blocks(self, empty: Observed, scope: tuple[Matcher, ...]) -> dict[str, Found]:
+    async def _blocks(self, empty: Observed, scope: tuple[Matcher, ...]) -> tuple[FirstLook, dict[str, Found]]:
         wanted: dict[str, float] = {}
         for rule in self._rules.rules:
             if isinstance(rule, GrowthRule | StepRule):
@@ -67,13 +72,20 @@ class Observer:
                 wanted.setdefault(rule.alive, LIMIT_WINDOW)
             elif isinstance(rule, ThrottleRule):
                 wanted |= dict.fromkeys((rule.quota, rule.period), LIMIT_WINDOW)
+        window = (empty.now, GRID_STEP)
+        look = first_look(
+            self._rules,
+            wanted,
+            lambda metric, seconds: self._reader.look(Select(metric, scope), CONTAINER, seconds, *window),
+            empty.now,
+        )
         found = await asyncio.gather(
             *(
-                self._reader.block(Select(metric, scope), CONTAINER, seconds, empty.now, GRID_STEP)
+                self._reader.block(Select(metric, scope), CONTAINER, seconds, *window, look.chosen.get(metric))
                 for metric, seconds in wanted.items()
             )
         )
-        return dict(zip(wanted, found, strict=True))
+        return look, dict(zip(wanted, found, strict=True))
 
     async def _levels(self, empty: Observed) -> dict[Level, Block]:
         rules = [rule for rule in self._rules.rules if isinstance(rule, FillRule | AbsentRule)]
@@ -88,20 +100,19 @@ class Observer:
         rates = await asyncio.gather(*(self._reader.rates(query, *how, empty.now) for query, how in wanted.items()))
         return dict(zip(wanted, rates, strict=True))
 
-    async def _started(self, now: float, *scope: Matcher) -> dict[ContainerKey, float]:
-        found: dict[ContainerKey, float] = {}
+    async def _started(self, now: float, *scope: Matcher) -> Mapping[ContainerKey, float]:
         metrics = {
             rule.started
             for rule in self._rules.rules
             if isinstance(rule, GrowthRule | StepRule | ThrottleRule | AbsentRule) and rule.started
         }
-        for metric in sorted(metrics):
-            vector = await self._reader.latest(Select(metric, scope), CONTAINER, now)
-            found |= {container_key(labels): float(at) for labels, at in zip(vector.labels, vector.values, strict=True)}
-        return found
+        found = [await self._reader.latest(Select(metric, scope), CONTAINER, now) for metric in sorted(metrics)]
+        by_container = cast("list[Mapping[ContainerKey, float]]", found)
+        if len(by_container) == 1:  # as it mostly is: one of memory is read where it lies
+            return by_container[0]
+        return {key: at for one in by_container for key, at in one.items()}
 
-    def _freshness(self, found: list[Found], now: float) -> SourceHealth:
-        newest = max((one.newest for one in found if one.newest is not None), default=None)
+    def _freshness(self, newest: float | None, now: float) -> SourceHealth:
         age = None if newest is None else max(0.0, now - newest)
         message = ""
         if age is None:

@@ -18,9 +18,6 @@ from analysis.workloads import pod_matcher
 from crds.v1alpha1.base import Severity
 from crds.v1alpha1.incident import MetricEvidence
 
-EASE = 1 - 1e-9
-"""For the rounding of what is added in one place and compared in another."""
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -71,7 +68,7 @@ def largest_step(block: Block, within: float, warm_up: float, started: Float64) 
 
 def evaluate_step(rule: StepRule, observed: Observed) -> Evaluation | None:
     """Containers whose metric has jumped and stays up, one finding per workload; None without data."""
-    data = containers(rule, observed, lambda limit: EASE * rule.stay_share * rule.min_rise_share * limit)
+    data = containers(rule, observed)
     if data is None:
         return None
     window = data.block.tail(rule.window)

@@ -6,13 +6,15 @@ Both ways give the same answer; ``tests/unit/analysis/telemetry/test_reader.py``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.telemetry.prometheus import Prometheus, Vector
+from analysis.telemetry.groups import Values
+from analysis.telemetry.look import Chosen, Look
+from analysis.telemetry.prometheus import Prometheus
 from analysis.telemetry.query import RateSum, Select
 from analysis.telemetry.store import LOOKBACK, Store
 from analysis.windows.block import Block, grid, regroup
@@ -45,15 +47,32 @@ class Reader:
         found.prometheus = self.prometheus.of(cluster)
         return found
 
-    async def block(self, select: Select, by: tuple[str, ...], seconds: float, now: float, step: float) -> Found:
+    def look(self, select: Select, by: tuple[str, ...], seconds: float, now: float, step: float) -> Look | None:
+        """The first look at all that :meth:`block` would show; None where that is not in memory."""
+        select = self._own(select)
+        if self._store is None or not self._covered(select, seconds, now, exact=False):
+            return None
+        return self._store.look(select, by, seconds, now, step)
+
+    async def block(
+        self,
+        select: Select,
+        by: tuple[str, ...],
+        seconds: float,
+        now: float,
+        step: float,
+        chosen: Chosen | None = None,
+    ) -> Found:
         """Raw samples of the ``seconds`` before ``now``, series that agree in ``by`` joined, on a grid of ``step``.
+
+        Of the ``chosen`` ones at least, of all without.
 
         Raises:
             SourceError: the metrics store was needed and does not answer.
         """
         select = self._own(select)
         if self._store is not None and self._covered(select, seconds, now, exact=False):
-            block = self._store.block(select, by, seconds, now, step)
+            block = self._store.block(select, by, seconds, now, step, chosen)
             self._read("ring")
             newest = float(np.nanmax(block.offsets)) + block.start if block.offsets.size else None
             return Found(block, newest)
@@ -77,8 +96,8 @@ class Reader:
         times = np.arange(block.values.shape[1], dtype=np.float64) * step + (block.start + step / 2)
         return Rates(samples.labels, times, block.values.astype(np.float64))
 
-    async def latest(self, select: Select, by: tuple[str, ...], now: float) -> Vector:
-        """``max by (…) (metric)`` now.
+    async def latest(self, select: Select, by: tuple[str, ...], now: float) -> Mapping[Values, float]:
+        """``max by (…) (metric)`` now, by the values of those labels.
 
         Raises:
             SourceError: the metrics store was needed and does not answer.
@@ -86,9 +105,11 @@ class Reader:
         select = self._own(select)
         if self._store is not None and self._covered(select, LOOKBACK, now, exact=True):
             self._read("ring")
-            return Vector(*self._store.latest(select, by, now))
+            return self._store.latest(select, by, now)
         self._read("query")
-        return await self.prometheus.instant(f"max by ({', '.join(by)}) ({select})", moment(now))
+        vector = await self.prometheus.instant(f"max by ({', '.join(by)}) ({select})", moment(now))
+        named = (tuple(labels.get(name, "") for name in by) for labels in vector.labels)
+        return dict(zip(named, vector.values.tolist(), strict=True))
 
     def _own(self, select: Select) -> Select:
         return replace(select, matchers=(*self.prometheus.scope.matchers, *select.matchers))

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from analysis.windows.block import Bool, Float64, Int64
+from analysis.windows.extremes import Extremes
 from analysis.windows.ring import NEVER, Counts, Ring
 
 SKEW = 60.0
@@ -67,6 +68,12 @@ class Rows:
         ring = self._rings[exact]
         ring.advance(now)
         return ring.samples(self._place[rows], seconds + MARGIN)
+
+    def extremes(self, rows: Int64, seconds: float, now: float, within: tuple[int, int], *, exact: bool) -> Extremes:
+        """Lowest, highest and newest sample of rows of one kind between two Unix milliseconds, both included."""
+        ring = self._rings[exact]
+        ring.advance(now)
+        return ring.extremes(self._place[rows], seconds + MARGIN, within)
 
     def ended(self, rows: Int64, *, exact: bool) -> Bool:
         """Whose sender has said that they are over. ``bool[row]``."""

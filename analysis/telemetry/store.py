@@ -7,19 +7,22 @@ in ten minutes is given up. Series that nobody wants cost a place in a hash tabl
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from analysis.telemetry import wire
+from analysis.telemetry.groups import Groups, Latest
 from analysis.telemetry.kept import Metric, Missing
 from analysis.telemetry.labels import encode, metric_of
+from analysis.telemetry.look import Chosen, Look, by_group, highest
 from analysis.telemetry.query import RateSum, Select
 from analysis.telemetry.remote_write import Decoder
 from analysis.telemetry.rows import Rows
-from analysis.telemetry.views import View
-from analysis.windows.block import Block, Bool, Float64, Int64, Labels, Samples
+from analysis.telemetry.views import Frame, View
+from analysis.windows.block import Block, Bool, Int64, Samples
 from analysis.windows.rates import Rates, rate, summed
 from analysis.windows.ring import Counts
 
@@ -33,6 +36,8 @@ LOOKBACK = 300.0
 """Seconds that an instant value is valid, as in PromQL."""
 MAX_VIEWS = 256
 """Some thirty for each cluster."""
+SPARE_GROUPS = 1024
+"""Groups of series that are gone, beyond twice the series that there are, that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class Store:
         self._numbers = 0
         self._last, self._spacing = float("-inf"), interval
         self._views: OrderedDict[tuple[str, object], View] = OrderedDict()
+        self._groups: dict[tuple[str, ...], Groups] = {}
         self.refused_at = float("-inf")
         self.ready = True
         """False until compiled loops are loaded: nothing is taken in, everything is read by query."""
@@ -158,11 +164,31 @@ class Store:
         complete = metric.complete_from is not None and metric.complete_from <= now - seconds
         return complete and now - metric.newest <= self.gap and now - self.refused_at > seconds
 
-    def block(self, select: Select, by: tuple[str, ...], seconds: float, now: float, step: float) -> Block:
-        """Raw samples on a grid, as ``grid(regroup(samples, by), now, seconds, step)`` makes it of a query's answer."""
+    def look(self, select: Select, by: tuple[str, ...], seconds: float, now: float, step: float) -> Look:
+        """The first look at what :meth:`block` would show."""
         metric, view = self._view(select, by)
-        times, values = self._rows.samples(view.rows, seconds, now, exact=metric.exact)
-        return view.block(times, values, now, seconds, step)
+        within = Frame(now, seconds, step).within
+        found = self._rows.extremes(view.rows, seconds, now, within, exact=metric.exact)
+        return by_group(found, view.numbers, view.groups, alone=view.alone)
+
+    def block(
+        self,
+        select: Select,
+        by: tuple[str, ...],
+        seconds: float,
+        now: float,
+        step: float,
+        chosen: Chosen | None = None,
+    ) -> Block:
+        """Raw samples on a grid, as ``grid(regroup(samples, by), now, seconds, step)`` makes it of a query's answer.
+
+        Of the ``chosen`` groups only; of all without, or when their numbers have been given anew since.
+        """
+        metric, view = self._view(select, by)
+        some = chosen is not None and chosen.groups is view.groups
+        places, order = view.chosen(chosen.numbers if chosen is not None and some else None)
+        times, values = self._rows.samples(view.rows[places], seconds, now, exact=metric.exact)
+        return view.block(places, order, times, values, Frame(now, seconds, step))
 
     def rates(self, query: RateSum, lasting: float, step: float, now: float) -> Rates:
         """A summed rate at each step of the last ``lasting`` seconds."""
@@ -170,24 +196,18 @@ class Store:
         times, values = self._rows.samples(view.rows, lasting + query.window, now, exact=metric.exact)
         count = round(lasting / step) + 1
         at = np.rint((now - lasting) * 1000) + np.arange(count) * round(step * 1000)
-        found = summed(view.groups, len(view.labels), rate(times, values, at, query.window))
+        found = summed(view.places, len(view.members), rate(times, values, at, query.window))
         some: Bool = np.asarray(np.isfinite(found).any(axis=1))
-        labels = tuple(one for one, is_there in zip(view.labels, some, strict=True) if is_there)
+        labels = tuple(view.groups.labels(number) for number in view.members[some].tolist())
         return Rates(labels, now - lasting + np.arange(count, dtype=np.float64) * step, found[some])
 
-    def latest(self, select: Select, by: tuple[str, ...], now: float) -> tuple[tuple[Labels, ...], Float64]:
+    def latest(self, select: Select, by: tuple[str, ...], now: float) -> Latest:
         """``max by (…) (metric)`` now, series that their sender has ended left out."""
         metric, view = self._view(select, by)
-        times, values = self._rows.samples(view.rows, LOOKBACK, now, exact=metric.exact)
-        with np.errstate(invalid="ignore"):
-            valid = (times > (now - LOOKBACK) * 1000) & (times <= now * 1000)
-        column = times.shape[1] - 1 - valid[:, ::-1].argmax(axis=1)
-        last = values[np.arange(len(values)), column]
-        last = np.where(self._rows.ended(view.rows, exact=metric.exact) | ~valid.any(axis=1), np.nan, last)
-        highest = np.full(len(view.labels), -np.inf)
-        np.maximum.at(highest, view.groups, np.where(np.isnan(last), -np.inf, last))
-        some = np.isfinite(highest)
-        return tuple(one for one, is_there in zip(view.labels, some, strict=True) if is_there), highest[some]
+        within = math.floor((now - LOOKBACK) * 1000) + 1, math.floor(now * 1000)
+        last = self._rows.extremes(view.rows, LOOKBACK, now, within, exact=metric.exact).last
+        last[self._rows.ended(view.rows, exact=metric.exact)] = np.nan
+        return Latest(view.groups, highest(last, view.numbers, len(view.groups)))
 
     # --- upkeep -----------------------------------------------------------------------------------------------------
 
@@ -273,13 +293,20 @@ class Store:
         self._decoder.forget(rows)
 
     def _view(self, select: Select, by: tuple[str, ...]) -> tuple[Metric, View]:
-        metric = self._metrics[select.metric.encode()]
+        metric, groups = self._metrics[select.metric.encode()], self._grouped(by)
         key = (select.metric, (select.matchers, by))
         view = self._views.get(key)
-        if view is None or view.log is not metric.log:
-            view = self._views[key] = View(metric.log, select.matchers, by)
+        if view is None or view.log is not metric.log or view.groups is not groups:
+            view = self._views[key] = View(metric.log, select.matchers, groups)
         self._views.move_to_end(key)
         while len(self._views) > MAX_VIEWS:
             self._views.popitem(last=False)
         view.refresh(self._rows.born, self._decoder.raw)
         return metric, view
+
+    def _grouped(self, by: tuple[str, ...]) -> Groups:
+        """The groups by some labels; numbered anew when most of the numbers can only be of series that are gone."""
+        groups = self._groups.get(by)
+        if groups is None or len(groups) > 2 * self.series + SPARE_GROUPS:
+            groups = self._groups[by] = Groups(by)
+        return groups

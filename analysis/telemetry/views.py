@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import re
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from analysis.telemetry.groups import Groups
 from analysis.telemetry.labels import decode
 from analysis.telemetry.query import Matcher
-from analysis.windows.block import Block, Bool, Float64, Int64, Labels
+from analysis.windows.block import Block, Bool, Float64, Int64
 
 
 @dataclass(slots=True)
 class Log:
     """Series of one metric in the order in which they came. ``births`` tells a row's tenants apart."""
 
-    rows: list[int] = field(default_factory=list)
-    births: list[int] = field(default_factory=list)
+    rows: array[int] = field(default_factory=lambda: array("q"))
+    births: array[int] = field(default_factory=lambda: array("q"))
     version: int = 0
     """Changes when the log was compacted: positions in it are no longer what they were."""
 
@@ -32,103 +35,131 @@ class Log:
         rows, births = np.array(self.rows, dtype=np.int64), np.array(self.births, dtype=np.int64)
         alive = born[rows] == births
         if len(rows) > 1024 and 2 * int(alive.sum()) < len(rows):
-            self.rows, self.births = rows[alive].tolist(), births[alive].tolist()
+            self.rows, self.births = array("q", rows[alive].tobytes()), array("q", births[alive].tobytes())
             self.version += 1
 
 
-class View:
-    """Rows of one metric that match, each with its group by the labels in ``by``.
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A grid of cells up to ``end`` (Unix seconds), of which samples of the last ``seconds`` are wanted."""
 
-    ``rows: int64[series]``, ``groups: int64[series]`` (an index into ``labels``).
+    end: float
+    seconds: float
+    step: float
+    """Seconds of a cell."""
+
+    @property
+    def count(self) -> int:
+        """Cells of the grid."""
+        return max(1, round(self.seconds / self.step))
+
+    @property
+    def start(self) -> float:
+        """Unix seconds."""
+        return self.end - self.count * self.step
+
+    @property
+    def within(self) -> tuple[int, int]:
+        """First and last Unix millisecond whose samples are on it."""
+        opened, start, end = (round(at * 1000, 3) for at in (self.end - self.seconds, self.start, self.end))
+        return max(math.floor(opened) + 1, math.ceil(start)), math.ceil(end) - 1
+
+
+class View:
+    """Rows of one metric that match, each with its group.
+
+    ``rows: int64[series]``, ``numbers: int64[series]`` (of the groups).
     """
 
-    def __init__(self, log: Log, matchers: tuple[Matcher, ...], by: tuple[str, ...]) -> None:
-        self.log = log
-        self.labels: list[Labels] = []
+    def __init__(self, log: Log, matchers: tuple[Matcher, ...], groups: Groups) -> None:
+        self.log, self.groups = log, groups
         self.rows: Int64 = np.zeros(0, dtype=np.int64)
-        self.groups: Int64 = np.zeros(0, dtype=np.int64)
-        self._by = tuple(name.encode() for name in by)
+        self.numbers: Int64 = np.zeros(0, dtype=np.int64)
+        self.members: Int64 = np.zeros(0, dtype=np.int64)
+        """Numbers of the groups that there are, rising."""
         self._tests = tuple(_test(matcher) for matcher in matchers)
         self._births: Int64 = np.zeros(0, dtype=np.int64)
-        self._known: dict[tuple[bytes, ...], int] = {}
-        self._sorted: Int64 = np.zeros(0, dtype=np.int64)
+        self._in_order: Int64 | None = None
         self._seen, self._version = 0, log.version
+
+    @property
+    def alone(self) -> bool:
+        """Whether no two rows are of one group."""
+        return len(self.members) == len(self.rows)
+
+    @property
+    def places(self) -> Int64:
+        """Place of each row's group among the members. ``int64[series]``."""
+        return np.searchsorted(self.members, self.numbers).astype(np.int64)
 
     def refresh(self, born: Int64, raw: Callable[[int], bytes]) -> None:
         """Take in what has come and let go what is gone since the last time."""
         self.log.compact(born)
         if self._version != self.log.version:
-            self._start_anew()
+            self.rows = self.numbers = self._births = np.zeros(0, dtype=np.int64)
+            self._seen, self._version = 0, self.log.version
+        before = len(self.rows)
         alive = born[self.rows] == self._births
         if not alive.all():
-            self.rows, self.groups, self._births = self.rows[alive], self.groups[alive], self._births[alive]
-            if 2 * len(np.unique(self.groups)) < len(self.labels):
-                self._start_anew()
-        rows, groups, births = [], [], []
+            self.rows, self.numbers, self._births = self.rows[alive], self.numbers[alive], self._births[alive]
+        came = self._came(born, raw)
+        if len(came):
+            self.rows, self.numbers, self._births = (
+                np.concatenate(pair) for pair in zip((self.rows, self.numbers, self._births), came.T, strict=True)
+            )
+        if len(came) or before != len(self.rows):
+            self.members, self._in_order = np.unique(self.numbers), None
+
+    def _came(self, born: Int64, raw: Callable[[int], bytes]) -> Int64:
+        """Row, group and birth of what matches and is new. ``int64[series, 3]``."""
+        found = []
         for row, birth in zip(self.log.rows[self._seen :], self.log.births[self._seen :], strict=True):
             if born[row] != birth:
                 continue
-            group = self._group(raw(row))
-            if group is not None:
-                rows.append(row)
-                groups.append(group)
-                births.append(birth)
+            labels = decode(raw(row))
+            if all(test(labels) for test in self._tests):
+                found.append((row, self.groups.number(labels), birth))
         self._seen = len(self.log.rows)
-        if rows:
-            self.rows = np.concatenate([self.rows, np.array(rows, dtype=np.int64)])
-            self.groups = np.concatenate([self.groups, np.array(groups, dtype=np.int64)])
-            self._births = np.concatenate([self._births, np.array(births, dtype=np.int64)])
+        return np.array(found, dtype=np.int64).reshape(-1, 3)
 
-    def block(self, times: Float64, values: Float64, end: float, seconds: float, step: float) -> Block:
+    def chosen(self, numbers: Int64 | None) -> tuple[Int64, Int64]:
+        """Places of the rows of some groups (of all without), and those groups in the order of their labels."""
+        if numbers is None:
+            if self._in_order is None:
+                self._in_order = self.groups.in_order(self.members)
+            return np.arange(len(self.rows)), self._in_order
+        wanted = np.zeros(len(self.groups), dtype=np.bool_)
+        wanted[numbers] = True
+        places = np.flatnonzero(wanted[self.numbers])
+        return places, self.groups.in_order(np.unique(self.numbers[places]))
+
+    def block(self, places: Int64, order: Int64, times: Float64, values: Float64, frame: Frame) -> Block:
         """The groups' samples on a grid; of several in one cell the newest is kept.
 
         Args:
+            places: of the rows that the samples are of, ``int64[series]``.
+            order: their groups, in the block's order.
             times: Unix milliseconds ``[series, time]``, NaN for gaps.
             values: the same shape.
         """
-        count = max(1, round(seconds / step))
-        start = end - count * step
-        order = self._order()
-        rank = np.empty(len(order), dtype=np.int64)
+        rank = np.zeros(len(self.groups), dtype=np.int64)
         rank[order] = np.arange(len(order))
-        offsets = np.full((len(order), count), np.nan, dtype=np.float32)
-        cells = np.full((len(order), count), np.nan, dtype=np.float32)
-        series, column = np.nonzero(np.isfinite(times))
+        offsets = np.full((len(order), frame.count), np.nan, dtype=np.float32)
+        cells = np.full((len(order), frame.count), np.nan, dtype=np.float32)
+        with np.errstate(invalid="ignore"):
+            series, column = np.nonzero((times >= frame.within[0]) & (times <= frame.within[1]))
         at = times[series, column]
-        if len(order) < len(self.rows):  # several series of one group: in order of time
+        if len(order) < len(places):  # several series of one group: in order of time
             by_time = np.argsort(at, kind="stable")
             series, column, at = series[by_time], column[by_time], at[by_time]
-        since = at / 1000 - start
-        cell = np.floor(since / step).astype(np.int64)
-        keep = (cell >= 0) & (cell < count) & (since > count * step - seconds)
-        where = (rank[self.groups[series[keep]]], cell[keep])
-        offsets[where] = since[keep].astype(np.float32)
-        cells[where] = values[series[keep], column[keep]].astype(np.float32)
+        since = at / 1000 - frame.start
+        cell = np.clip(np.floor(since / frame.step).astype(np.int64), 0, frame.count - 1)
+        where = (rank[self.numbers[places[series]]], cell)
+        offsets[where] = since.astype(np.float32)
+        cells[where] = values[series, column].astype(np.float32)
         some: Bool = np.asarray(np.isfinite(cells).any(axis=1))
-        labels = tuple(self.labels[index] for index, is_there in zip(order.tolist(), some, strict=True) if is_there)
-        return Block(labels, start, step, offsets[some], cells[some])
-
-    def _order(self) -> Int64:
-        if len(self._sorted) != len(self.labels):  # groups only ever come, until all start anew
-            keys = sorted(range(len(self.labels)), key=lambda index: tuple(self.labels[index].values()))
-            self._sorted = np.array(keys, dtype=np.int64)
-        return self._sorted
-
-    def _start_anew(self) -> None:
-        self.labels, self._known, self._seen, self._version = [], {}, 0, self.log.version
-        self.rows = self.groups = self._births = self._sorted = np.zeros(0, dtype=np.int64)
-
-    def _group(self, raw: bytes) -> int | None:
-        labels = decode(raw)
-        if not all(test(labels) for test in self._tests):
-            return None
-        key = tuple(labels.get(name, b"") for name in self._by)
-        group = self._known.get(key)
-        if group is None:
-            group = self._known[key] = len(self.labels)
-            names = (name.decode() for name in self._by)
-            self.labels.append({n: value.decode("utf-8", "replace") for n, value in zip(names, key, strict=True)})
-        return group
+        labels = tuple(self.groups.labels(number) for number in order[some].tolist())
+        return Block(labels, frame.start, frame.step, offsets[some], cells[some])
 
 
 def _test(matcher: Matcher) -> Callable[[dict[bytes, bytes]], bool]:

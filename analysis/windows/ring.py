@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from analysis.compiled import kernel
 from analysis.windows.block import Bool, Float64, Int64
+from analysis.windows.extremes import Extremes, extremes
 
 STALE_BITS = np.uint64(0x7FF0000000000002)
 """Prometheus' staleness marker."""
@@ -120,6 +121,11 @@ class Ring:
         slots = np.arange(self.head - len(order) + 1, self.head + 1, dtype=np.float64)
         times = np.rint((slots[None, :] + within) * (self.step * 1000))
         return np.where(np.isnan(values), np.nan, times), values
+
+    def extremes(self, rows: Int64, seconds: float, within: tuple[int, int]) -> Extremes:
+        """Lowest, highest and newest sample of some rows, within the last ``seconds`` and two Unix milliseconds."""
+        slots = range(self.head - len(self.order(seconds)) + 1, self.head + 1)
+        return extremes(self._values, self._parts, rows, slots, self.step, within)
 
     def grow(self, capacity: int) -> None:
         """Make room for more series."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib import import_module
 from unittest.mock import patch
 
+import httpx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,12 +14,18 @@ from hypothesis import strategies as st
 
 from analysis.config import DATA_ROOT
 from analysis.detect import containers
-from analysis.detect.evaluate import evaluate
+from analysis.detect.evaluate import evaluate, evaluate_all
 from analysis.detect.finding import Evaluation, Observed
+from analysis.detect.observe import Observer
 from analysis.detect.rulebook import load_rules
-from analysis.detect.rules import GrowthRule, Rule, StepRule
-from tests.unit.analysis.detect.world import observed, signal
-from tests.unit.analysis.shapes import Shape, flat, leak, sampled, step
+from analysis.detect.rules import GrowthRule, Rule, RuleSet, StepRule
+from analysis.telemetry.prometheus import Prometheus
+from analysis.telemetry.query import Select
+from analysis.telemetry.reader import Reader
+from analysis.telemetry.store import LOOKBACK, Store
+from analysis.windows.block import Samples
+from tests.unit.analysis.detect.world import observed, pods, signal
+from tests.unit.analysis.shapes import END, MIB, Shape, flat, leak, sampled, step
 
 RULES = [rule for rule in load_rules(DATA_ROOT / "rules").rules if isinstance(rule, GrowthRule | StepRule)]
 LIMIT = 256.0
@@ -115,3 +123,64 @@ def test_only_what_has_risen_is_fitted(rule: Rule, fit: str, monkeypatch: pytest
     series = {f"web{index}-7c9d8f6b5d-abcde": sampled(flat(60.0 + index)) for index in range(40)}
     evaluate(rule, observed(series | {"payments-7c9d8f6b5d-abcde": sampled(leak(600.0))}, limit=LIMIT))
     assert [labels["pod"] for labels in fitted] == ["payments-7c9d8f6b5d-abcde"]
+
+
+def remembered(series: dict[str, list[tuple]], limits: dict[str, tuple]) -> Reader:
+    """A store with samples of each pod's instances, and limits; whatever would need a query fails."""
+    store = Store(1000, 5.0)
+    (rule, *_) = RULES
+    for metric, exact in ((rule.metric, False), (rule.limit, False), (rule.started, True)):
+        store.covers(Select(metric), LOOKBACK if exact else 900.0, END, exact=exact)
+        store.completed(metric, 0.0)
+    instances = [(pod, number, *samples) for pod, found in series.items() for number, samples in enumerate(found)]
+    limited = [(pod, 0, *samples) for pod, samples in limits.items()]
+    for metric, sent in ((rule.metric, instances), (rule.limit, limited)):
+        labels = tuple({"namespace": "shop", "pod": pod, "container": "app", "id": str(n)} for pod, n, *_ in sent)
+        of = np.repeat(np.arange(len(sent)), [len(times) for _, _, times, _ in sent])
+        times, values = (np.concatenate([one[index] for one in sent]) for index in (2, 3))
+        store.put(metric, Samples(labels, of, times, values), END)
+    calm = Samples(({"namespace": "shop", "pod": "calm", "container": "app"},), *np.array([[0.0], [END - 1], [1.0]]))
+    for metric in (rule.metric, rule.limit, rule.started):  # so that each is fresh, whatever was drawn
+        store.put(metric, Samples(calm.labels, np.array([0]), calm.times, calm.values), END)
+    return Reader(Prometheus("http://127.0.0.1:9", 1.0, httpx.AsyncClient()), store)
+
+
+def looked(reader: Reader, *names: str) -> tuple[Observed, dict[str, Evaluation | None]]:
+    rules = RuleSet(rules=tuple(RULES), version="test")
+    world, health = asyncio.run(Observer(rules, reader).observe(Observed(now=END, pods=pods(*names))))
+    assert health.ok
+    return world, evaluate_all(rules, world)
+
+
+lives = st.tuples(samples(), st.sampled_from([None, None, 300.0, 700.0]), st.sampled_from([LIMIT, LIMIT, 512.0, 0.0]))
+
+
+@given(drawn=st.lists(lives, min_size=1, max_size=6))
+@settings(max_examples=100, deadline=None)
+def test_from_memory_the_same_is_called_with_and_without(drawn) -> None:
+    series, limits = {}, {}
+    for index, ((times, values), restart, other) in enumerate(drawn):
+        name = f"app{index}-7c9d8f6b5d-abcde"
+        before = times < END - 900.0 + (restart or 0.0)
+        series[name] = [(times[before], values[before]), (times[~before], values[~before])]
+        limits[name] = (times, np.where(times < END - 100.0, other, LIMIT) * MIB)
+    reader = remembered(series, limits)
+    world, ours = looked(reader, *series)
+    assert world.seen
+    with patch.object(Reader, "look", lambda *_: None):
+        whole, theirs = looked(reader, *series)
+    assert not whole.seen
+    assert ours == theirs
+
+
+def test_from_memory_only_what_has_risen_is_laid_on_a_grid() -> None:
+    shapes = {f"web{index}-7c9d8f6b5d-abcde": flat(60.0 + index) for index in range(40)}
+    shapes["payments-7c9d8f6b5d-abcde"] = leak(600.0)
+    series = {name: [sampled(shape)] for name, shape in shapes.items()}
+    limits = {name: (times, np.full(len(times), LIMIT * MIB)) for name, [(times, _)] in series.items()}
+    world, found = looked(remembered(series, limits), *series)
+    for rule in RULES:
+        assert [labels["pod"] for labels in world.blocks[rule.metric].labels] == ["payments-7c9d8f6b5d-abcde"]
+        assert found[rule.name].fresh >= {("shop", name) for name in series}, (
+            "of the calm ones it is known that they are"
+        )

@@ -91,7 +91,7 @@ def test_a_counter_keeps_its_small_steps() -> None:
     store.covers(Select("m"), 300.0, T0, exact=True)
     for index in range(3):
         send(store, T0 + 5 * index, *pods(0, 1), value=3e9 + index)
-    (latest,) = store.latest(Select("m"), ("pod",), T0 + 11)[1].tolist()
+    (latest,) = store.latest(Select("m"), ("pod",), T0 + 11).values()
     assert latest == 3e9 + 2
 
 
