@@ -164,6 +164,33 @@ def test_what_no_policy_can_waive(action: Action, target: Target | None, reason:
     assert (ruling.tier, ruling.reason) == (Tier.FORBIDDEN, reason)
 
 
+HPA = "HorizontalPodAutoscaler hpa sets the replicas of deploy/payments"
+WHY = [
+    (restart(namespace="bank"), LIVE, "deploy/payments is in bank, the plan in shop; they must be the same"),
+    (restart(namespace=""), LIVE, "deploy/payments is in no namespace, the plan in shop; they must be the same"),
+    (
+        scale(3),
+        Target(UID, 2, autoscaler="hpa"),
+        f"{HPA} and would undo this; change its minReplicas or maxReplicas instead",
+    ),
+    (scale(11), Target(UID, 9), "11 replicas are more than the 10 that policy allows"),
+]
+
+
+@pytest.mark.parametrize(("action", "target", "message"), WHY)
+def test_a_refusal_says_why(action: Action, target: Target, message: str) -> None:
+    assert rule_on(policy(AUTO), of=plan(action), target=target).message == message
+
+
+def test_as_many_replicas_as_policy_allows_are_allowed() -> None:
+    assert rule_on(policy(AUTO), of=plan(scale(10)), target=Target(UID, 9)).tier is Tier.AUTO_LOW_RISK
+
+
+def test_where_no_rule_says_how_long_people_have_half_an_hour() -> None:
+    ruling = rule_on(read_policy({"metadata": {"name": "broken"}, "spec": {"rules": "none"}}))
+    assert (ruling.tier, ruling.expires_after) == (Tier.HUMAN_APPROVAL, timedelta(minutes=30))
+
+
 def test_an_autoscaler_does_not_stop_a_restart() -> None:
     assert rule_on(policy(AUTO), target=Target(UID, 2, autoscaler="hpa")).tier is Tier.AUTO_LOW_RISK
 
@@ -171,6 +198,7 @@ def test_an_autoscaler_does_not_stop_a_restart() -> None:
 def test_two_actions_of_one_type_on_one_target_contradict() -> None:
     ruling = rule_on(policy(AUTO), of=plan(scale(3), scale(4, action_id="again")))
     assert (ruling.tier, ruling.reason) == (Tier.FORBIDDEN, "ContradictoryActions")
+    assert ruling.message == "2 actions of type ScaleDeployment on the same target payments"
 
 
 def test_an_ended_incident_needs_nothing() -> None:

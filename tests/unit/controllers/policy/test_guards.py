@@ -239,6 +239,14 @@ def test_s9_rates_hold_over_target_namespace_and_cluster(
 ) -> None:
     ruling = rule_on(auto(**limits), others=(*others, *bank))
     assert (ruling.reason == "RateLimited") is limited
+    ((name, most),) = limits.items()
+    where = {
+        "maxPerHour": "deploy/payments",
+        "maxPerHourInNamespace": "namespace shop",
+        "maxPerHourInCluster": "cluster",
+    }
+    told = f"{where[name]}: {most} plans ran or wait within the hour; policy allows {most}"
+    assert (ruling.message == told) is limited
 
 
 # --- guards ---

@@ -14,8 +14,9 @@ from controllers.policy.target import Target
 from controllers.policy.validity import read_policy
 from controllers.runtime.windows import within
 from crds.v1alpha1.actionpolicy import Tier, TimeWindow
+from crds.v1alpha1.actions import Action
 from crds.v1alpha1.base import Severity
-from tests.fakes.chain import REQUESTER, rule
+from tests.fakes.chain import REQUESTER, restart, rule, scale
 from tests.fakes.kube import START
 from tests.unit.controllers.policy.world import LIVE, UID, plan, policy, rule_on
 
@@ -110,6 +111,29 @@ def test_conditions_decide_and_doubt_means_a_person(expression: str, tier: Tier)
 def test_a_false_condition_beats_one_that_cannot_be_told() -> None:
     both = [{"name": "a", "expression": "incident.x == 1"}, {"name": "b", "expression": "false"}]
     assert rule_on(policy(matching(conditions=both))).rules[0].message == "condition b does not hold"
+
+
+@pytest.mark.parametrize("actions", [(restart(), scale(3)), (scale(3), restart())])
+def test_of_several_actions_the_strictest_word_of_a_rule_stays(actions: tuple[Action, ...]) -> None:
+    """Certain for the scale, in doubt for the restart: the plan is in doubt, in whichever order they come."""
+    ruling = rule_on(policy(condition("action.type == 'ScaleDeployment' || incident.x == 1")), of=plan(*actions))
+    assert (ruling.tier, len(ruling.rules)) == (Tier.HUMAN_APPROVAL, 1)
+    assert "condition c cannot be told" in ruling.rules[0].message
+
+
+@pytest.mark.parametrize(
+    ("one", "message"),
+    [
+        (rule("Forbidden", "x"), "never runs"),
+        (rule("HumanApproval", "x"), "needs 1 approval"),
+        (rule("HumanApproval", "x", requiredApprovals=2), "needs 2 approvals"),
+        (rule("ReadOnly", "x"), "ReadOnly does not fit an action that changes a workload, so a person decides"),
+        (rule("AutoLowRisk", "x"), "may run by itself"),
+        (rule("AutoLowRisk", "x", minConfidencePercent=85), "confidence 84 is below 85, so a person decides"),
+    ],
+)
+def test_a_rule_says_what_it_asks_for(one: dict[str, Any], message: str) -> None:
+    assert rule_on(policy(one)).rules[0].message == message
 
 
 def test_doubt_never_weakens_a_strict_rule() -> None:
@@ -264,6 +288,22 @@ def test_only_people_whom_all_policies_name_may_approve(
 ) -> None:
     ruling = rule_on(policy(*rules))
     assert (ruling.approvers, ruling.reason) == (approvers, reason)
+    assert (ruling.tier is Tier.FORBIDDEN) is (reason == "TooFewApprovers")
+    assert ruling.rules
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ([named("a", "alice"), named("b", "bob")], "1 approvals are needed, and all policies together let only nobody"),
+        (
+            [named("a", "bob", "alice"), rule("HumanApproval", "many", requiredApprovals=3)],
+            "3 approvals are needed, and all policies together let only alice, bob",
+        ),
+    ],
+)
+def test_too_few_approvers_are_named(rules: list[dict[str, Any]], message: str) -> None:
+    assert rule_on(policy(*rules)).message == f"{message} approve"
 
 
 def test_the_workload_class_and_the_order_are_recorded() -> None:
