@@ -140,6 +140,10 @@ class Catalogue:
         wanted = set(types)
         return tuple(cause for cause in self.causes if wanted & set(cause.explains)) or self.causes
 
+    def resting_on(self, probe: str) -> tuple[Cause, ...]:
+        """Causes that require a probe: a refuter of another cause that asks it names these as the deeper ones."""
+        return tuple(cause for cause in self.causes if cause.requires == probe)
+
     def specs(self, causes: Iterable[Cause]) -> tuple[ProbeSpec, ...]:
         """The probes that are data which these causes need, by name."""
         names = sorted({name for cause in causes for name in cause.probes()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from analysis.rca.catalogue import Catalogue, Cause, RefuterSpec
 from analysis.rca.facts import Facts
@@ -40,10 +41,42 @@ def observe(catalogue: Catalogue, causes: tuple[Cause, ...], facts: Facts) -> Ob
     return {name: catalogue.run(name, facts) for name in names}
 
 
-def rank(causes: tuple[Cause, ...], facts: Facts, seen: Observations) -> tuple[RootCause, ...]:
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Which refuters count, of the causes that this incident may have.
+
+    A deeper cause takes another's place only where it may itself be the cause: traffic that grew is why a memory limit
+    is reached, and no reason for errors. Each chain of such refuters ends at a cause that stands, because the catalogue
+    has no circle of them (a test holds that).
+    """
+
+    catalogue: Catalogue
+    causes: tuple[Cause, ...]
+    seen: Observations
+
+    def refutes(self, cause: Cause, spec: RefuterSpec) -> bool:
+        """Whether this refuter rules the cause out."""
+        if not _answered(spec, self.seen):
+            return False
+        deeper = self._deeper(cause, spec)
+        return not deeper or any(one in self.causes and self._possible(one) for one in deeper)
+
+    def _deeper(self, cause: Cause, spec: RefuterSpec) -> tuple[Cause, ...]:
+        if spec.when == "no":
+            return ()
+        return tuple(one for one in self.catalogue.resting_on(spec.probe) if one.kind != cause.kind)
+
+    def _possible(self, cause: Cause) -> bool:
+        """Whether nothing but deeper causes speaks against it."""
+        own = (spec for spec in cause.refuters if not self._deeper(cause, spec))
+        return self.seen[cause.requires].answer is not False and not any(_answered(spec, self.seen) for spec in own)
+
+
+def rank(catalogue: Catalogue, causes: tuple[Cause, ...], facts: Facts, seen: Observations) -> tuple[RootCause, ...]:
     """Causes best first; refuted ones are kept, marked, and stand last, first of them what else was most likely."""
+    judge = Judge(catalogue, causes, seen)
     ordered = sorted(causes, key=lambda one: (-confidence(one, seen), one.kind))
-    found = [_root_cause(cause, facts, seen) for cause in ordered]
+    found = [_root_cause(cause, facts, judge) for cause in ordered]
     return shown([one for one in found if not one.refuted], [one for one in found if one.refuted])
 
 
@@ -53,8 +86,9 @@ def shown(standing: Sequence[RootCause], refuted: Sequence[RootCause]) -> tuple[
     return (*standing[: MAX_CAUSES - len(kept)], *kept)
 
 
-def _root_cause(cause: Cause, facts: Facts, seen: Observations) -> RootCause:
-    refuters = _refuters(cause, seen)
+def _root_cause(cause: Cause, facts: Facts, judge: Judge) -> RootCause:
+    seen = judge.seen
+    refuters = _refuters(cause, judge)
     refuted = any(refuter.refuted for refuter in refuters)
     return RootCause(
         id=f"cause-{cause.kind.lower()}"[:32],
@@ -111,15 +145,16 @@ def _evidence(cause: Cause, facts: Facts, seen: Observations) -> tuple[Evidence,
     return tuple(seen[name].evidence(name, facts.window) for name in shown[:MAX_EVIDENCE])
 
 
-def _refuters(cause: Cause, seen: Observations) -> list[Refuter]:
+def _refuters(cause: Cause, judge: Judge) -> list[Refuter]:
     specs = list(cause.refuters)
-    if seen[cause.requires].answer is False and all(spec.probe != cause.requires for spec in specs):
+    if judge.seen[cause.requires].answer is False and all(spec.probe != cause.requires for spec in specs):
         specs.insert(0, RefuterSpec(probe=cause.requires, when="no", claim="what the cause rests on would be seen"))
-    found = [_refuter(spec, seen) for spec in specs]
+    found = [_refuter(spec, judge.seen, refuted=judge.refutes(cause, spec)) for spec in specs]
     return sorted(found, key=lambda one: not one.refuted)[:SHOWN_REFUTERS]
 
 
-def _refutes(spec: RefuterSpec, seen: Observations) -> bool:
+def _answered(spec: RefuterSpec, seen: Observations) -> bool:
+    """Whether the probe says what would refute, and nothing else explains that."""
     explained = bool(spec.unless) and seen[spec.unless].answer is True
     return seen[spec.probe].answer is (spec.when == "yes") and not explained
 
@@ -128,12 +163,12 @@ def _survived(spec: RefuterSpec, seen: Observations) -> bool:
     return seen[spec.probe].answer is (spec.when != "yes")
 
 
-def _refuter(spec: RefuterSpec, seen: Observations) -> Refuter:
+def _refuter(spec: RefuterSpec, seen: Observations, *, refuted: bool) -> Refuter:
     observed = seen[spec.probe]
     return Refuter(
         summary=line(spec.claim),
         query=observed.query if len(observed.query) <= MAX_QUERY_CHARS else "",
-        refuted=_refutes(spec, seen),
+        refuted=refuted,
         result=line(observed.summary),
     )
 

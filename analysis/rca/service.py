@@ -79,7 +79,7 @@ def explain(catalogue: Catalogue, facts: Facts) -> tuple[RcaResponse, Observatio
     """The deterministic report: equal facts give equal bytes."""
     causes = applicable(catalogue, facts.request)
     seen = observe(catalogue, causes, facts)
-    found = rank(causes, facts, seen)
+    found = rank(catalogue, causes, facts, seen)
     contexts = (*((facts.logs,) if facts.logs is not None else ()), *facts.neighbour_logs)
     evidence = {name: [one.answer, one.summary, one.query, digest(one.result)] for name, one in sorted(seen.items())}
     report = RcaResponse(
