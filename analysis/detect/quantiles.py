@@ -11,12 +11,15 @@ import numpy as np
 from analysis.detect.finding import Evaluation, Observed, PodKey, Rates
 from analysis.detect.rules import CounterSelector, QuantileRule
 from analysis.detect.services import (
+    began,
     finding,
     fresh,
     in_namespaces,
+    in_time,
     lasting,
     of_workload,
     owner_rows,
+    past,
     rate_query,
     settled,
     still,
@@ -43,16 +46,16 @@ def evaluate_quantile(rule: QuantileRule, observed: Observed) -> Evaluation | No
     classic, native = (observed.rates.get(query) for query in queries(rule, observed))
     if classic is None or native is None:
         return None
-    rates = settled(rule, _joined(_readable(classic), _readable(native)), observed)
-    workloads = workloads_of(observed)
-    bounds = np.unique(_bounds(rates))
-    stacked = summed_buckets(rates, bounds, owner_rows(rates, workloads, observed), len(workloads))
-    value = histogram_quantile(rule.quantile, bounds, stacked, rule.min_rate)
-    firing, staying = lasting(value, rule.threshold), still(value, rule.clear)
+    rates = past(rule, _joined(_readable(classic), _readable(native)))
+    workloads, late = workloads_of(observed), in_time(rule, rates.times)
+    known = settled(rule, rates, observed)
+    value = _quantiles(rule, known, workloads, observed)
+    firing, staying = lasting(value[:, late], rule.threshold), still(value[:, late], rule.clear)
+    whole = _quantiles(rule, rates, workloads, observed) if rule.warm_up and firing.any() else value
     findings = []
     finer = {_pod(labels) for labels in native.labels}
     for row in np.flatnonzero(firing | staying):
-        now = float(np.nanmedian(value[row]))
+        now = float(np.nanmedian(value[row, late]))
         target = workloads[row]
         has_native = any(observed.pods[pod].workload == target for pod in finer & observed.pods.keys())
         evidence = MetricEvidence(
@@ -62,8 +65,16 @@ def evaluate_quantile(rule: QuantileRule, observed: Observed) -> Evaluation | No
             unit="s",
         )
         text = f"{rule.what} {now:.2f} s for {span(rule.lasting)}"
-        findings.append(finding(rule, observed, target, rates.times, bool(firing[row]), text, evidence))
-    return Evaluation(tuple(findings), fresh(rates))
+        times = began(whole[row], rates.times, late, rule.threshold), float(rates.times[-1])
+        findings.append(finding(rule, observed, target, times, bool(firing[row]), text, evidence))
+    return Evaluation(tuple(findings), fresh(known))
+
+
+def _quantiles(rule: QuantileRule, rates: Rates, workloads: list[TargetRef], observed: Observed) -> Float64:
+    """``float64[workload, step]``; NaN where there are too few requests."""
+    bounds = np.unique(_bounds(rates))
+    stacked = summed_buckets(rates, bounds, owner_rows(rates, workloads, observed), len(workloads))
+    return histogram_quantile(rule.quantile, bounds, stacked, rule.min_rate)
 
 
 def histogram_quantile(quantile: float, bounds: Float64, rates: Float64, min_rate: float) -> Float64:

@@ -216,7 +216,14 @@ class _ServiceRule(_Rule):
         return self.lasting
 
 
-class RatioRule(_ServiceRule):
+class _RequestRule(_ServiceRule):
+    @property
+    def looks_back(self) -> float:
+        """See the base; what a warm-up hides may tell when a fault began."""
+        return self.lasting + (self.warm_up + self.rate_window if self.warm_up else 0.0)
+
+
+class RatioRule(_RequestRule):
     """Share of two counters, summed over a workload's pods."""
 
     detector: Literal["ratio"]
@@ -231,7 +238,7 @@ class RatioRule(_ServiceRule):
     @property
     def looks_back(self) -> float:
         """See the base."""
-        return self.lasting + self.before
+        return max(super().looks_back, self.lasting + self.before)
 
 
 class ThrottleRule(_ServiceRule):
@@ -252,7 +259,7 @@ class ThrottleRule(_ServiceRule):
     """Of the limit that must be used: a small limit throttles what hardly uses any."""
 
 
-class QuantileRule(_ServiceRule):
+class QuantileRule(_RequestRule):
     """Quantile of a histogram, summed over a workload's pods."""
 
     detector: Literal["quantile"]

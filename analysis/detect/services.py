@@ -53,20 +53,17 @@ def evaluate_ratio(rule: RatioRule, observed: Observed) -> Evaluation | None:
     above, below = (observed.rates.get(query) for query in queries(rule, observed))
     if above is None or below is None:
         return None
-    above, below = settled(rule, above, observed), settled(rule, below, observed)
-    workloads = workloads_of(observed)
-    total = _sum(below, workloads, observed)
-    part = _sum(above, workloads, observed)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(total >= rule.min_rate, np.nan_to_num(part) / total, np.nan)
-    late = below.times > below.times[-1:] - rule.lasting - rule.step / 2
-    before, share = share[:, ~late], share[:, late]
-    firing, staying = lasting(share, rule.threshold), still(share, rule.clear)
+    above, below = past(rule, above), past(rule, below)
+    workloads, late = workloads_of(observed), in_time(rule, below.times)
+    settled_below = settled(rule, below, observed)
+    share = _shares(rule, settled(rule, above, observed), settled_below, workloads, observed)
+    firing, staying = lasting(share[:, late], rule.threshold), still(share[:, late], rule.clear)
     if rule.before:
-        firing &= was_below(before, rule.threshold / 2)
+        firing &= was_below(share[:, ~late], rule.threshold / 2)
+    whole = _shares(rule, above, below, workloads, observed) if rule.warm_up and firing.any() else share
     findings = []
     for row in np.flatnonzero(firing | staying):
-        value = float(np.nanmedian(share[row]))
+        value = float(np.nanmedian(share[row, late]))
         scope = of_workload(workloads[row])
         top, bottom = (
             rate_query(part, rule.rate_window, ("pod",), *scope) for part in (rule.numerator, rule.denominator)
@@ -78,31 +75,51 @@ def evaluate_ratio(rule: RatioRule, observed: Observed) -> Evaluation | None:
             unit="ratio",
         )
         text = f"{value:.0%} {rule.what} for {span(rule.lasting)}"
-        findings.append(finding(rule, observed, workloads[row], below.times[late], bool(firing[row]), text, evidence))
-    return Evaluation(tuple(findings), fresh(below))
+        times = began(whole[row], below.times, late, rule.threshold), float(below.times[-1])
+        findings.append(finding(rule, observed, workloads[row], times, bool(firing[row]), text, evidence))
+    return Evaluation(tuple(findings), fresh(settled_below))
+
+
+def _shares(rule: RatioRule, above: Rates, below: Rates, workloads: list[TargetRef], observed: Observed) -> Float64:
+    """``float64[workload, step]``; NaN where there are too few requests."""
+    total, part = _sum(below, workloads, observed), _sum(above, workloads, observed)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(total >= rule.min_rate, np.nan_to_num(part) / total, np.nan)
+
+
+def past(rule: RatioRule | QuantileRule, rates: Rates) -> Rates:
+    """The rates as far back as the rule looks: rules share them, and the most patient one decides what is read."""
+    since = np.flatnonzero(rates.times > rates.times[-1:] - rule.looks_back - rule.step / 2)
+    return Rates(rates.labels, rates.times[since], rates.values[:, since])
+
+
+def in_time(rule: RatioRule | QuantileRule, times: Float64) -> Bool:
+    """Which steps are within the rule's own time."""
+    return np.asarray(times > times[-1:] - rule.lasting - rule.step / 2, dtype=np.bool_)
+
+
+def began(values: Float64, times: Float64, late: Bool, threshold: float) -> float:
+    """Since when one workload has been above the threshold without a break, Unix seconds.
+
+    What a warm-up hides accuses nobody, and yet tells when a fault began: else a caller, whose pods are older, seems to
+    have had it first.
+    """
+    start = int(np.argmax(late))
+    while start > 0 and values[start - 1] > threshold:
+        start -= 1
+    return float(times[start])
 
 
 def settled(rule: RatioRule | QuantileRule, rates: Rates, observed: Observed) -> Rates:
-    """The rates of the rule's own time, without those whose window reaches into a pod's warm-up.
-
-    Rules that ask for the same rates share them; what was read goes as far back as the most patient of them looks.
-    """
-    since = np.flatnonzero(rates.times > rates.times[-1:] - rule.looks_back - rule.step / 2)
-    rates = Rates(rates.labels, rates.times[since], rates.values[:, since])
+    """The rates without those whose window reaches into a pod's warm-up."""
     if not rule.warm_up or not rates.values.size:
         return rates
-    born = _born(observed)
-    keys = [(labels.get("namespace", ""), labels.get("pod", "")) for labels in rates.labels]
-    ready = np.array([born.get(key, -np.inf) for key in keys]) + rule.warm_up + rule.rate_window
-    return Rates(rates.labels, rates.times, np.where(rates.times[None, :] >= ready[:, None], rates.values, np.nan))
-
-
-def _born(observed: Observed) -> dict[PodKey, float]:
-    """When the newest container of each pod started, Unix seconds."""
     born: dict[PodKey, float] = {}
     for (namespace, pod, _), at in observed.started.items():
         born[namespace, pod] = max(at, born.get((namespace, pod), at))
-    return born
+    keys = [(labels.get("namespace", ""), labels.get("pod", "")) for labels in rates.labels]
+    ready = np.array([born.get(key, -np.inf) for key in keys]) + rule.warm_up + rule.rate_window
+    return Rates(rates.labels, rates.times, np.where(rates.times[None, :] >= ready[:, None], rates.values, np.nan))
 
 
 def workloads_of(observed: Observed) -> list[TargetRef]:
@@ -175,7 +192,7 @@ def finding(
     rule: RatioRule | QuantileRule,
     observed: Observed,
     target: TargetRef,
-    times: Float64,
+    times: tuple[float, float],
     firing: bool,
     summary: str,
     evidence: MetricEvidence,
@@ -194,22 +211,8 @@ def finding(
         severity=rule.severity,
         confidence_percent=80,
         summary=summary,
-        onset=_onset(rule, observed, target.namespace, pods, times),
-        seen_at=float(times[-1]),
+        onset=times[0],
+        seen_at=times[1],
         pods=pods,
         metrics=(evidence,),
     )
-
-
-def _onset(
-    rule: RatioRule | QuantileRule, observed: Observed, namespace: str, pods: tuple[str, ...], times: Float64
-) -> float:
-    """The start of the rule's time; of pods that have been so since their warm-up ended, their own start.
-
-    What the warm-up hides is not seen to be well, and a caller that shows the fault meanwhile did not have it first.
-    """
-    first = float(times[0])
-    born = _born(observed)
-    oldest = min((born.get((namespace, name), -np.inf) for name in pods), default=-np.inf)
-    hidden_until = oldest + rule.warm_up + rule.rate_window
-    return oldest if rule.warm_up and oldest < first <= hidden_until + 2 * rule.step else first

@@ -75,15 +75,22 @@ def test_after_a_gap_the_few_samples_there_are_end_nothing_that_still_is(
     assert [one.firing for one in evaluation.findings] == ([False] if stays else [])
 
 
+LONG = np.arange(-120.0, 100.0, 10.0)
+
+
 @pytest.mark.parametrize(
-    ("started", "onset"),
-    [(-110.0, -110.0), (-500.0, 0.0), (None, 0.0)],
-    ids=["slow since its warm-up ended", "slow in the midst of its life", "of unknown age"],
+    ("started", "slow_since", "onset"),
+    [(-110.0, -110.0, -110.0), (-110.0, -30.0, -30.0), (-500.0, -500.0, -120.0), (None, -5.0, 0.0)],
+    ids=["slow from its start", "slow in the midst of its warm-up", "slow as far as is looked", "slow since then"],
 )
-def test_what_a_warm_up_hides_was_not_well(quantile: QuantileRule, started: float | None, onset: float) -> None:
-    """Else a caller, which has no warm-up, is told to have been slow before the one that it waits for."""
-    slow = {(POD, "1"): FULL * 0.1, (POD, "2.5"): FULL, (POD, "+Inf"): FULL}
-    seen = world(quantile, rates(slow), rates({}))
+def test_what_a_warm_up_hides_tells_when_it_began(
+    quantile: QuantileRule, started: float | None, slow_since: float, onset: float
+) -> None:
+    """Else a caller, whose pods are older, is told to have been slow before the one that it waits for."""
+    quick = np.where(slow_since <= LONG, 1.0, 10.0)
+    labels = tuple({"namespace": "shop", "pod": POD, "le": bound} for bound in ("1", "2.5", "+Inf"))
+    slow = Rates(labels, LONG, np.stack([quick, np.full(LONG.size, 10.0), np.full(LONG.size, 10.0)]))
+    seen = world(quantile, slow, Rates((), LONG, np.empty((0, LONG.size))))
     if started is not None:
         seen = replace(seen, started={("shop", POD, "app"): started})
     evaluation = evaluate_quantile(quantile, seen)
