@@ -23,6 +23,7 @@ from analysis.detect.services import (
     rate_query,
     settled,
     still,
+    suffered,
     workloads_of,
 )
 from analysis.telemetry.query import RateSum
@@ -51,11 +52,14 @@ def evaluate_quantile(rule: QuantileRule, observed: Observed) -> Evaluation | No
     known = settled(rule, rates, observed)
     value = _quantiles(rule, known, workloads, observed)
     firing, staying = lasting(value[:, late], rule.threshold), still(value[:, late], rule.clear)
-    whole = _quantiles(rule, rates, workloads, observed) if rule.warm_up and firing.any() else value
+    whole = value
+    if rule.warm_up and firing.any():
+        whole = _quantiles(rule, rates, workloads, observed)
+        firing |= suffered(lasting(whole[:, late], rule.threshold), firing, workloads)
     findings = []
     finer = {_pod(labels) for labels in native.labels}
     for row in np.flatnonzero(firing | staying):
-        now = float(np.nanmedian(value[row, late]))
+        now = float(np.nanmedian(whole[row, late]))
         target = workloads[row]
         has_native = any(observed.pods[pod].workload == target for pod in finer & observed.pods.keys())
         evidence = MetricEvidence(

@@ -60,10 +60,13 @@ def evaluate_ratio(rule: RatioRule, observed: Observed) -> Evaluation | None:
     firing, staying = lasting(share[:, late], rule.threshold), still(share[:, late], rule.clear)
     if rule.before:
         firing &= was_below(share[:, ~late], rule.threshold / 2)
-    whole = _shares(rule, above, below, workloads, observed) if rule.warm_up and firing.any() else share
+    whole = share
+    if rule.warm_up and firing.any():
+        whole = _shares(rule, above, below, workloads, observed)
+        firing |= suffered(lasting(whole[:, late], rule.threshold), firing, workloads)
     findings = []
     for row in np.flatnonzero(firing | staying):
-        value = float(np.nanmedian(share[row, late]))
+        value = float(np.nanmedian(whole[row, late]))
         scope = of_workload(workloads[row])
         top, bottom = (
             rate_query(part, rule.rate_window, ("pod",), *scope) for part in (rule.numerator, rule.denominator)
@@ -96,6 +99,16 @@ def past(rule: RatioRule | QuantileRule, rates: Rates) -> Rates:
 def in_time(rule: RatioRule | QuantileRule, times: Float64) -> Bool:
     """Which steps are within the rule's own time."""
     return np.asarray(times > times[-1:] - rule.lasting - rule.step / 2, dtype=np.bool_)
+
+
+def suffered(hidden: Bool, firing: Bool, workloads: list[TargetRef]) -> Bool:
+    """Workloads whose warm-up hides what a settled one of their namespace shows: somebody else has it from them.
+
+    Which of both it lies in, the calls between them say (``analysis.correlate``); without this one the caller would
+    stand alone.
+    """
+    spaces = {workloads[row].namespace for row in np.flatnonzero(firing)}
+    return hidden & np.array([one.namespace in spaces for one in workloads], dtype=np.bool_)
 
 
 def began(values: Float64, times: Float64, late: Bool, threshold: float) -> float:

@@ -126,19 +126,21 @@ def _slower_than_siblings(
 
 
 def _waits_since(pod: PodRecord) -> datetime | None:
-    """Since when all containers of a pod that is not ready run."""
-    if pod.ready or pod.deleting or pod.phase != "Running" or not pod.states:
+    """Since when all containers of a pod run without its being ready. It may have been ready before."""
+    if pod.ready or pod.deleting or pod.phase != "Running":
         return None
-    running = [state.running_since for state in pod.states]
-    return max((one for one in running if one is not None), default=None) if all(running) else None
+    running = [state.running_since for state in pod.states if state.running_since is not None]
+    if not running or len(running) < len(pod.states):
+        return None
+    return max(running) if pod.ready_changed_at is None else max(*running, pod.ready_changed_at)
 
 
 def _start_took(pod: PodRecord) -> timedelta | None:
     """From the last container's start to ready. A pod that was unready once more since seems slower: the safe error."""
-    if pod.ready_since is None or pod.deleting:
+    if not pod.ready or pod.ready_changed_at is None or pod.deleting:
         return None
     started = max((state.running_since for state in pod.states if state.running_since is not None), default=None)
-    return max(pod.ready_since - started, timedelta(0)) if started is not None else None
+    return max(pod.ready_changed_at - started, timedelta(0)) if started is not None else None
 
 
 def _of_container(state: ContainerState, now: datetime) -> Iterator[tuple[str, datetime, str]]:

@@ -87,8 +87,8 @@ class PodRecord:
     unscheduled_since: datetime | None = None
     """Since when the scheduler finds no node for it; None when it has one."""
     deleting: bool = False
-    ready_since: datetime | None = None
-    """None while it is not ready."""
+    ready_changed_at: datetime | None = None
+    """When it became ready, or ceased to be."""
 
     @property
     def terminal(self) -> bool:
@@ -124,7 +124,7 @@ def pod_record(body: Body) -> PodRecord:
         claims=_claims(metadata.get("namespace", ""), metadata["name"], spec.get("volumes") or ()),
         unscheduled_since=parse_time(scheduled.get("lastTransitionTime")) if _unscheduled(scheduled) else None,
         deleting=metadata.get("deletionTimestamp") is not None,
-        ready_since=parse_time(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None,
+        ready_changed_at=parse_time(ready.get("lastTransitionTime")),
     )
 
 

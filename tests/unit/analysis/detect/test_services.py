@@ -98,6 +98,27 @@ def test_what_a_warm_up_hides_tells_when_it_began(
     assert [(one.firing, one.onset) for one in evaluation.findings] == [(True, onset)]
 
 
+@pytest.mark.parametrize(
+    ("caller_is_slow", "called"),
+    [(True, {"checkout", "payments"}), (False, set())],
+    ids=["its caller suffers", "a cold start that harms nobody"],
+)
+def test_a_warm_up_hides_nothing_that_others_suffer_from(
+    quantile: QuantileRule, caller_is_slow: bool, called: set[str]
+) -> None:
+    """Else the caller is told alone, and the version that was just rolled out behind it is not."""
+    caller = "checkout-5f6c7d8e9f-abcde"
+    full = np.full(LONG.size, 10.0)
+    quick = {POD: full * 0.1, caller: full * 0.1 if caller_is_slow else full}
+    series = {(pod, bound): quick[pod] if bound == "1" else full for pod in quick for bound in ("1", "2.5", "+Inf")}
+    labels = tuple({"namespace": "shop", "pod": pod, "le": bound} for pod, bound in series)
+    seen = world(quantile, Rates(labels, LONG, np.stack(list(series.values()))), Rates((), LONG, np.empty((0, 22))))
+    seen = replace(seen, pods=pods(POD, caller), started={("shop", POD, "app"): -20.0, ("shop", caller, "app"): -900.0})
+    evaluation = evaluate_quantile(quantile, seen)
+    assert evaluation is not None
+    assert {one.target.name for one in evaluation.findings if one.firing} == called
+
+
 def test_unreadable_rates_are_no_answer(ratio: RatioRule) -> None:
     assert evaluate_ratio(ratio, Observed(now=100.0, pods=pods(POD))) is None
 

@@ -82,11 +82,13 @@ def test_a_container_that_cannot_be_created_is_told_apart_from_one_that_takes_it
     assert "nope" in signal.message
 
 
-def running(name: str, started: float, ready: float | None, **fields: Any) -> PodRecord:
-    """Containers that run since `started` seconds ago; ready since `ready`, or not."""
+def running(
+    name: str, started: float, ready: float | None, *, unready: float | None = None, **fields: Any
+) -> PodRecord:
+    """Containers that run since `started` seconds ago; ready since `ready`, or not, for `unready` seconds."""
     condition = {"type": "Ready", "status": "False" if ready is None else "True"}
-    if ready is not None:
-        condition["lastTransitionTime"] = at(-ready).isoformat()
+    changed = unready if ready is None else ready
+    condition["lastTransitionTime"] = at(-(started if changed is None else changed)).isoformat()
     state = {"running": {"startedAt": at(-started).isoformat()}}
     return pod_record(
         pod(name, containers=[container(state=state)], status={"conditions": [condition]}, **fields)
@@ -111,6 +113,13 @@ def test_a_pod_is_late_when_it_takes_much_longer_than_its_ready_siblings_took(
     assert [(item.type, item.pod, item.since) for item in found if item.pod == "new"] == (
         [("NotReady", "new", at(-waited))] if late else []
     )
+
+
+@pytest.mark.parametrize(("unready", "late"), [(2, False), (39, False), (41, True)])
+def test_a_pod_that_was_ready_for_an_hour_is_late_from_when_it_ceased_to_be(unready: float, late: bool) -> None:
+    """One probe that a busy machine answers late is no incident, however old the pod."""
+    found = api_signals([running("other", 3600, 3590), running("this", 3600, None, unready=unready)], workload, at(0))
+    assert [(item.type, item.since) for item in found] == ([("NotReady", at(-unready))] if late else [])
 
 
 def test_siblings_are_those_of_the_same_workload() -> None:
