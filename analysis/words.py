@@ -50,7 +50,7 @@ def span(seconds: float) -> str:
 
 def line(text: str, length: int = 300) -> str:
     """One line of at most ``length`` characters, control characters replaced: fit for ``Line`` fields."""
-    clean = "".join(char if char.isprintable() else " " for char in text)
+    clean = text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
     clean = " ".join(clean.split())
     return clean if len(clean) <= length else clean[: length - 1] + "…"
 

@@ -111,7 +111,7 @@ def by_workload(block: Block, mask: Bool, observed: Observed) -> list[list[int]]
     return [groups[key] for key in sorted(groups)]
 
 
-def sizes(observed: Observed) -> Counter[TargetKey]:
-    """How many pods each workload has."""
+def sizes(observed: Observed, names: Set[str]) -> Counter[TargetKey]:
+    """How many pods each workload of one of these names has."""
     workloads = (pod.workload for pod in observed.pods.values())
-    return Counter((one.kind, one.namespace, one.name) for one in workloads)
+    return Counter((one.kind, one.namespace, one.name) for one in workloads if one.name in names)

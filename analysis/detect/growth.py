@@ -44,10 +44,11 @@ def evaluate_growth(rule: GrowthRule, observed: Observed) -> Evaluation | None:
     restarted = np.array([_restarted(labels, observed) for labels in data.block.labels], dtype=np.bool_)
     firing = grows(rule, found, until, data.limit, recent, restarted, observed.now, ease=1.0)
     staying = grows(rule, found, until, data.limit, recent, restarted, observed.now, ease=rule.clear_factor)
-    size = sizes(observed) if staying.any() else Counter()
+    groups = by_workload(data.block, firing | staying, observed)
+    names = {observed.pods[pod_key(data.block.labels[rows[0]])].workload.name for rows in groups}
+    size = sizes(observed, names) if names else Counter()
     findings = tuple(
-        _growth_finding(rule, data, found, until, rows, bool(firing[rows].any()), observed, size)
-        for rows in by_workload(data.block, firing | staying, observed)
+        _growth_finding(rule, data, found, until, rows, bool(firing[rows].any()), observed, size) for rows in groups
     )
     return Evaluation(findings, data.fresh)
 

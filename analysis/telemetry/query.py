@@ -13,6 +13,8 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 def quote(value: str) -> str:
     """A double-quoted PromQL/LogQL string literal (Go escapes)."""
+    if value.isprintable() and '"' not in value and "\\" not in value:  # as names in Kubernetes are
+        return f'"{value}"'
     return '"' + "".join(_ESCAPES.get(char, char if char >= " " else f"\\x{ord(char):02x}") for char in value) + '"'
 
 

@@ -75,20 +75,26 @@ def scan(
     columns = values.shape[0]
     for slot in range(first, stop):
         column = slot % columns
+        whole = since <= slot * step and (slot + 1) * step <= until  # as nearly all are: no need to look at times
         for index in range(len(rows)):
             row = rows[index]
             value = values[column, row]
             if np.isnan(value):
                 continue
-            at = np.rint((slot + (parts[column, row] + 0.5) / in_step) * step)
-            if at < since or at > until:
-                continue
+            if not whole:
+                at = np.rint((slot + (parts[column, row] + 0.5) / in_step) * step)
+                if at < since or at > until:
+                    continue
             if not value >= low[index]:
                 low[index] = value
             if not value <= high[index]:
                 high[index] = value
             last[index] = value
-            last_at[index] = at
+            last_at[index] = slot
+    for index in range(len(rows)):
+        if not np.isnan(last_at[index]):
+            slot = int(last_at[index])
+            last_at[index] = np.rint((slot + (parts[slot % columns, rows[index]] + 0.5) / in_step) * step)
 
 
 def scan_columns(
