@@ -111,7 +111,8 @@ def by_workload(block: Block, mask: Bool, observed: Observed) -> list[list[int]]
     return [groups[key] for key in sorted(groups)]
 
 
-def sizes(observed: Observed, names: Set[str]) -> Counter[TargetKey]:
-    """How many pods each workload of one of these names has."""
-    workloads = (pod.workload for pod in observed.pods.values())
-    return Counter((one.kind, one.namespace, one.name) for one in workloads if one.name in names)
+def sizes(observed: Observed, named: Set[tuple[str, str]]) -> Counter[TargetKey]:
+    """How many pods each workload has, of those of these namespaces and names."""
+    owners = ((namespace, pod.workload) for (namespace, _), pod in observed.pods.items())
+    wanted = (one for namespace, one in owners if (namespace, one.name) in named)
+    return Counter((one.kind, one.namespace, one.name) for one in wanted)

@@ -45,8 +45,8 @@ def evaluate_growth(rule: GrowthRule, observed: Observed) -> Evaluation | None:
     firing = grows(rule, found, until, data.limit, recent, restarted, observed.now, ease=1.0)
     staying = grows(rule, found, until, data.limit, recent, restarted, observed.now, ease=rule.clear_factor)
     groups = by_workload(data.block, firing | staying, observed)
-    names = {observed.pods[pod_key(data.block.labels[rows[0]])].workload.name for rows in groups}
-    size = sizes(observed, names) if names else Counter()
+    workloads = [observed.pods[pod_key(data.block.labels[rows[0]])].workload for rows in groups]
+    size = sizes(observed, {(one.namespace, one.name) for one in workloads}) if groups else Counter()
     findings = tuple(
         _growth_finding(rule, data, found, until, rows, bool(firing[rows].any()), observed, size) for rows in groups
     )
