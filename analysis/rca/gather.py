@@ -13,7 +13,7 @@ from analysis.logs.context import LogContext, read_context
 from analysis.rca.asking import Asker, attempt
 from analysis.rca.facts import AFTER_THE_FACT, BeforeAfter, Facts, Memory, memory_facts
 from analysis.rca.measured import BEFORE_SECONDS
-from analysis.rca.neighbours import FAILED, Neighbourhood, Span, calls_query, neighbourhood, queries
+from analysis.rca.neighbours import FAILED, RATE, Neighbourhood, Span, calls_query, neighbourhood, queries
 from analysis.rca.probes import ProbeSpec, pods_of
 from analysis.rca.subject import subjects_of
 from analysis.telemetry.loki import Loki
@@ -27,6 +27,8 @@ MEMORY = "container_memory_working_set_bytes"
 LIMIT = "container_spec_memory_limit_bytes"
 STEP = 5.0
 RANGE_STEP = 15.0
+RATE_SECONDS = 60.0
+"""Of ``RATE``."""
 LOOK_BACK = timedelta(minutes=10)
 MAX_WINDOW = timedelta(hours=1)
 MAX_LOG_NEIGHBOURS = 4
@@ -106,7 +108,9 @@ class Gatherer:
     async def _traffic(self, request: RcaRequest, window: Window) -> BeforeAfter:
         target = request.incident.target
         counter = selector("http_requests_total", equal("namespace", target.namespace), pods_of(request))
-        return await self._compare(f"sum(rate({counter}[60s]))", request, window)
+        query = f"sum(rate({counter}[{RATE}]))"
+        samples = await self._prometheus.range(query, window.start, window.end, RANGE_STEP)
+        return split(full(samples, window.start.timestamp()), 0, request.incident.started_at.timestamp(), query)
 
     async def _node_free(self, request: RcaRequest, window: Window) -> BeforeAfter:
         nodes = [pod.node for pod in request.pods if pod.node]
@@ -133,7 +137,7 @@ class Gatherer:
         samples = await self._prometheus.range(query, window.start, window.end, RANGE_STEP)
         onset = request.incident.started_at.timestamp()
         return {
-            labels.get("upstream", ""): _split(samples, row, onset, query)
+            labels.get("upstream", ""): split(samples, row, onset, query)
             for row, labels in enumerate(samples.labels)
             if labels.get("upstream")
         }
@@ -168,14 +172,28 @@ class Gatherer:
 
     async def _compare(self, query: str, request: RcaRequest, window: Window, *, lowest: bool = False) -> BeforeAfter:
         samples = await self._prometheus.range(query, window.start, window.end, RANGE_STEP)
-        return _split(samples, 0, request.incident.started_at.timestamp(), query, lowest=lowest)
+        return split(samples, 0, request.incident.started_at.timestamp(), query, lowest=lowest)
 
     async def _logs(self, request: RcaRequest, window: Window) -> LogContext:
         incident = request.incident
         return await read_context(self._loki, subjects_of(request)[0], incident.started_at, window.end)
 
 
-def _split(samples: Samples, row: int, onset: float, query: str, *, lowest: bool = False) -> BeforeAfter:
+def full(samples: Samples, start: float) -> Samples:
+    """Rates without those whose window reaches back to before the first sample: a new pod's traffic only seems to grow.
+
+    Args:
+        start: Unix seconds from which on was read; a series that was there by then has begun earlier.
+    """
+    known = samples.times[np.isfinite(samples.values)]
+    first = float(known.min(initial=np.inf))
+    if first <= start + RANGE_STEP:
+        return samples
+    whole = samples.times >= first + RATE_SECONDS
+    return Samples(samples.labels, samples.series[whole], samples.times[whole], samples.values[whole])
+
+
+def split(samples: Samples, row: int, onset: float, query: str, *, lowest: bool = False) -> BeforeAfter:
     """Median (or minimum) of one series before and since the onset."""
     own = (samples.series == row) & np.isfinite(samples.values)
     reduce = np.min if lowest else np.median
