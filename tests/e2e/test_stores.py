@@ -41,7 +41,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExternalPlane]:
     analysis = {"clusterLabels": {}, "intake": {"mode": "off"}, "auth": {"static": [caller]}}
     external = ExternalPlane("stores", root=root)
     try:
-        history = Metrics(out_of_order="15d")  # a test writes days that are past
+        history = Metrics(out_of_order="360h")  # a test writes days that are past
         external.up(Settings(analysis=analysis, metrics=history), parts=("s3", "prometheus", "loki", "analysis"))
         yield external
     finally:
