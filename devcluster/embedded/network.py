@@ -58,7 +58,7 @@ def connect(layout: Layout, pid: int) -> None:
                     f"addresses {block(layout.index)} are in use by {owner}: take that one down, or "
                     f"`iirp cluster down --name {layout.name}` and up again for other addresses"
                 )
-            _run(["ip", "link", "delete", layout.link])  # left by a run that ended before it named its link
+            _delete(layout.link)  # left by a run that ended before it named its link
     for command in plan(layout, pid):
         _run(command)
 
@@ -76,7 +76,16 @@ def disconnect(folder: Path) -> None:
     """Removes the pair of the cluster in that folder, known by its alias, if there is one."""
     for link in _links():
         if link.get("ifalias") == _alias(folder):
-            _run(["ip", "link", "delete", str(link["ifname"])])
+            _delete(str(link["ifname"]))
+
+
+def _delete(name: str) -> None:
+    """Removes a link that was listed; the kernel may remove it meanwhile, some time after its node's last process."""
+    try:
+        _run(["ip", "link", "delete", name])
+    except ClusterError:
+        if name in {link.get("ifname") for link in _links()}:
+            raise
 
 
 def _alias(folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from ipaddress import ip_address
 from itertools import combinations
 from pathlib import Path
@@ -126,6 +127,23 @@ def test_only_the_clusters_own_link_is_removed(
     monkeypatch.setattr(network, "_run", lambda command: commands.append(command) or "")
     network.disconnect(LAYOUT.folder)
     assert [command[-1] for command in commands] == removed
+
+
+@pytest.mark.parametrize(("still_there", "outcome"), [(False, nullcontext()), (True, pytest.raises(ClusterError))])
+def test_a_link_that_the_kernel_removes_first_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, still_there: bool, outcome: AbstractContextManager[object]
+) -> None:
+    link = {"ifname": "iirp9", "ifalias": f"iirp cluster {identity(LAYOUT.folder)}"}
+    listings = [[link], [link] if still_there else []]
+
+    def refused(_: list[str]) -> str:
+        raise ClusterError('Cannot find device "iirp9"')
+
+    monkeypatch.setattr(network, "_links", lambda: listings.pop(0))
+    monkeypatch.setattr(network, "_run", refused)
+    with outcome:
+        network.disconnect(LAYOUT.folder)
+    assert listings == []
 
 
 def test_anothers_addresses_are_never_taken(monkeypatch: pytest.MonkeyPatch) -> None:
