@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from analysis.api.app import create_app
-from analysis.config import ConfigError, load
+from analysis.config import load
+from analysis.configfile import ConfigError
 from analysis.serving import serve
 
 

@@ -5,23 +5,18 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from analysis.configfile import ConfigError, describe
+
 DATA_ROOT = Path(__file__).resolve().parent.parent / "config"
 """Rules and causes that are shipped beside the package."""
 
-MAX_FILE_BYTES = 1024 * 1024
-"""Of a file of rules, causes or the like."""
-M = TypeVar("M", bound=BaseModel)
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
-
-
-class ConfigError(ValueError):
-    """The configuration cannot be used; the message is one line that names the key."""
 
 
 class Section(BaseModel):
@@ -265,32 +260,6 @@ class Config(Section):
         if self.kubernetes is None and not self.auth.static:
             raise ValueError("set kubernetes or auth.static: without either nobody could call this server")
         return self
-
-
-def describe(error: ValidationError) -> str:
-    """One line for people: ``auth.cacheSeconds: Input should be …; model: …``."""
-    parts = []
-    for item in error.errors(include_url=False, include_input=False):
-        where = ".".join(to_camel(str(part)) if isinstance(part, str) else str(part) for part in item["loc"])
-        parts.append(f"{where}: {item['msg']}" if where else item["msg"])
-    return "; ".join(parts)
-
-
-def read_yaml(path: Path, model: type[M]) -> tuple[M, str]:
-    """A file of rules, causes or the like as its model, and its text; an empty file has no keys.
-
-    Raises:
-        ConfigError: it is unreadable, too large or invalid.
-    """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
-        text = path.read_text(encoding="utf-8")
-        return model.model_validate(yaml.safe_load(text) or {}), text
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {describe(error)}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
 
 
 def load(path: Path) -> Config:

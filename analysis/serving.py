@@ -9,7 +9,8 @@ import threading
 import uvicorn
 from fastapi import FastAPI
 
-from analysis.config import ConfigError, Listen, Tls
+from analysis.config import Listen, Tls
+from analysis.configfile import ConfigError
 
 __all__ = ["renew", "serve"]
 

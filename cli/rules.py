@@ -28,7 +28,8 @@ def rules() -> None:
 @OUTPUT
 def test(files: tuple[Path, ...], folder: Path | None, output: str) -> None:
     """Run rule tests: FILES, or tests/*.yaml in the rules' folder. Exit 1 when one fails."""
-    from analysis.config import DATA_ROOT, ConfigError
+    from analysis.config import DATA_ROOT
+    from analysis.configfile import ConfigError
     from analysis.detect.check import check, load_cases
     from analysis.detect.rulebook import load_rules
 
@@ -75,7 +76,7 @@ def check(files: tuple[Path, ...], output: str) -> None:
 
 def _rules_in(path: Path) -> tuple[str, str]:
     """What is wrong with a file or folder of rules, else what it holds."""
-    from analysis.config import ConfigError, read_yaml
+    from analysis.configfile import ConfigError, read_yaml
     from analysis.detect.rulebook import RuleFile, load_rules
 
     try:

@@ -18,8 +18,9 @@ from analysis.api import alerts, gate, health, history, intake, problems, v1
 from analysis.api.limits import BodyLimit, Unpack
 from analysis.api.metrics import Metrics
 from analysis.auth.identity import Authenticator, NoReviewer, TokenReviewer, read_secrets
-from analysis.config import Config, ConfigError
+from analysis.config import Config
 from analysis.config import Intake as IntakeConfig
+from analysis.configfile import ConfigError
 from analysis.detect.farm import Farm
 from analysis.detect.learner import Learner
 from analysis.detect.logwatch import LogWatch

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from analysis.config import Auth, ConfigError, StaticCaller
+from analysis.config import Auth, StaticCaller
+from analysis.configfile import ConfigError
 from analysis.kube import ApiServer, ApiServerError
 
 MAX_TOKEN_CHARS = 8192

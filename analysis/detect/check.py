@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
-from analysis.config import ConfigError, read_yaml
+from analysis.configfile import ConfigError, read_yaml
 from analysis.contract import ApiSignal, NodeFact, PodFact
 from analysis.detect.replay import Recording, replay
 from analysis.detect.rules import MetricName, RuleSet

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import analysis
-from analysis.config import ConfigError, Dask
+from analysis.config import Dask
+from analysis.configfile import ConfigError
 from analysis.detect.learned import Model
 from analysis.detect.training import Here, History, merged
 

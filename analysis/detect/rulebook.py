@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from analysis.config import ConfigError, describe, read_yaml
+from analysis.configfile import ConfigError, describe, read_yaml
 from analysis.detect.rules import Pattern, Rule, RuleSet
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 from pydantic.alias_generators import to_camel
 
-from analysis.config import ConfigError, read_yaml
+from analysis.configfile import ConfigError, read_yaml
 from analysis.telemetry.query import Matcher, quote
 from analysis.telemetry.scope import bare
 from analysis.units import Duration

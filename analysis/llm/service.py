@@ -17,7 +17,8 @@ import openai
 from pydantic import ValidationError
 
 from analysis.api.metrics import Metrics
-from analysis.config import ConfigError, Model
+from analysis.config import Model
+from analysis.configfile import ConfigError
 from analysis.contract import RcaRequest, RcaResponse
 from analysis.llm.answer import Answer, schema
 from analysis.llm.budget import Budget, OverBudget

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from analysis.config import ConfigError, read_yaml
+from analysis.configfile import ConfigError, read_yaml
 from analysis.rca import changed, context, loglines, memory, rollouts, serving
 from analysis.rca.facts import Facts
 from analysis.rca.measured import answer

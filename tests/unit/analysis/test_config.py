@@ -5,11 +5,8 @@ from pathlib import Path
 import pytest
 
 from analysis.__main__ import main
-from analysis.config import MAX_FILE_BYTES, ConfigError, load, read_yaml
-from analysis.detect.check import RuleCases
-from analysis.detect.rulebook import RuleFile
-from analysis.detect.series import Learning
-from analysis.rca.catalogue import CauseFile
+from analysis.config import load
+from analysis.configfile import ConfigError
 
 GOOD = """
 prometheus: {url: "http://127.0.0.1:9090"}
@@ -59,12 +56,3 @@ def test_mistakes_end_with_exit_code_2_and_one_line(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nowhere"):
         load(tmp_path / "nowhere.yaml")
-
-
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"[", b"- 1", b"text", b" " * (MAX_FILE_BYTES + 1)])
-def test_a_file_of_rules_or_causes_that_cannot_be_used_is_named(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "x.yaml"
-    path.write_bytes(content)
-    for model in (RuleFile, CauseFile, RuleCases, Learning):
-        with pytest.raises(ConfigError, match=str(path)):
-            read_yaml(path, model)

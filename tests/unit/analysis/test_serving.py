@@ -12,7 +12,8 @@ import pytest
 from cryptography import x509
 from fastapi import FastAPI
 
-from analysis.config import ConfigError, Listen, Tls
+from analysis.config import Listen, Tls
+from analysis.configfile import ConfigError
 from analysis.serving import renew, serve
 from devcluster.pki import Authority, Identity
 from devcluster.processes import poll

@@ -12,7 +12,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from analysis.api.app import create_app
-from analysis.config import Auth, Config, ConfigError, Endpoint, HistoryConfig, StaticCaller
+from analysis.config import Auth, Config, Endpoint, HistoryConfig, StaticCaller
+from analysis.configfile import ConfigError
 from analysis.kube import ApiServer, ApiServerError
 from tests.unit.analysis.history.test_store import record
 from tests.unit.analysis.rca.world import request, rollout

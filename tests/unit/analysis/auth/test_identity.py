@@ -16,7 +16,8 @@ from analysis.auth.identity import (
     expiry,
     read_secrets,
 )
-from analysis.config import Auth, ConfigError, StaticCaller
+from analysis.config import Auth, StaticCaller
+from analysis.configfile import ConfigError
 
 RCA = "system:serviceaccount:iirp-system:iirp-rca"
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.config import DATA_ROOT, ConfigError
+from analysis.config import DATA_ROOT
+from analysis.configfile import ConfigError
 from analysis.detect.check import RuleCase, check, expand, load_cases
 from analysis.detect.rules import RuleSet
 

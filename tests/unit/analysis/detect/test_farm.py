@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from distributed import LocalCluster
 
-from analysis.config import ConfigError, Dask
+from analysis.config import Dask
+from analysis.configfile import ConfigError
 from analysis.detect import farm
 from analysis.detect.farm import Farm
 from analysis.detect.learned import Model

@@ -12,7 +12,8 @@ import httpx
 import numpy as np
 import pytest
 
-from analysis.config import DATA_ROOT, ConfigError
+from analysis.config import DATA_ROOT
+from analysis.configfile import ConfigError
 from analysis.contract import DetectRequest, OpenIncident, PodFact, Topology
 from analysis.detect.learned import Deviation
 from analysis.detect.learned_words import finding

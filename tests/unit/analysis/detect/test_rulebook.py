@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.config import ConfigError
+from analysis.configfile import ConfigError
 from analysis.detect.evaluate import evaluate_all
 from analysis.detect.rulebook import POLL_SECONDS, RuleBook, load_rules
 from tests.unit.analysis.detect.world import observed, signal

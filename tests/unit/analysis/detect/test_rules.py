@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.config import ConfigError
+from analysis.configfile import ConfigError
 from analysis.detect.rulebook import load_rules
 from analysis.detect.rules import RuleSet
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from analysis.config import DATA_ROOT, ConfigError
+from analysis.config import DATA_ROOT
+from analysis.configfile import ConfigError
 from analysis.contract import ServiceState
 from analysis.rca.catalogue import load_causes
 from analysis.rca.measured import answer, compare
