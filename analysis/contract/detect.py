@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from analysis.contract.message import Message
 from analysis.contract.topology import Topology, TopologyChange
 from crds.v1alpha1.base import Scope, Severity, TargetRef
-from crds.v1alpha1.incident import MetricEvidence, Prediction
+from crds.v1alpha1.detection import MetricEvidence, Prediction
 
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 NEVER_ALONE = frozenset({"LevelShift", "LogBurst"})

@@ -10,7 +10,7 @@ from pydantic import StringConstraints
 
 from analysis.contract.message import Message
 from crds.v1alpha1.base import Scope, Severity, TargetRef
-from crds.v1alpha1.incident import Prediction
+from crds.v1alpha1.detection import Prediction
 
 
 class ChangeKind(StrEnum):

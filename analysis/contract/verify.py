@@ -8,7 +8,7 @@ from analysis.contract.facts import IncidentFacts
 from analysis.contract.message import Message
 from crds.v1alpha1.actions import Action
 from crds.v1alpha1.base import Window
-from crds.v1alpha1.incident import Verdict
+from crds.v1alpha1.verification import Verdict
 
 
 class VerifyRequest(Message):

@@ -22,7 +22,7 @@ from analysis.windows.robust import row_max
 from analysis.words import clock, moment
 from analysis.workloads import family
 from crds.v1alpha1.base import TargetRef
-from crds.v1alpha1.incident import MetricEvidence
+from crds.v1alpha1.detection import MetricEvidence
 
 MIN_UP_SHARE = 0.8
 """Of the samples before: a target that comes and goes is nothing that one could miss."""

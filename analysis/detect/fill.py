@@ -17,7 +17,7 @@ from analysis.windows.robust import Slope, features, newest, row_max
 from analysis.words import clock, mib, mib_per_minute, moment, span
 from analysis.words import measure as as_measure
 from crds.v1alpha1.base import Scope, Severity, TargetRef
-from crds.v1alpha1.incident import MetricEvidence, Prediction
+from crds.v1alpha1.detection import MetricEvidence, Prediction
 
 Owner = tuple[TargetRef, tuple[str, ...]]
 """Whom a store belongs to, and the pods that use it."""

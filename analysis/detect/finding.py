@@ -12,7 +12,7 @@ from analysis.windows.block import Block
 from analysis.windows.rates import Rates as Rates
 from analysis.words import line, moment
 from crds.v1alpha1.base import Scope, Severity, TargetRef
-from crds.v1alpha1.incident import MetricEvidence, Prediction
+from crds.v1alpha1.detection import MetricEvidence, Prediction
 
 PodKey = tuple[str, str]
 """Namespace and name."""

@@ -24,7 +24,7 @@ from analysis.windows.robust import Slope, features
 from analysis.words import clock, mib, mib_per_minute, moment, span
 from analysis.words import measure as as_measure
 from crds.v1alpha1.base import Severity
-from crds.v1alpha1.incident import MetricEvidence, Prediction
+from crds.v1alpha1.detection import MetricEvidence, Prediction
 
 MAX_METRICS = 2
 """Of each signal, as the API has it."""

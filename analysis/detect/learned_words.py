@@ -12,7 +12,7 @@ from analysis.telemetry.query import equal
 from analysis.words import line, measure, mib, percent, span
 from analysis.workloads import pod_matcher
 from crds.v1alpha1.base import MAX_QUERY, Severity, TargetRef
-from crds.v1alpha1.incident import MetricEvidence
+from crds.v1alpha1.detection import MetricEvidence
 
 MAX_METRICS = 2
 TOGETHER = "Anomaly"

@@ -30,7 +30,7 @@ from analysis.telemetry.query import RateSum
 from analysis.windows.block import Bool, Float64, Int64
 from analysis.words import measure, span
 from crds.v1alpha1.base import TargetRef
-from crds.v1alpha1.incident import MetricEvidence
+from crds.v1alpha1.detection import MetricEvidence
 
 BUCKET = "_bucket"
 

@@ -12,7 +12,7 @@ from analysis.windows.robust import median
 from analysis.words import measure, span
 from analysis.workloads import pod_matcher
 from crds.v1alpha1.base import TargetRef
-from crds.v1alpha1.incident import MetricEvidence
+from crds.v1alpha1.detection import MetricEvidence
 
 MIN_STEPS = 3
 

@@ -16,7 +16,7 @@ from analysis.words import measure as as_measure
 from analysis.words import mib
 from analysis.workloads import pod_matcher
 from crds.v1alpha1.base import Severity
-from crds.v1alpha1.incident import MetricEvidence
+from crds.v1alpha1.detection import MetricEvidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from analysis.windows.rates import Rates
 from analysis.windows.robust import row_max
 from analysis.words import measure, span
 from analysis.workloads import pod_matcher
-from crds.v1alpha1.incident import MetricEvidence
+from crds.v1alpha1.detection import MetricEvidence
 
 BY = ("namespace", "pod", "container")
 

@@ -15,7 +15,7 @@ from analysis.telemetry.query import duration
 from analysis.windows.block import BIRTH_GAP_SECONDS, Block, Bool, Float64, pack
 from analysis.windows.robust import Features, features
 from analysis.words import MIB, mib, mib_per_minute
-from crds.v1alpha1.incident import Verdict
+from crds.v1alpha1.verification import Verdict
 
 MIN_SAMPLES = 3
 MIN_SPAN_SECONDS = 15.0

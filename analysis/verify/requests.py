@@ -16,7 +16,7 @@ from analysis.telemetry.prometheus import Prometheus
 from analysis.telemetry.query import Matcher, equal, matching, quantile_query, selector
 from analysis.verify.decide import COVERED_SHARE
 from analysis.workloads import pod_matcher
-from crds.v1alpha1.incident import Verdict
+from crds.v1alpha1.verification import Verdict
 
 STEP_SECONDS = 10.0
 RATE = "60s"

@@ -19,7 +19,7 @@ from analysis.verify.requests import compare, measured_by
 from analysis.windows.block import grid, regroup
 from analysis.windows.robust import row_max
 from analysis.workloads import owns, pod_matcher
-from crds.v1alpha1.incident import Verdict
+from crds.v1alpha1.verification import Verdict
 
 logger = logging.getLogger(__name__)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ExecutionStatus
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.approval import Approval, ApprovalState
 from crds.v1alpha1.digest import action_id
+from crds.v1alpha1.execution import ActionPhase, ExecutionStatus
 from crds.v1alpha1.quorum import Quorum, asks_more, count
 
 FINAL = frozenset({ApprovalState.REJECTED, ApprovalState.EXPIRED, ApprovalState.VOID})

@@ -32,7 +32,8 @@ from controllers.detection.refusals import apart
 from controllers.detection.status import ended_at, refreshed
 from controllers.runtime.limits import fit
 from crds.v1alpha1.base import Severity, TargetRef
-from crds.v1alpha1.incident import DetectedBy, DetectionStatus, Incident, IncidentSpec
+from crds.v1alpha1.detection import DetectionStatus
+from crds.v1alpha1.incident import DetectedBy, Incident, IncidentSpec
 
 ENDS = frozenset({"OOMKilled", "CrashLoop", "Restarted"})
 """How containers end: of some other fault of their workload as often as of one of its own."""

@@ -37,7 +37,8 @@ from controllers.runtime.errors import ReconcileError, Terminal
 from controllers.runtime.names import field_manager
 from controllers.runtime.outcome import Key, Outcome, Requeue
 from crds.v1alpha1.base import TargetRef
-from crds.v1alpha1.incident import DetectionStatus, Incident
+from crds.v1alpha1.detection import DetectionStatus
+from crds.v1alpha1.incident import Incident
 from crds.v1alpha1.labels import FINGERPRINT_LABEL
 
 log = logging.getLogger(__name__)

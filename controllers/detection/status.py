@@ -8,7 +8,8 @@ from datetime import datetime
 from analysis.contract import NEVER_ALONE, Candidate
 from controllers.runtime.limits import first, fit
 from crds.v1alpha1.base import Severity, TargetRef
-from crds.v1alpha1.incident import DetectionStatus, Incident, Member, MetricEvidence, Signal
+from crds.v1alpha1.detection import DetectionStatus, Member, MetricEvidence, Signal
+from crds.v1alpha1.incident import Incident
 
 SEVERITIES = tuple(Severity)
 Identity = tuple[str, str, str]

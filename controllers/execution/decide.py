@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 
 from controllers.execution.record import RUNNING, all_done, failed, never_begun, refused, status, succeeded, written
 from controllers.execution.target import Live
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ActionResult, ExecutionStatus
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.actions import Action, Effect
 from crds.v1alpha1.approval import Approval, ApprovalState
 from crds.v1alpha1.clip import clip
 from crds.v1alpha1.digest import action_id
+from crds.v1alpha1.execution import ActionPhase, ActionResult, ExecutionStatus
 from crds.v1alpha1.quorum import asks_more, count
 
 OBSERVE_DELAY = 1.0

@@ -14,10 +14,11 @@ from controllers.kube.api import Kube
 from controllers.kube.resources import JOBS, NAMESPACES, PODS, REPLICASETS, REVISIONS
 from controllers.kube.targets import find, read_owner, read_target
 from controllers.runtime.controller import Context
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actions import Action, Effect
 from crds.v1alpha1.approval import Approval
 from crds.v1alpha1.digest import action_id, plan_digest
+from crds.v1alpha1.execution import ActionPhase
 from crds.v1alpha1.grants import job_name
 
 EMERGENCY_STOP_ANNOTATION = "iirp.io/emergency-stop"

@@ -22,8 +22,9 @@ from controllers.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import Waiting
 from controllers.runtime.outcome import Done, Key, Outcome, Requeue
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ExecutionStatus
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actions import Action
+from crds.v1alpha1.execution import ActionPhase, ExecutionStatus
 
 log = logging.getLogger(__name__)
 

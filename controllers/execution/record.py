@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from controllers.execution.target import Live
-from crds.v1alpha1.actionplan import ActionPhase, ActionResult, ExecutionStatus
 from crds.v1alpha1.clip import clip
+from crds.v1alpha1.execution import ActionPhase, ActionResult, ExecutionStatus
 
 RUNNING = frozenset({ActionPhase.INTENT, ActionPhase.WRITTEN})
 

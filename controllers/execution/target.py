@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from crds.v1alpha1 import rollout
-from crds.v1alpha1.actionplan import Undo
 from crds.v1alpha1.actions import MAX_REPLICAS, Action, Effect, RollbackParameters, ScaleParameters
 from crds.v1alpha1.digest import (
     ACTION_ID_ANNOTATION,
@@ -16,6 +15,7 @@ from crds.v1alpha1.digest import (
     same_template,
     target_digest,
 )
+from crds.v1alpha1.execution import Undo
 from crds.v1alpha1.owners import owned_by
 
 

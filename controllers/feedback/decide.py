@@ -14,11 +14,13 @@ from datetime import datetime, timedelta
 
 from analysis.contract import IncidentFacts, MeasuredChange, VerifyRequest, VerifyResponse
 from controllers.feedback.observed import Look, is_state, targets_of
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, Measurement, VerificationStatus
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actions import Effect
 from crds.v1alpha1.base import Window
 from crds.v1alpha1.clip import clip
-from crds.v1alpha1.incident import Incident, Verdict
+from crds.v1alpha1.execution import ActionPhase
+from crds.v1alpha1.incident import Incident
+from crds.v1alpha1.verification import Measurement, Verdict, VerificationStatus
 
 MAX_MEASUREMENTS = 8
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")

@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from crds.v1alpha1.actionplan import ActionPlan, ExecutionStatus, Measurement, VerificationStatus
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actions import Effect
 from crds.v1alpha1.base import TargetRef, Window
 from crds.v1alpha1.clip import clip
-from crds.v1alpha1.incident import DetectionStatus, Incident, Verdict
+from crds.v1alpha1.detection import DetectionStatus
+from crds.v1alpha1.execution import ExecutionStatus
+from crds.v1alpha1.incident import Incident
+from crds.v1alpha1.verification import Measurement, Verdict, VerificationStatus
 
 STATES = frozenset(
     {

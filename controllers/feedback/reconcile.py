@@ -14,9 +14,10 @@ from controllers.runtime.controller import Context
 from controllers.runtime.errors import Retryable, Terminal
 from controllers.runtime.names import field_manager
 from controllers.runtime.outcome import Done, Key, Outcome, Requeue
-from crds.v1alpha1.actionplan import ActionPlan, VerificationStatus
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.base import TargetRef
-from crds.v1alpha1.incident import Incident, Verdict
+from crds.v1alpha1.incident import Incident
+from crds.v1alpha1.verification import Verdict, VerificationStatus
 
 MANAGER = field_manager("feedback")
 RESOURCES: dict[str, ResourceType] = {"Deployment": DEPLOYMENTS, "StatefulSet": STATEFULSETS, "DaemonSet": DAEMONSETS}

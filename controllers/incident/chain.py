@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, PlanState
+from crds.v1alpha1.actionplan import ActionPlan, PlanState
 from crds.v1alpha1.approval import Approval
+from crds.v1alpha1.execution import ActionPhase
 from crds.v1alpha1.incident import Incident
 from crds.v1alpha1.rcareport import RCAReport, ReportState
 

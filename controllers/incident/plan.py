@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from controllers.runtime.limits import fit
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ActionPlanSpec
+from crds.v1alpha1.actionplan import ActionPlan, ActionPlanSpec
 from crds.v1alpha1.actions import Action, Effect
+from crds.v1alpha1.execution import ActionPhase
 from crds.v1alpha1.incident import Incident
 from crds.v1alpha1.rcareport import RCAReport, RecommendedAction, ReportState, RootCause
 

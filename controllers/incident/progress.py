@@ -21,8 +21,9 @@ from controllers.incident.plan import recommendation
 from crds.v1alpha1.actionplan import ActionPlan, PlanState
 from crds.v1alpha1.base import ConditionStatus
 from crds.v1alpha1.conditions import Wanted
-from crds.v1alpha1.incident import Incident, IncidentState, Verdict
+from crds.v1alpha1.incident import Incident, IncidentState
 from crds.v1alpha1.rcareport import RCAReport, ReportState
+from crds.v1alpha1.verification import Verdict
 
 SETTLE = timedelta(minutes=5)
 """How long after a good verdict the fault may still be seen before a person is asked: detection looks back."""

@@ -8,10 +8,12 @@ from datetime import datetime
 
 from controllers.incident.chain import Chain, diagnosed
 from controllers.runtime.limits import ends, fit
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ExecutionStatus
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.approval import Approval, ApprovalState
 from crds.v1alpha1.base import Condition, ConditionStatus
-from crds.v1alpha1.incident import Incident, IncidentStatus, Prediction, TimelineEntry, TimelineSource
+from crds.v1alpha1.detection import Prediction
+from crds.v1alpha1.execution import ActionPhase, ExecutionStatus
+from crds.v1alpha1.incident import Incident, IncidentStatus, TimelineEntry, TimelineSource
 from crds.v1alpha1.predictions import Outcome, told
 from crds.v1alpha1.rcareport import Evidence, EvidenceKind, RCAReport
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, PlanState
+from crds.v1alpha1.actionplan import ActionPlan, PlanState
 from crds.v1alpha1.actionpolicy import Tier
+from crds.v1alpha1.execution import ActionPhase
 
 RATE_WINDOW = timedelta(hours=1)
 NEVER_RAN = frozenset({PlanState.DENIED, PlanState.EXPIRED, PlanState.SUPERSEDED})

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ActionResult
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actions import Action, ActionType
-from crds.v1alpha1.incident import Verdict
+from crds.v1alpha1.execution import ActionPhase, ActionResult
+from crds.v1alpha1.verification import Verdict
 
 DRILL_LABEL = "iirp.io/drill"
 

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crds.v1alpha1.actionplan import (
-    ActionPhase,
-    ActionPlan,
-    ExecutionStatus,
-    PlanState,
-    PolicyDecision,
-    VerificationStatus,
-)
+from crds.v1alpha1.actionplan import ActionPlan, PlanState, PolicyDecision
 from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.approval import Approval, ApprovalState
 from crds.v1alpha1.conditions import Wanted
-from crds.v1alpha1.incident import Verdict
+from crds.v1alpha1.execution import ActionPhase, ExecutionStatus
+from crds.v1alpha1.verification import Verdict, VerificationStatus
 
 _VERDICTS = {
     Verdict.EFFECTIVE: PlanState.VERIFIED,

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, StringConstraints
 
 from crds.v1alpha1.actionpolicy import Tier
-from crds.v1alpha1.actions import Action, RollbackParameters, ScaleParameters
+from crds.v1alpha1.actions import Action
 from crds.v1alpha1.base import (
     ApiModel,
     Column,
@@ -19,21 +19,15 @@ from crds.v1alpha1.base import (
     Digest,
     Line,
     LocalRef,
-    Measure,
     Percent,
-    Query,
     Resource,
     Text,
     Time,
-    Unit,
     Username,
-    Window,
     Word,
 )
-from crds.v1alpha1.incident import Verdict
-
-Output = Annotated[str, StringConstraints(max_length=4096)]
-"""As much as a kubelet passes on of a container's last words."""
+from crds.v1alpha1.execution import ExecutionStatus
+from crds.v1alpha1.verification import VerificationStatus
 
 
 class PlanState(StrEnum):
@@ -171,108 +165,6 @@ class PolicyDecision(ApiModel):
     """When policy decided."""
     expires_at: Time
     """After this nothing of the plan runs."""
-
-
-class ActionPhase(StrEnum):
-    """How far an action has come. ``Unknown`` is settled by looking, never by repeating."""
-
-    INTENT = "Intent"
-    WRITTEN = "Written"
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-    REFUSED = "Refused"
-
-
-class Undo(ApiModel):
-    """What takes an action back: the parameters of another one of the same type."""
-
-    scale: ScaleParameters | None = None
-    """Of a scale: as many as there were."""
-    rollback: RollbackParameters | None = None
-    """Of a rollback: the revision that ran."""
-
-
-class ActionResult(ApiModel):
-    """What one action did."""
-
-    id: Annotated[str, StringConstraints(max_length=20)]
-    """The action's id in ``spec.actions``."""
-    action_id: Annotated[str, StringConstraints(max_length=64)]
-    """Value that every write of this action carries: derived from the plan's UID and the action's id."""
-    phase: ActionPhase
-    reason: Word
-    """CamelCase word for programs."""
-    message: Text = ""
-    """The same for people."""
-    started_at: Time
-    """When the intent was recorded, before the first write."""
-    written_at: Time | None = None
-    """When the write was known to have taken effect; the time for the rollout counts from here."""
-    finished_at: Time | None = None
-    """When it had succeeded or failed."""
-    target_digest: Digest | None = None
-    """Of the live target when the intent was recorded."""
-    before: Line = ""
-    """State of the target before."""
-    after: Line = ""
-    """State of the target after."""
-    undo: Undo | None = None
-    """How to take it back, where that is an action; recorded with the intent."""
-    output: Output = ""
-    """What a diagnostic Job reported: data, cut to fit."""
-
-
-class ExecutionStatus(ApiModel):
-    """Written by the execution controller."""
-
-    phase: ActionPhase
-    """How far the plan as a whole has come."""
-    reason: Word
-    """CamelCase word for programs."""
-    message: Text = ""
-    """The same for people."""
-    actions: Annotated[list[ActionResult], Field(max_length=4)] = []
-    """One result per action begun."""
-    started_at: Time
-    """When the executor took it up."""
-    finished_at: Time | None = None
-    """When it was through."""
-
-
-class Measurement(ApiModel):
-    """A quantity before and after the action, beside the untouched control."""
-
-    name: Annotated[str, StringConstraints(max_length=64)]
-    """What was measured."""
-    query: Query
-    """PromQL to run again."""
-    unit: Unit
-    """Unit of all four numbers."""
-    before: Measure
-    """At the target, before the action."""
-    after: Measure
-    """At the target, after the action."""
-    control_before: Measure | None = None
-    """At the untouched siblings, before."""
-    control_after: Measure | None = None
-    """At the untouched siblings, after."""
-
-
-class VerificationStatus(ApiModel):
-    """Written by the feedback controller."""
-
-    verdict: Verdict | None = None
-    """Unset while the measurement runs."""
-    reason: Word
-    """CamelCase word for programs."""
-    message: Text = ""
-    """The same for people."""
-    window: Window
-    """From the end of the action to the end of the measurement."""
-    measurements: Annotated[list[Measurement], Field(max_length=8)] = []
-    """The numbers behind the verdict."""
-    completed_at: Time | None = None
-    """When the verdict was reached."""
 
 
 class ActionPlanStatus(ApiModel):

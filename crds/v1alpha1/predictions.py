@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from crds.v1alpha1.incident import Incident, IncidentState, Verdict
+from crds.v1alpha1.incident import Incident, IncidentState
+from crds.v1alpha1.verification import Verdict
 
 __all__ = ["HARM", "Outcome", "Told", "told"]
 

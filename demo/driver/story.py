@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from crds.v1alpha1.actionplan import ActionPlan, PlanState
 from crds.v1alpha1.approval import ApprovalState
-from crds.v1alpha1.incident import IncidentState, Verdict
+from crds.v1alpha1.incident import IncidentState
+from crds.v1alpha1.verification import Verdict
 from demo.driver import people
 from demo.driver.chain import Chain, changes
 from demo.driver.errors import DemoFailed

@@ -16,7 +16,8 @@ from analysis.api.metrics import Metrics as AnalysisMetrics
 from controllers.runtime.metrics import Metrics as ControllerMetrics
 from crds.v1alpha1.actionplan import PlanState
 from crds.v1alpha1.approval import ApprovalState
-from crds.v1alpha1.incident import IncidentState, Verdict
+from crds.v1alpha1.incident import IncidentState
+from crds.v1alpha1.verification import Verdict
 from devcluster.errors import ClusterError
 from devcluster.toolchain import Toolchain
 from integrations.grafana.generate import generated_files

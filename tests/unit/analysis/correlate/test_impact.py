@@ -7,7 +7,7 @@ import pytest
 from analysis.contract import Candidate
 from analysis.correlate.impact import impact
 from crds.v1alpha1.base import Severity
-from crds.v1alpha1.incident import MetricEvidence
+from crds.v1alpha1.detection import MetricEvidence
 from tests.unit.analysis.correlate.test_live import alarm
 
 

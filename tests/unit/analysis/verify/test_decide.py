@@ -6,7 +6,7 @@ import pytest
 from analysis.verify.decide import Reading, judge, settled
 from analysis.verify.requests import Quantity
 from analysis.verify.requests import judge as judge_requests
-from crds.v1alpha1.incident import Verdict
+from crds.v1alpha1.verification import Verdict
 from tests.unit.analysis.shapes import END, MIB, START, block, flat, leak, sampled, stopped
 
 EXECUTED = 700.0

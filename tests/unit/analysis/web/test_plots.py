@@ -13,7 +13,8 @@ from analysis.telemetry.errors import SourceError
 from analysis.web.plots import HEIGHT, WIDTH, Plotter, draw
 from analysis.web.reader import Chain
 from analysis.windows.block import Samples
-from crds.v1alpha1.incident import Incident, MetricEvidence
+from crds.v1alpha1.detection import MetricEvidence
+from crds.v1alpha1.incident import Incident
 from tests.fakes import story
 
 START = datetime(2026, 1, 31, 13, 52, 55, tzinfo=UTC)

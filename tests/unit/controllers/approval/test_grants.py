@@ -6,9 +6,9 @@ import pytest
 
 from controllers.kube.errors import Forbidden, KubeError, Unavailable
 from controllers.runtime.outcome import Done
-from crds.v1alpha1.actionplan import ActionPhase
 from crds.v1alpha1.approval import ApprovalState
 from crds.v1alpha1.base import ConditionStatus
+from crds.v1alpha1.execution import ActionPhase
 from tests.fakes.chain import (
     NS,
     PLAN,

@@ -9,8 +9,8 @@ import pytest
 from controllers.kube.errors import Forbidden
 from controllers.kube.resources import DEPLOYMENTS
 from controllers.runtime.outcome import Done, Requeue
-from crds.v1alpha1.actionplan import ActionPhase
 from crds.v1alpha1.approval import ApprovalState
+from crds.v1alpha1.execution import ActionPhase
 from tests.fakes.chain import (
     INCIDENT,
     NS,

@@ -7,11 +7,11 @@ from typing import Any
 from controllers.approval.handlers import build
 from controllers.kube.resources import DEPLOYMENTS
 from controllers.runtime.outcome import Key
-from crds.v1alpha1.actionplan import ActionPhase
 from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.actions import Action
 from crds.v1alpha1.approval import Approval, ApprovalState, DecisionVerdict
 from crds.v1alpha1.digest import action_id
+from crds.v1alpha1.execution import ActionPhase
 from tests.fakes.chain import (
     NS,
     PLAN,

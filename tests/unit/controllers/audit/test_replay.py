@@ -22,7 +22,7 @@ from controllers.runtime.controller import Context
 from crds.v1alpha1.actionplan import ActionPlan, PlanState
 from crds.v1alpha1.actions import Action
 from crds.v1alpha1.approval import DecisionVerdict
-from crds.v1alpha1.incident import Verdict
+from crds.v1alpha1.verification import Verdict
 from tests.fakes.analysis import FakeAnalysis
 from tests.fakes.chain import (
     INCIDENT,

@@ -13,7 +13,8 @@ from analysis.contract import Candidate, DetectResponse, SourceHealth
 from controllers.detection.decide import Calm, Decision, Limits, decide, incident_name
 from controllers.detection.lifecycle import held
 from crds.v1alpha1.base import Scope, Severity, TargetRef
-from crds.v1alpha1.incident import Incident, IncidentState, IncidentStatus, Prediction
+from crds.v1alpha1.detection import Prediction
+from crds.v1alpha1.incident import Incident, IncidentState, IncidentStatus
 from tests.unit.controllers.incident.builders import FINGERPRINT, TARGET, at, detection, incident
 
 NOTHING_EXPECTED = Calm()

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from controllers.kube.resources import REPLICASETS
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actions import Action, Effect
 from crds.v1alpha1.digest import action_id
+from crds.v1alpha1.execution import ActionPhase
 from tests.fakes.chain import NS, Clock, ready_plan, restart, scale
 from tests.fakes.workloads import look, pause, restart_pod, restart_set, rollback, scale_set, settle
 from tests.unit.controllers.execution.world import Killed, World, run

@@ -18,9 +18,10 @@ from controllers.execution.decide import (
 )
 from controllers.execution.record import failed, never_begun, refused, written
 from controllers.execution.target import Live
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ActionResult, ExecutionStatus, Undo
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actions import ScaleParameters
 from crds.v1alpha1.approval import Approval, ApprovalState
+from crds.v1alpha1.execution import ActionPhase, ActionResult, ExecutionStatus, Undo
 from tests.fakes.chain import NS, PLAN, PLATFORM, START, Clock, ready_plan, restart, scale
 from tests.unit.controllers.execution.world import World
 

@@ -10,9 +10,10 @@ from controllers.execution.admission import AdmissionNotEnforced, await_objects,
 from controllers.execution.handlers import build
 from controllers.kube.errors import Invalid
 from controllers.kube.resources import MUTATING_POLICIES, MUTATING_WEBHOOKS, VALIDATING_POLICIES
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.approval import ApprovalState, DecisionVerdict
+from crds.v1alpha1.execution import ActionPhase
 from tests.fakes.chain import (
     NS,
     PLAN,

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from controllers.kube.resources import JOBS
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.digest import action_id
+from crds.v1alpha1.execution import ActionPhase
 from crds.v1alpha1.grants import job_name
 from tests.fakes.chain import (
     NS,

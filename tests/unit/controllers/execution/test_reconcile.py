@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from crds.v1alpha1.actionplan import ActionPhase, Undo
 from crds.v1alpha1.actions import RollbackParameters, ScaleParameters
 from crds.v1alpha1.approval import ApprovalState
 from crds.v1alpha1.digest import RESTARTED_AT_ANNOTATION, action_id
+from crds.v1alpha1.execution import ActionPhase, Undo
 from tests.fakes.chain import (
     NS,
     PLAN,

@@ -8,7 +8,7 @@ import pytest
 
 from controllers.kube.errors import Forbidden
 from controllers.kube.resources import APPLICATIONS, HPAS
-from crds.v1alpha1.actionplan import ActionPhase
+from crds.v1alpha1.execution import ActionPhase
 from tests.fakes.chain import NS, scale
 from tests.unit.controllers.arbitration.world import HEALS, TRACKED, application, entry, hpa
 from tests.unit.controllers.execution.world import World, prepared, run, stored

@@ -19,8 +19,9 @@ from controllers.kube.resources import (
 from controllers.runtime.controller import Context
 from controllers.runtime.errors import ReconcileError, Retryable
 from controllers.runtime.outcome import Key
-from crds.v1alpha1.actionplan import ActionPlan, ExecutionStatus
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.digest import ACTION_ID_ANNOTATION
+from crds.v1alpha1.execution import ExecutionStatus
 from tests.fakes.chain import NS, PLAN, Clock, context, ready_plan
 from tests.fakes.kube import FakeKube
 from tests.fakes.workloads import add_all

@@ -10,7 +10,7 @@ from controllers.feedback.observed import STATES
 from controllers.kube.errors import Forbidden
 from controllers.runtime.outcome import Done, Requeue
 from crds.v1alpha1.actions import Action, ActionType, RollbackParameters
-from crds.v1alpha1.incident import Verdict
+from crds.v1alpha1.verification import Verdict
 from tests.fakes.chain import INCIDENT, NS, PLAN, deployment, restart
 from tests.unit.controllers.feedback.test_reconcile import GRACE, WINDOW, Room
 

@@ -12,8 +12,9 @@ from controllers.feedback.handlers import build
 from controllers.kube.resources import DEPLOYMENTS
 from controllers.runtime.errors import Retryable, Terminal
 from controllers.runtime.outcome import Done, Key, Requeue
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, VerificationStatus
-from crds.v1alpha1.incident import Verdict
+from crds.v1alpha1.actionplan import ActionPlan
+from crds.v1alpha1.execution import ActionPhase
+from crds.v1alpha1.verification import Verdict, VerificationStatus
 from tests.fakes.analysis import FakeAnalysis
 from tests.fakes.chain import INCIDENT, NS, PLAN, Clock, add_incident, add_plan, context, decide_plan, deployment
 from tests.fakes.kube import FakeKube

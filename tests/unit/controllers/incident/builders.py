@@ -5,28 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from crds.v1alpha1.actionplan import (
-    ActionPhase,
-    ActionPlan,
-    ActionPlanSpec,
-    ActionPlanStatus,
-    ActionResult,
-    ExecutionStatus,
-    PlanState,
-    VerificationStatus,
-)
+from crds.v1alpha1.actionplan import ActionPlan, ActionPlanSpec, ActionPlanStatus, PlanState
 from crds.v1alpha1.actions import Action, ActionType
 from crds.v1alpha1.base import LocalRef, ObjectMeta, Scope, Severity, TargetRef, Window
 from crds.v1alpha1.conditions import Wanted, merge
-from crds.v1alpha1.incident import (
-    DetectedBy,
-    DetectionStatus,
-    Incident,
-    IncidentSpec,
-    IncidentStatus,
-    Override,
-    Verdict,
-)
+from crds.v1alpha1.detection import DetectionStatus
+from crds.v1alpha1.execution import ActionPhase, ActionResult, ExecutionStatus
+from crds.v1alpha1.incident import DetectedBy, Incident, IncidentSpec, IncidentStatus, Override
 from crds.v1alpha1.rcareport import (
     Evidence,
     EvidenceKind,
@@ -37,6 +22,7 @@ from crds.v1alpha1.rcareport import (
     ReportState,
     RootCause,
 )
+from crds.v1alpha1.verification import Verdict, VerificationStatus
 from tests.fakes.kube import START
 
 TARGET = TargetRef(kind="Deployment", namespace="shop", name="payments", uid="uid-payments")

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from controllers.incident.chain import chain_of, next_plan_name, report_name
-from crds.v1alpha1.actionplan import ActionPhase, PlanState
+from crds.v1alpha1.actionplan import PlanState
 from crds.v1alpha1.base import LocalRef
+from crds.v1alpha1.execution import ActionPhase
 from tests.unit.controllers.incident.builders import incident, plan, report
 
 INCIDENT = incident()

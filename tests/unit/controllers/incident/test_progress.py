@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from controllers.incident.progress import SETTLE, Progress, View, progress
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, PlanState
+from crds.v1alpha1.actionplan import ActionPlan, PlanState
 from crds.v1alpha1.conditions import Wanted
-from crds.v1alpha1.incident import Incident, IncidentState, IncidentStatus, Verdict
+from crds.v1alpha1.execution import ActionPhase
+from crds.v1alpha1.incident import Incident, IncidentState, IncidentStatus
 from crds.v1alpha1.rcareport import RCAReport, ReportState
+from crds.v1alpha1.verification import Verdict
 from tests.unit.controllers.incident.builders import at, detection, incident, plan, report
 
 S = IncidentState

@@ -19,8 +19,9 @@ from controllers.runtime.metrics import Metrics
 from controllers.runtime.outcome import Done, Key
 from controllers.runtime.settings import Settings
 from crds.v1alpha1.actionplan import ActionPlan, PlanState
-from crds.v1alpha1.incident import Incident, IncidentState, Verdict
+from crds.v1alpha1.incident import Incident, IncidentState
 from crds.v1alpha1.rcareport import RCAReport
+from crds.v1alpha1.verification import Verdict
 from tests.fakes.analysis import FakeAnalysis
 from tests.fakes.kube import START, FakeKube, FakeRecorder
 from tests.unit.controllers.incident.builders import detection, plan, report, spec

@@ -6,18 +6,12 @@ import pytest
 
 from controllers.incident.chain import Chain, chain_of
 from controllers.incident.timeline import forecast, humane, timeline
-from crds.v1alpha1.actionplan import ActionPhase, PlanState
+from crds.v1alpha1.actionplan import PlanState
 from crds.v1alpha1.conditions import Wanted, merge
-from crds.v1alpha1.incident import (
-    IncidentState,
-    IncidentStatus,
-    MetricEvidence,
-    Prediction,
-    Signal,
-    TimelineEntry,
-    TimelineSource,
-    Verdict,
-)
+from crds.v1alpha1.detection import MetricEvidence, Prediction, Signal
+from crds.v1alpha1.execution import ActionPhase
+from crds.v1alpha1.incident import IncidentState, IncidentStatus, TimelineEntry, TimelineSource
+from crds.v1alpha1.verification import Verdict
 from tests.unit.controllers.incident.builders import TARGET, at, detection, incident, plan, report
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from controllers.incident.chain import chain_of
 from controllers.incident.decide import NewPlan, decide
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, ActionResult, PlanState, Undo
+from crds.v1alpha1.actionplan import ActionPlan, PlanState
 from crds.v1alpha1.actions import Action, ActionType, RollbackParameters, ScaleParameters
 from crds.v1alpha1.base import LocalRef
+from crds.v1alpha1.execution import ActionPhase, ActionResult, Undo
 from tests.unit.controllers.incident.builders import at, incident, plan, report
 
 INCIDENT = incident()

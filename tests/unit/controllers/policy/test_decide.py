@@ -14,10 +14,11 @@ from controllers.policy.decide import STRICTNESS, Observed, tier_now
 from controllers.policy.match import matches_namespace
 from controllers.policy.target import Target
 from controllers.policy.validity import PolicyEntry, parse_duration, read_policy
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan
+from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.actions import Action
 from crds.v1alpha1.base import Severity
+from crds.v1alpha1.execution import ActionPhase
 from tests.fakes.chain import NS, restart, rule, scale
 from tests.fakes.kube import START
 from tests.unit.controllers.policy.world import LIVE, plan, policy, rule_on

@@ -11,12 +11,14 @@ from controllers.kube.resources import DEPLOYMENTS, HPAS
 from controllers.policy.handlers import build
 from controllers.runtime.errors import Waiting
 from controllers.runtime.outcome import Key
-from crds.v1alpha1.actionplan import ActionPhase, ActionPlan, PlanState
+from crds.v1alpha1.actionplan import ActionPlan, PlanState
 from crds.v1alpha1.actionpolicy import Tier
 from crds.v1alpha1.actions import Action
 from crds.v1alpha1.approval import Approval, ApprovalState
 from crds.v1alpha1.base import ConditionStatus, Severity
-from crds.v1alpha1.incident import IncidentState, Verdict
+from crds.v1alpha1.execution import ActionPhase
+from crds.v1alpha1.incident import IncidentState
+from crds.v1alpha1.verification import Verdict
 from tests.fakes.chain import (
     INCIDENT,
     NS,

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from controllers.runtime.limits import ends, first, fit
-from crds.v1alpha1.incident import DetectionStatus, IncidentSpec, IncidentStatus
+from crds.v1alpha1.detection import DetectionStatus
+from crds.v1alpha1.incident import IncidentSpec, IncidentStatus
 
 
 @pytest.mark.parametrize(
