@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 from analysis.contract import ApiSignal
 from controllers.kube.facts import PodRecord, parse_time, target_ref
+from controllers.kube.objects import cronjob_of
 from crds.v1alpha1.base import TargetRef
 
 WINDOW = timedelta(minutes=15)
@@ -19,8 +19,6 @@ MAX_EVENTS = 20_000
 MAX_SIGNALS = 500
 MAX_MESSAGE = 300
 WORKLOADS = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "Job": "batch/v1"}
-CRONJOB_RUN = re.compile(r"(?P<name>.+)-[0-9]{8}")
-"""A CronJob's controller names each run after its minute since 1970. An event does not say to whom a Job belongs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +132,9 @@ def _target(one: Warned, around: Surroundings) -> tuple[TargetRef, str] | None:
     if one.kind == "PersistentVolumeClaim":
         users = _users(one, around.pods.values())
         return (around.workload(users[0]), users[0].name) if users else None
-    run = CRONJOB_RUN.fullmatch(one.name) if one.kind == "Job" else None
-    if run is not None:
-        found = target_ref("batch/v1", "CronJob", one.namespace, run["name"])
+    cronjob = cronjob_of(one.name) if one.kind == "Job" else ""
+    if cronjob:
+        found = target_ref("batch/v1", "CronJob", one.namespace, cronjob)
     elif one.kind in WORKLOADS:
         found = target_ref(WORKLOADS[one.kind], one.kind, one.namespace, one.name, one.uid)
     else:

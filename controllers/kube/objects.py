@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,18 @@ RELEASES = (
     ("labels", "app.kubernetes.io/instance", "release"),
 )
 """Where tools that roll out say what they rolled out, the surest first."""
+JOB_OF_POD = "batch.kubernetes.io/job-name"
+_RUN = re.compile(r"(?P<name>.+)-[0-9]{8}")
 Labels = tuple[tuple[str, str], ...]
+
+
+def cronjob_of(job: str) -> str:
+    """The CronJob that made a Job of that name, or nothing: its controller names each run after its minute since 1970.
+
+    An event about a Job does not say to whom the Job belongs.
+    """
+    run = _RUN.fullmatch(job)
+    return run["name"] if run is not None else ""
 
 
 @dataclass(frozen=True, slots=True)

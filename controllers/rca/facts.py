@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from analysis.contract import Change, EventFact, NodeState, PodState, ServiceState, WorkloadState
+from analysis.workloads import owns
 from controllers.kube.api import Kube, Raw
 from controllers.kube.errors import Forbidden, NotFound
 from controllers.kube.facts import controller_of, parse_time, pod_record, pod_state
-from controllers.kube.objects import config_maps_of
+from controllers.kube.objects import JOB_OF_POD, config_maps_of, cronjob_of
 from controllers.kube.resources import (
     CONFIG_MAPS,
     CORE_EVENTS,
@@ -51,6 +52,7 @@ MAX_PODS = 100
 MAX_NODES = 8
 MAX_NODE_CHANGES = 10
 SCALED = "ScalingReplicaSet"
+RUNS = ("Job", "CronJob")
 WORKLOADS: dict[str, ResourceType] = {"Deployment": DEPLOYMENTS, "StatefulSet": STATEFULSETS, "DaemonSet": DAEMONSETS}
 
 
@@ -94,8 +96,16 @@ def gather(kube: Kube, target: TargetRef, window: Window) -> Facts:
     facts.changes = with_nodes(facts.changes, nodes, window)
     names = {target.name, *own, *(body["metadata"]["name"] for body in bodies)}
     listed = facts.read_list("events", lambda: kube.list_raw(CORE_EVENTS, target.namespace or "default"))
+    if target.kind == "CronJob":
+        names |= {name for body in listed if (name := _job(body)) and cronjob_of(name) == target.name}
     facts.events, facts.neighbour_events = event_facts(listed, names, window)
     return facts
+
+
+def _job(event: Mapping[str, Any]) -> str:
+    """The name of the Job that an event is about, if it is about one."""
+    about = event.get("involvedObject") or {}
+    return str(about.get("name") or "") if about.get("kind") == "Job" else ""
 
 
 def _namespaced(kube: Kube, target: TargetRef, window: Window, facts: Facts) -> tuple[list[Raw], set[str]]:
@@ -243,12 +253,19 @@ def _pods(
     if target.kind == "Pod":
         pod = facts.read(f"pod/{target.name}", _getter(kube, PODS, target.namespace, target.name))
         return [pod] if pod else []
+    if target.kind in RUNS:
+        listed = facts.read_list("pods", _lister(kube, PODS, target.namespace, JOB_OF_POD))
+        return [pod for pod in listed if owns(target, pod["metadata"]["name"]) and not _succeeded(pod)]
     found: list[Raw] = []
     for one, body in subjects:
         owners = {item["metadata"]["uid"] for item in sets.get(one.uid, ())} | {one.uid}
         listed = facts.read_list("pods", _lister(kube, PODS, one.namespace, _selector(body)))
         found.extend(pod for pod in listed if (owner := controller_of(pod)) is not None and owner.uid in owners)
     return found
+
+
+def _succeeded(pod: Raw) -> bool:
+    return (pod.get("status") or {}).get("phase") == "Succeeded"
 
 
 def _selector(workload: Mapping[str, Any]) -> str:

@@ -268,7 +268,8 @@ def _pairs(selector: str) -> list[tuple[str, str]]:
 
 
 def _matches(labels: dict[str, str], selector: str) -> bool:
-    return all(labels.get(key) == value for key, value in _pairs(selector))
+    """``key=value`` and, for any value, ``key``."""
+    return all(labels.get(key) == value if value else key in labels for key, value in _pairs(selector))
 
 
 def _path(body: Raw, path: str) -> str:

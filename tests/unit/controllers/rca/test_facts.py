@@ -90,6 +90,39 @@ def test_only_what_belongs_to_the_workload_is_gathered(kube: FakeKube) -> None:
     assert facts.missing == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "pods", "about"),
+    [
+        ("Job", "nightly", ["nightly-aaaaa"], ["Job/nightly", "Pod/nightly-aaaaa"]),
+        (
+            "CronJob",
+            "report",
+            ["report-29923627-bbbbb", "report-29923628-ccccc"],
+            ["Job/report-29923627", "Pod/report-29923627-bbbbb"],
+        ),
+    ],
+)
+def test_a_job_comes_with_the_pods_and_the_events_of_its_runs(
+    kube: FakeKube, kind: str, name: str, pods: list[str], about: list[str]
+) -> None:
+    runs = {"nightly-aaaaa": "nightly", "report-29923627-bbbbb": "report-29923627", "reports-ddddd": "reports"}
+    for run, job in {**runs, "report-29923628-ccccc": "report-29923628"}.items():
+        body = pod(run, owner=("Job", job), phase="Failed")
+        body["metadata"]["labels"] = {"batch.kubernetes.io/job-name": job}
+        kube.add_raw(PODS, body)
+    ended = pod("report-29923626-eeeee", owner=("Job", "report-29923626"), phase="Succeeded")
+    ended["metadata"]["labels"] = {"batch.kubernetes.io/job-name": "report-29923626"}
+    kube.add_raw(PODS, ended)
+    for job in sorted({*runs.values()}):
+        reason = {"involvedObject": {"kind": "Job", "name": job}, "reason": "BackoffLimitExceeded"}
+        kube.add_raw(CORE_EVENTS, event(job, **reason))
+    kube.add_raw(CORE_EVENTS, event("nightly-aaaaa"))
+    kube.add_raw(CORE_EVENTS, event("report-29923627-bbbbb"))
+    facts = gather(kube, TargetRef(api_version="batch/v1", kind=kind, namespace="shop", name=name), WINDOW)
+    assert [item.name for item in facts.pods] == pods
+    assert sorted(item.object for item in facts.events) == about
+
+
 def test_a_storm_of_events_is_bounded_and_keeps_the_newest(kube: FakeKube) -> None:
     for number in range(MAX_EVENTS + 20):
         kube.add_raw(CORE_EVENTS, event("payments-7-a", -1000 + number, number))

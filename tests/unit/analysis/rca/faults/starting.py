@@ -119,6 +119,16 @@ FAULTS = {
         ),
         "JobFails",
     ),
+    "job whose pod is killed for memory": Fault(
+        told(
+            "JobFailed",
+            pods=(
+                pod(ready=False, phase="Failed", last_termination_reason="OOMKilled", last_termination_at=at(ONSET)),
+            ),
+            events=(event("BackoffLimitExceeded", "Job has reached the specified backoff limit", "Job/payments"),),
+        ),
+        "SuddenAllocation",
+    ),
     "process that gives up": Fault(
         told("CrashLoop", pods=(pod(ready=False, waiting_reason="CrashLoopBackOff", waiting_message="back-off"),)),
         "CrashOnStart",
