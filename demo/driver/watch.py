@@ -1,4 +1,4 @@
-"""Looks at the shop's namespace again and again, cheaply: plain GETs over one connection, no process per look."""
+"""Looks at the shop's namespace again and again, cheaply: GETs over connections that stay, no process per look."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import requests
-from pykube.config import KubeConfig
-from pykube.http import HTTPClient
-
-from crds.v1alpha1.incident import Incident
+from controllers.kube.client import connect
+from controllers.kube.errors import KubeError
+from controllers.kube.resources import NAMESPACES, PODS, resource_type
+from crds.v1alpha1 import ActionPlan, Approval, Incident, RCAReport
 from demo.driver.chain import Chain, chain_of, choose_incident
 
-__all__ = ["KINDS", "OutOfMemory", "Watch", "out_of_memory"]
+__all__ = ["OutOfMemory", "Watch", "out_of_memory"]
 
-KINDS = ("incidents", "rcareports", "actionplans", "approvals")
-_API = "iirp.io/v1alpha1"
-_TIMEOUT = 10.0
+_INCIDENTS = resource_type(Incident)
+_CHAIN = tuple(resource_type(kind) for kind in (Incident, RCAReport, ActionPlan, Approval))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +32,18 @@ class Watch:
     """Reads the objects of one namespace (of all when it is empty) as the cluster's administrator; never writes."""
 
     def __init__(self, kubeconfig: Path, namespace: str) -> None:
-        loader: Any = KubeConfig  # pykube has no type hints
-        self._client: Any = HTTPClient(loader.from_file(str(kubeconfig)), timeout=_TIMEOUT)
-        self._namespace = namespace
+        self._kube = connect(kubeconfig)
+        self._namespace = namespace or None
         self.killed: frozenset[OutOfMemory] = frozenset()
         """Every OOM kill seen so far, of pods that are gone too."""
 
-    def listing(self) -> dict[str, list[Mapping[str, Any]]]:
-        """All objects of ours in the namespace, by plural. Raises requests.RequestException."""
-        return {kind: self._list(kind, _API) for kind in KINDS}
+    def listing(self) -> dict[str, Sequence[Mapping[str, Any]]]:
+        """All objects of ours in the namespace, by plural. Raises KubeError."""
+        return {kind.plural: self._kube.list_raw(kind, self._namespace) for kind in _CHAIN}
 
-    def incidents(self) -> list[Mapping[str, Any]]:
-        """All incidents of the namespace."""
-        return self._list("incidents", _API)
+    def incidents(self) -> Sequence[Mapping[str, Any]]:
+        """All incidents of the namespace. Raises KubeError."""
+        return self._kube.list_raw(_INCIDENTS, self._namespace)
 
     def chain(self, target: str, types: Sequence[str], known: set[str]) -> Chain | None:
         """The new incident about a target with everything that belongs to it; None while there is none.
@@ -56,21 +53,19 @@ class Watch:
         try:
             listing = self.listing()
             self.kills()
-        except requests.RequestException:
+        except KubeError:
             return None
         incident: Incident | None = choose_incident(listing["incidents"], target, types, known)
         return chain_of(incident, listing) if incident else None
 
     def kills(self) -> frozenset[OutOfMemory]:
         """Looks for OOM kills and returns all that were ever seen."""
-        self.killed |= frozenset(out_of_memory(self._list("pods", "v1")))
+        self.killed |= frozenset(out_of_memory(self._kube.list_raw(PODS, self._namespace)))
         return self.killed
 
     def namespaces(self, label: str) -> set[str]:
         """Names of the namespaces that carry a label, with whatever value."""
-        response = self._client.get(version="v1", url="namespaces", params={"labelSelector": label})
-        response.raise_for_status()
-        return {str(item["metadata"]["name"]) for item in response.json()["items"]}
+        return {str(item["metadata"]["name"]) for item in self._kube.list_raw(NAMESPACES, labels=label)}
 
     def wait_gone(self, timeout: float) -> bool:
         """Until the namespace has no object of ours left."""
@@ -80,12 +75,6 @@ class Watch:
                 return False
             time.sleep(0.5)
         return True
-
-    def _list(self, plural: str, version: str) -> list[Mapping[str, Any]]:
-        response = self._client.get(version=version, namespace=self._namespace or None, url=plural)
-        response.raise_for_status()
-        items: list[Mapping[str, Any]] = response.json()["items"]
-        return items
 
 
 def out_of_memory(pods: Sequence[Mapping[str, Any]]) -> list[OutOfMemory]:

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-import requests
-
+from controllers.kube.errors import KubeError
 from demo.driver import people
 from demo.driver.errors import DemoFailed
 from demo.driver.kubectl import Kubectl
@@ -158,7 +157,7 @@ class Run:
             listing = {"incidents": self.watch.incidents()}
             if listing["incidents"]:
                 listing = self.watch.listing()
-        except requests.RequestException:
+        except KubeError:
             return  # the next look comes in a second
         if self.checks is not None:
             self.checks.look(listing.get("rcareports", ()), time.monotonic())

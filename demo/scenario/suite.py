@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import requests
-
+from controllers.kube.errors import KubeError
 from demo.driver.kubectl import Kubectl
 from demo.driver.watch import Watch
 from demo.scenario.checks import Checks
@@ -70,7 +69,7 @@ class Elsewhere:
             try:
                 self._own |= self._watch.namespaces(LABEL)
                 incidents = self._watch.incidents()
-            except requests.RequestException:
+            except KubeError:
                 continue  # the next look comes soon
             found = seen_of({"incidents": incidents}, datetime.now(UTC))
             new = [item for item in found if item.namespace not in self._own and item.seen_at >= self._since]
