@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from analysis.contract import Change, EventFact, NodeState, PodState, ServiceState, WorkloadState
-from analysis.workloads import owns
 from controllers.kube.api import Kube, Raw
 from controllers.kube.errors import Forbidden, NotFound
 from controllers.kube.facts import controller_of, parse_time, pod_record, pod_state
@@ -255,13 +254,19 @@ def _pods(
         return [pod] if pod else []
     if target.kind in RUNS:
         listed = facts.read_list("pods", _lister(kube, PODS, target.namespace, JOB_OF_POD))
-        return [pod for pod in listed if owns(target, pod["metadata"]["name"]) and not _succeeded(pod)]
+        return [pod for pod in listed if _runs(target, pod) and not _succeeded(pod)]
     found: list[Raw] = []
     for one, body in subjects:
         owners = {item["metadata"]["uid"] for item in sets.get(one.uid, ())} | {one.uid}
         listed = facts.read_list("pods", _lister(kube, PODS, one.namespace, _selector(body)))
         found.extend(pod for pod in listed if (owner := controller_of(pod)) is not None and owner.uid in owners)
     return found
+
+
+def _runs(target: TargetRef, pod: Raw) -> bool:
+    """Whether a Job's pod is of this Job, or of one that this CronJob made."""
+    job = pod["metadata"]["labels"][JOB_OF_POD]
+    return target.name == (cronjob_of(job) if target.kind == "CronJob" else job)
 
 
 def _succeeded(pod: Raw) -> bool:
