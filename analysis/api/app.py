@@ -138,15 +138,16 @@ def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer |
     learner = _learner(config, client, metrics) if config.baselines.enabled else None
     logwatch = _logwatch(loki, metrics) if config.log_bursts.enabled else None
     historian = _historian(config)
+    rules = RuleBook(config.rules.directory)
     reader = Reader(prometheus, store, lambda source: metrics.reads.labels(source).inc())
     return Services(
         config=config,
         metrics=metrics,
         api_server=api_server,
         authenticator=Authenticator(config.auth, read_secrets(config.auth.static), reviewer),
-        detector=Detector(RuleBook(config.rules.directory), reader, probe, utc_now, learner, book, logwatch),
+        detector=Detector(rules, reader, probe, utc_now, learner, book, logwatch),
         explainer=Explainer(load_causes(config.causes.directory), prometheus, loki, narrator, historian),
-        verifier=Verifier(prometheus, utc_now),
+        verifier=Verifier(prometheus, rules.current, utc_now),
         probe=probe,
         narrator=narrator,
         alerts=book,

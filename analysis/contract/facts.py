@@ -141,5 +141,7 @@ class IncidentFacts(Message):
     fingerprint: Annotated[str, StringConstraints(max_length=16)] = ""
     signals: tuple[str, ...] = ()
     """Types of all signals that were merged into it; ``type`` is the leading one."""
+    rules: tuple[str, ...] = ()
+    """Names of the rules that raised the signals of this type at the target."""
     origin: TargetRef | None = None
     """What its signals together point at, where that is not ``target``: the deepest of what failed."""

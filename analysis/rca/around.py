@@ -30,6 +30,15 @@ def measured_callees(facts: Facts) -> frozenset[str]:
     return frozenset({*found, *(facts.upstream or ()), *(facts.upstream_errors or ())} - set(subjects(facts)))
 
 
+def callers(facts: Facts) -> frozenset[str] | None:
+    """Names of the workloads whose metrics show that they call the target; None where there are no such metrics."""
+    if facts.neighbours is None:
+        return None
+    own = set(subjects(facts))
+    fronts = {one.name for one in facts.request.services if own & {matched.name for matched in one.matches}}
+    return frozenset(name for name, called in facts.neighbours.calls.items() if called & (own | fronts)) - own
+
+
 def _hosts_in_log(facts: Facts) -> frozenset[str]:
     """Hosts that its log names since the onset and did not before: what cannot be reached has no metrics of calls."""
     texts = [one.example.excerpt() for one in facts.logs.new[:MAX_TEMPLATES]] if facts.logs is not None else []

@@ -46,6 +46,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "new-log-lines": loglines.new_log_lines,
         "config-changed": changed.config_changed,
         "config-changed-callees-well": changed.config_changed_callees_well,
+        "caller-changed": changed.caller_changed,
         "network-policy-changed": changed.network_policy_changed,
         "quota-changed": changed.quota_changed,
         "node-changed": changed.node_changed,

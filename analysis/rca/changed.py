@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from analysis.contract import Change, ChangeKind
-from analysis.rca.around import callees, subjects, workload
+from analysis.rca.around import callees, callers, subjects, workload
 from analysis.rca.context import origin_in_callee
 from analysis.rca.facts import Facts
 from analysis.rca.observation import Observation, unknown
-from analysis.rca.rollouts import before_onset, impact, latest_rollout
+from analysis.rca.rollouts import before_onset, impact, latest_rollout, may_matter
 from analysis.words import clock, moment
 from crds.v1alpha1.rcareport import EvidenceKind
 
@@ -60,6 +60,23 @@ def rollout_follows_config(facts: Facts) -> Observation:
     return replace(written, answer=follows)
 
 
+def caller_changed(facts: Facts) -> Observation:
+    """Was a workload that calls it rolled out, or its configuration written? It may ask for something else since."""
+    names = callers(facts)
+    if names is None:
+        return unknown("no metrics of who calls it", EvidenceKind.CHANGE)
+    found = [
+        one
+        for one in facts.request.changes
+        if one.target.name in names
+        and (may_matter(one, facts) or (one.kind is ChangeKind.CONFIG and before_onset(one, facts)))
+    ]
+    if not found:
+        text = "nothing that calls it was changed in the 15 min before the onset"
+        return Observation(False, text, kind=EvidenceKind.CHANGE, result=[])
+    return _last(found, facts)
+
+
 def network_policy_changed(facts: Facts) -> Observation:
     """Was a network policy written that selects the workload, or one that it calls?"""
     known = {found.target.name for name in callees(facts) if (found := workload(facts, name)) is not None}
@@ -84,14 +101,21 @@ def _changed(facts: Facts, kind: ChangeKind, absent: str, concerns: Callable[[Ch
         return unknown(f"{READ_FROM[kind]} were not read", EvidenceKind.CHANGE)
     if not found:
         return Observation(False, f"{absent} in the 15 min before the onset", kind=EvidenceKind.CHANGE, result=[])
+    return _last(found, facts)
+
+
+def _last(found: Sequence[Change], facts: Facts) -> Observation:
+    """The newest of these changes, in words."""
     last = max(found, key=lambda one: (one.at, one.target.name, one.reference))
     delay = (moment(facts.onset) - last.at).total_seconds()
     by = f" by {last.actor}" if last.actor else ""
     when = f"{abs(delay):.0f} s {'before' if delay >= 0 else 'after'} the onset"
     elsewhere = last.target.name not in subjects(facts)
+    rolled = last.kind is ChangeKind.ROLLOUT
+    words = f"{last.target.name} rolled out rev {last.revision}: {last.summary}" if rolled else last.summary
     return Observation(
         True,
-        f"{last.summary}{by} at {clock(last.at)}, {when}",
+        f"{words}{by} at {clock(last.at)}, {when}",
         kind=EvidenceKind.CHANGE,
         strength=impact(last, facts),
         query=last.reference,

@@ -59,14 +59,15 @@ def latest_rollout(facts: Facts) -> Change | None:
     }
     for names in (blamed, set(subjects(facts))):
         changes = [
-            change for change in facts.request.changes if change.target.name in names and _may_matter(change, facts)
+            change for change in facts.request.changes if change.target.name in names and may_matter(change, facts)
         ]
         if changes:
             return max(changes, key=lambda change: (change.at, change.revision))
     return None
 
 
-def _may_matter(change: Change, facts: Facts) -> bool:
+def may_matter(change: Change, facts: Facts) -> bool:
+    """Whether it is a rollout shortly before the onset that changed something: no creation, no mere restart."""
     return (
         change.kind is ChangeKind.ROLLOUT
         and change.revision not in {"", "1"}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 
-from analysis.contract import MeasuredChange, VerifyRequest, VerifyResponse
+from analysis.contract import IncidentFacts, MeasuredChange, VerifyRequest, VerifyResponse
+from analysis.detect.rules import CounterSelector, RatioRule, RuleSet
 from analysis.telemetry.prometheus import Prometheus
 from analysis.telemetry.query import Matcher, equal, matching, quantile_query, selector
 from analysis.verify.decide import COVERED_SHARE
@@ -23,48 +25,74 @@ RATE = "60s"
 MIN_STEPS = 3
 GONE_SHARE = 0.3
 STILL_SHARE = 0.7
+HARMLESS_SHARE = 0.01
+REQUESTS: Final = CounterSelector(metric="http_requests_total")
+WORST_FIRST: Final = (Verdict.INEFFECTIVE, None, Verdict.INCONCLUSIVE, Verdict.EFFECTIVE)
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """What is compared for a type of incident, and the level at which nobody would complain."""
+    """What is compared, and the level at which nobody would complain."""
 
     name: str
     unit: str
     harmless: float
+    expression: Callable[[Sequence[Matcher]], str]
+    """PromQL of it for the series that these matchers choose."""
 
 
-measured_by: Mapping[str, Quantity] = MappingProxyType(
+def share(name: str, numerator: CounterSelector, denominator: CounterSelector) -> Quantity:
+    """A share of counters; zero, not unknown, of pods that count what is below the line and never what is above it."""
+
+    def rate(counters: CounterSelector, scope: Sequence[Matcher]) -> str:
+        labels = (matching(label, pattern) for label, pattern in sorted(counters.matching.items()))
+        return f"sum(rate({selector(counters.metric, *scope, *labels)}[{RATE}]))"
+
+    def expression(scope: Sequence[Matcher]) -> str:
+        part, total = rate(numerator, scope), rate(denominator, scope)
+        return f"({part} or 0 * {total}) / {total}"
+
+    return Quantity(name, "ratio", HARMLESS_SHARE, expression)
+
+
+MEASURED: Mapping[str, Quantity] = MappingProxyType(
     {
-        "HighErrorRate": Quantity("share of failed requests", "ratio", 0.01),
-        "HighLatency": Quantity("95th percentile of the latency", "s", 0.3),
+        "HighErrorRate": share(
+            "share of failed requests", REQUESTS.model_copy(update={"matching": {"code": "5.."}}), REQUESTS
+        ),
+        "HighLatency": Quantity(
+            "95th percentile of the latency",
+            "s",
+            0.3,
+            lambda scope: quantile_query(0.95, "http_request_duration_seconds", RATE, *scope),
+        ),
     }
 )
+"""By type of incident: what is compared where none of its rules is about a share, or an alert reported it."""
 
 
-def expression(kind: str, *scope: Matcher) -> str:
-    """PromQL of the quantity for one workload."""
-    if kind == "HighErrorRate":
-        failed = selector("http_requests_total", *scope, matching("code", "5.."))
-        return f"sum(rate({failed}[{RATE}])) / sum(rate({selector('http_requests_total', *scope)}[{RATE}]))"
-    return quantile_query(0.95, "http_request_duration_seconds", RATE, *scope)
+def quantities(incident: IncidentFacts, rules: RuleSet) -> tuple[Quantity, ...]:
+    """What is compared: the shares that the incident's own rules look at, each once, else what its type is about.
+
+    Requests that are refused (4xx) are not over because none fails (5xx).
+    """
+    ratios = {one.what: one for one in rules.rules if isinstance(one, RatioRule) and one.name in incident.rules}
+    if ratios:
+        return tuple(share(f"share {what}", one.numerator, one.denominator) for what, one in sorted(ratios.items()))
+    return (MEASURED[incident.type],) if incident.type in MEASURED else ()
 
 
-async def compare(prometheus: Prometheus, request: VerifyRequest, now: datetime, *, complete: bool) -> VerifyResponse:
-    """Compare medians before the action and after it.
+async def compare(
+    prometheus: Prometheus, request: VerifyRequest, measured: Sequence[Quantity], now: datetime, *, complete: bool
+) -> VerifyResponse:
+    """Compare medians before the action and after it, of at least one quantity: the worst answer is the answer.
 
     Raises:
         SourceError: the metrics store does not answer.
     """
-    incident, quantity = request.incident, measured_by[request.incident.type]
-    scope = (equal("namespace", incident.target.namespace), pod_matcher(incident.target))
-    query = expression(incident.type, *scope)
-    start = max(incident.started_at, request.executed_at - timedelta(minutes=5))
     executed = request.executed_at.timestamp()
-    samples, newest = await asyncio.gather(
-        prometheus.range(query, start, now, STEP_SECONDS),
-        prometheus.instant(f"max(timestamp({selector('http_requests_total', *scope)}))", now),
-    )
+    counted = selector(REQUESTS.metric, *_scope(request.incident))
+    newest = await prometheus.instant(f"max(timestamp({counted}))", now)
     needed = executed + COVERED_SHARE * (request.window.end.timestamp() - executed)
     if complete and not (newest.values.size and newest.values[0] >= needed):
         return VerifyResponse(
@@ -72,6 +100,27 @@ async def compare(prometheus: Prometheus, request: VerifyRequest, now: datetime,
             reason="DataEndedEarly",
             message="samples of the workload end before the window does",
         )
+    answers = await asyncio.gather(*(_compared(prometheus, request, one, now, complete=complete) for one in measured))
+    worst = min(answers, key=lambda one: WORST_FIRST.index(one.verdict))
+    return worst.model_copy(
+        update={
+            "message": "; ".join(one.message for one in answers),
+            "measurements": tuple(change for one in answers for change in one.measurements),
+        }
+    )
+
+
+def _scope(incident: IncidentFacts) -> tuple[Matcher, Matcher]:
+    return equal("namespace", incident.target.namespace), pod_matcher(incident.target)
+
+
+async def _compared(
+    prometheus: Prometheus, request: VerifyRequest, quantity: Quantity, now: datetime, *, complete: bool
+) -> VerifyResponse:
+    executed = request.executed_at.timestamp()
+    start = max(request.incident.started_at, request.executed_at - timedelta(minutes=5))
+    query = quantity.expression(_scope(request.incident))
+    samples = await prometheus.range(query, start, now, STEP_SECONDS)
     known = np.isfinite(samples.values)
     # the rate's own window must lie after the action too
     settle = min(60.0, max(0.0, (now.timestamp() - executed) / 2))
@@ -98,6 +147,8 @@ def judge(
 
 
 def _verdict(quantity: Quantity, old: float, new: float, *, complete: bool) -> tuple[Verdict | None, str]:
+    if max(old, new) <= quantity.harmless:
+        return (Verdict.INCONCLUSIVE, "NotBadBefore") if complete else (None, "Observing")
     bad = max(old, quantity.harmless)
     if new <= max(GONE_SHARE * bad, quantity.harmless):
         return (Verdict.EFFECTIVE, "BackToNormal") if complete else (None, "Observing")

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from analysis.contract import VerifyRequest, VerifyResponse
+from analysis.detect.rules import RuleSet
 from analysis.telemetry.errors import SourceError
 from analysis.telemetry.prometheus import Prometheus
 from analysis.telemetry.query import differs, duration, equal, selector
 from analysis.telemetry.scope import Scope
 from analysis.verify.decide import Reading, judge, settled
-from analysis.verify.requests import compare, measured_by
+from analysis.verify.requests import compare, quantities
 from analysis.windows.block import grid, regroup
 from analysis.windows.robust import row_max
 from analysis.workloads import owns, pod_matcher
@@ -37,8 +38,10 @@ LEAD = timedelta(minutes=2)
 class Verifier:
     """Answers whether actions helped."""
 
-    def __init__(self, prometheus: Prometheus, now: Callable[[], datetime]) -> None:
+    def __init__(self, prometheus: Prometheus, rules: Callable[[], RuleSet], now: Callable[[], datetime]) -> None:
+        """``rules`` are those in force: what raised an incident says what has to be better."""
         self._prometheus = prometheus
+        self._rules = rules
         self._now = now
 
     async def verify(self, request: VerifyRequest) -> VerifyResponse:
@@ -50,8 +53,8 @@ class Verifier:
             if request.incident.type in MEMORY_TYPES:
                 reading = await _memory(prometheus, request, now)
                 return _within(await asyncio.to_thread(judge, reading), prometheus.scope)
-            if request.incident.type in measured_by:
-                answer = await compare(prometheus, request, now, complete=complete)
+            if measured := quantities(request.incident, self._rules()):
+                answer = await compare(prometheus, request, measured, now, complete=complete)
                 return _within(answer, prometheus.scope)
         except SourceError as error:
             logger.warning("cannot verify %s/%s: %s", request.incident.namespace, request.incident.name, error)

@@ -16,7 +16,7 @@ from analysis.contract import IncidentFacts, MeasuredChange, VerifyRequest, Veri
 from controllers.feedback.observed import Look, is_state, targets_of
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actions import Effect
-from crds.v1alpha1.base import Window
+from crds.v1alpha1.base import TargetRef, Window
 from crds.v1alpha1.clip import clip
 from crds.v1alpha1.execution import ActionPhase
 from crds.v1alpha1.incident import Incident
@@ -149,7 +149,19 @@ def facts(incident: Incident) -> IncidentFacts:
         started_at=spec.started_at,
         detected_at=spec.detected_at,
         prediction=detection.prediction if detection is not None else None,
+        rules=_rules(incident),
     )
+
+
+def _rules(incident: Incident) -> tuple[str, ...]:
+    """What raised it: the same has to be better. What was merged into it is somebody else's, or another fault."""
+    spec, detection = incident.spec, incident.status.detection
+    signals = detection.signals if detection is not None else []
+    return tuple(sorted({one.rule for one in signals if one.type == spec.type and _same(one.target, spec.target)}))
+
+
+def _same(one: TargetRef, other: TargetRef) -> bool:
+    return (one.kind, one.namespace, one.name) == (other.kind, other.namespace, other.name)
 
 
 def _measurement(change: MeasuredChange) -> Measurement:

@@ -110,12 +110,14 @@ def test_without_siblings_the_effect_still_counts() -> None:
         ([0.3] * 5, [0.15] * 5, True, Verdict.INCONCLUSIVE),
         ([0.3] * 5, [0.0] * 2, True, Verdict.INCONCLUSIVE),
         ([], [0.0] * 5, True, Verdict.INCONCLUSIVE),
+        ([0.0] * 5, [0.0] * 5, True, Verdict.INCONCLUSIVE),
+        ([0.0] * 5, [0.0] * 5, False, None),
         ([0.3] * 5, [0.0] * 5, False, None),
         ([0.3] * 5, [], False, None),
     ],
 )
 def test_request_quantities(before: list, after: list, final: bool, verdict: Verdict | None) -> None:
-    quantity = Quantity("share of failed requests", "ratio", 0.01)
+    quantity = Quantity("share of failed requests", "ratio", 0.01, lambda _: "q")
     assert judge_requests(quantity, "q", before, after, complete=final, final=final).verdict is verdict
 
 

@@ -103,6 +103,22 @@ def test_a_verdict_ends_it(verdict: Verdict) -> None:
     assert [request.cluster for request in room.asked] == ["default"]
 
 
+def test_what_raised_the_incident_is_told_and_what_was_merged_into_it_is_not() -> None:
+    room = Room()
+    stored = room.kube.objects["incidents", NS, INCIDENT]
+    target, kind = stored["spec"]["target"], stored["spec"]["type"]
+    times = {"firstSeenAt": "2026-01-02T03:00:00Z", "lastSeenAt": "2026-01-02T03:03:00Z"}
+    raised = [
+        {"type": kind, "rule": "client-errors", "target": target},
+        {"type": kind, "rule": "error-rate", "target": target | {"name": "another"}},
+        {"type": "LogBurst", "rule": "log-burst", "target": target},
+    ]
+    seen = {"active": True, "lastSeenAt": times["lastSeenAt"], "severity": "high"}
+    stored["status"] = {"detection": seen | {"signals": [one | times for one in raised]}}
+    room.run()
+    assert room.asked[-1].incident.rules == ("client-errors",)
+
+
 def test_asks_on_past_the_window_and_for_the_last_time_after_the_grace() -> None:
     room = Room()
     assert room.run() == Requeue(5.0)

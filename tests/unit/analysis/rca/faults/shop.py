@@ -97,6 +97,8 @@ def told(kind: str, *, measured: dict[str, tuple[float, float]] | None = None, *
     quiet: dict[str, tuple[float, float]] = {
         "own-latency-rose": (0.02, 0.021),
         "own-errors-rose": (0.0, 0.0),
+        "client-errors-rose": (0.0, 0.0),
+        "server-errors-rose": (0.0, 0.0),
         "cpu-near-limit": (0.05, 0.05),
         "cpu-rose": (0.02, 0.02),
         "cpu-throttled": (0.0, 0.0),
