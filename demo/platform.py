@@ -124,6 +124,11 @@ def up(
         plane.connect()
     with progress.step("platform ready"):
         wait_ready(kubectl, PLATFORM_NAMESPACE, _READY_TIMEOUT)
+    return _platform(plane, provider, built)
+
+
+def _platform(plane: ExternalPlane, provider: Provider, built: Mapping[str, Built]) -> Platform:
+    name = plane.layout.name
     return Platform(
         name=name,
         kubeconfig=provider.kubeconfig(),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from analysis.web.reader import Chain
 from crds.v1alpha1.actionplan import ActionPlan
+from crds.v1alpha1.incident import Incident
 from crds.v1alpha1.rcareport import LogExcerpt, RCAReport, RootCause, SimilarIncident
 
 __all__ = ["postmortem"]
@@ -35,12 +36,7 @@ def postmortem(chain: Chain, now: datetime) -> str:
         "",
         "## Timeline (UTC)",
         "",
-        "| time | source | what | who |",
-        "| --- | --- | --- | --- |",
-        *(
-            f"| {_stamp(entry.at)} | {entry.source.value} | {_safe(entry.message)} | {_safe(entry.actor)} |"
-            for entry in incident.status.timeline
-        ),
+        *_timeline(incident),
         "",
         "## Root causes",
         "",
@@ -73,6 +69,12 @@ def _facts(chain: Chain) -> Iterator[str]:
     yield f"- Detected by rule {_safe(spec.detected_by.rule)} with confidence {spec.detected_by.confidence_percent} %"
     if status.verdict:
         yield f"- Verdict of the last action: {status.verdict.value}"
+
+
+def _timeline(incident: Incident) -> Iterator[str]:
+    yield from ("| time | source | what | who |", "| --- | --- | --- | --- |")
+    for entry in incident.status.timeline:
+        yield f"| {_stamp(entry.at)} | {entry.source.value} | {_safe(entry.message)} | {_safe(entry.actor)} |"
 
 
 def _report(report: RCAReport) -> Iterator[str]:

@@ -37,36 +37,44 @@ def sign_in_routes(pages: Pages) -> APIRouter:
         wanted = wanted_address(wanted)
         if not same(request.cookies.get(LOGIN_COOKIE), nonce):
             return pages.sign_in_form(wanted, 403, "This form was too old. Please try again.")
-        token = token.strip()
-        if not token or len(token) > MAX_TOKEN_CHARS or not token.isascii() or not token.isprintable():
-            return pages.sign_in_form(wanted, 400, "Paste one Kubernetes token.")
-        try:
-            username = await pages.reader.username(token)
-        except ApiServerError as error:
-            known = error.status == 401
-            words = "The API server does not know this token; it may have expired." if known else str(error)
-            return pages.sign_in_form(wanted, 401 if known else 502, words)
-        if not username:
-            return pages.sign_in_form(wanted, 401, "The API server does not say who this is.")
-        pages.sessions.close(request.cookies.get(SESSION_COOKIE))
-        identifier, _ = pages.sessions.open(username, token)
-        answer = RedirectResponse(wanted, 303, headers=pages.headers)
-        set_cookie(answer, SESSION_COOKIE, identifier, pages.settings.session_minutes * 60)
-        drop_cookie(answer, LOGIN_COOKIE)
-        return answer
+        return await _sign_in(pages, request, token.strip(), wanted)
 
     @router.post("/logout")
     async def logout(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
-        identifier = request.cookies.get(SESSION_COOKIE)
-        session = pages.sessions.find(identifier)
-        if session and not same(session.csrf, csrf):
-            return pages.tell(request, 403, "Not signed out", "The form was not ours.")
-        pages.sessions.close(identifier)
-        answer = RedirectResponse("/login", 303, headers=pages.headers)
-        drop_cookie(answer, SESSION_COOKIE)
-        return answer
+        return _sign_out(pages, request, csrf)
 
     return router
+
+
+async def _sign_in(pages: Pages, request: Request, token: str, wanted: str) -> Response:
+    """A session in place of the token, or the form again with what is wrong with it."""
+    if not token or len(token) > MAX_TOKEN_CHARS or not token.isascii() or not token.isprintable():
+        return pages.sign_in_form(wanted, 400, "Paste one Kubernetes token.")
+    try:
+        username = await pages.reader.username(token)
+    except ApiServerError as error:
+        known = error.status == 401
+        words = "The API server does not know this token; it may have expired." if known else str(error)
+        return pages.sign_in_form(wanted, 401 if known else 502, words)
+    if not username:
+        return pages.sign_in_form(wanted, 401, "The API server does not say who this is.")
+    pages.sessions.close(request.cookies.get(SESSION_COOKIE))
+    identifier, _ = pages.sessions.open(username, token)
+    answer = RedirectResponse(wanted, 303, headers=pages.headers)
+    set_cookie(answer, SESSION_COOKIE, identifier, pages.settings.session_minutes * 60)
+    drop_cookie(answer, LOGIN_COOKIE)
+    return answer
+
+
+def _sign_out(pages: Pages, request: Request, csrf: str) -> Response:
+    identifier = request.cookies.get(SESSION_COOKIE)
+    session = pages.sessions.find(identifier)
+    if session and not same(session.csrf, csrf):
+        return pages.tell(request, 403, "Not signed out", "The form was not ours.")
+    pages.sessions.close(identifier)
+    answer = RedirectResponse("/login", 303, headers=pages.headers)
+    drop_cookie(answer, SESSION_COOKIE)
+    return answer
 
 
 def set_cookie(answer: Response, name: str, value: str, seconds: int) -> None:
