@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.charts.test_chart import EXTERNAL, render, run
+from tests.unit.charts.helm import EXTERNAL, render, run
 
 AGENTS = ("iirp-prometheus-agent", "iirp-otel-collector", "iirp-otel-events", "iirp-node-exporter")
 
