@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any
 
 from analysis.contract import Change, EventFact, NodeState, PodState, ServiceState, WorkloadState
 from controllers.kube.api import Kube, Raw
 from controllers.kube.errors import Forbidden, NotFound
-from controllers.kube.facts import controller_of, parse_time, pod_record, pod_state
+from controllers.kube.facts import controller_of, pod_record, pod_state
 from controllers.kube.objects import JOB_OF_POD, config_maps_of, cronjob_of
 from controllers.kube.resources import (
     CONFIG_MAPS,
@@ -35,6 +34,7 @@ from controllers.rca.dependencies import (
     policy_changes,
     quota_changes,
 )
+from controllers.rca.events import event_facts, job_of
 from controllers.rca.surroundings import (
     MAX_WORKLOADS,
     Workload,
@@ -46,11 +46,9 @@ from controllers.rca.surroundings import (
 )
 from crds.v1alpha1.base import TargetRef, Window
 
-MAX_EVENTS = 50
 MAX_PODS = 100
 MAX_NODES = 8
 MAX_NODE_CHANGES = 10
-SCALED = "ScalingReplicaSet"
 RUNS = ("Job", "CronJob")
 WORKLOADS: dict[str, ResourceType] = {"Deployment": DEPLOYMENTS, "StatefulSet": STATEFULSETS, "DaemonSet": DAEMONSETS}
 
@@ -96,15 +94,10 @@ def gather(kube: Kube, target: TargetRef, window: Window) -> Facts:
     names = {target.name, *own, *(body["metadata"]["name"] for body in bodies)}
     listed = facts.read_list("events", lambda: kube.list_raw(CORE_EVENTS, target.namespace or "default"))
     if target.kind == "CronJob":
-        names |= {name for body in listed if (name := _job(body)) and cronjob_of(name) == target.name}
-    facts.events, facts.neighbour_events = event_facts(listed, names, window)
+        names |= {name for body in listed if (name := job_of(body)) and cronjob_of(name) == target.name}
+    there = [one.target.name for one in facts.workloads]
+    facts.events, facts.neighbour_events = event_facts(listed, names, window, there)
     return facts
-
-
-def _job(event: Mapping[str, Any]) -> str:
-    """The name of the Job that an event is about, if it is about one."""
-    about = event.get("involvedObject") or {}
-    return str(about.get("name") or "") if about.get("kind") == "Job" else ""
 
 
 def _namespaced(kube: Kube, target: TargetRef, window: Window, facts: Facts) -> tuple[list[Raw], set[str]]:
@@ -169,57 +162,6 @@ def _lister(kube: Kube, resource: ResourceType, namespace: str, labels: str = ""
 
 def _getter(kube: Kube, resource: ResourceType, namespace: str, name: str) -> Callable[[], Raw]:
     return lambda: kube.get_raw(resource, namespace, name)
-
-
-def event_facts(
-    bodies: Iterable[Mapping[str, Any]], names: set[str], window: Window
-) -> tuple[tuple[EventFact, ...], tuple[EventFact, ...]]:
-    """Events within the window (and after it: what followed matters too), newest kept.
-
-    Returns:
-        those of the objects in ``names``, and of all others the warnings and scalings.
-    """
-    own: list[EventFact] = []
-    others: list[EventFact] = []
-    for body in bodies:
-        about, at = body.get("involvedObject") or {}, event_time(body)
-        ours = (body.get("reportingComponent") or "").startswith("iirp.io/")  # our own story is no evidence
-        if at is None or at < window.start - timedelta(minutes=1) or ours:
-            continue
-        mine = about.get("name") in names
-        if not mine and body.get("type") != "Warning" and body.get("reason") != SCALED:
-            continue
-        (own if mine else others).append(
-            EventFact(
-                at=at,
-                type=body.get("type") or "Normal",
-                reason=body.get("reason") or "",
-                message=(body.get("message") or "")[:1024],
-                object=f"{about.get('kind', '')}/{about.get('name', '')}",
-                count=max(int(body.get("count") or (body.get("series") or {}).get("count") or 1), 1),
-                reference=CORE_EVENTS.path(body["metadata"].get("namespace", ""), body["metadata"]["name"]),
-            )
-        )
-    return _newest(own), _newest(others)
-
-
-def _newest(events: list[EventFact]) -> tuple[EventFact, ...]:
-    return tuple(sorted(events, key=lambda item: (item.at, item.reference))[-MAX_EVENTS:])
-
-
-def event_time(body: Mapping[str, Any]) -> datetime | None:
-    """When it last happened, whichever API it was written through."""
-    series = body.get("series") or {}
-    for text in (
-        series.get("lastObservedTime"),
-        body.get("lastTimestamp"),
-        body.get("eventTime"),
-        body.get("firstTimestamp"),
-    ):
-        moment = parse_time(text)
-        if moment is not None:
-            return moment
-    return parse_time(body["metadata"].get("creationTimestamp"))
 
 
 def _by_owner(replica_sets: Iterable[Raw]) -> dict[str, list[Raw]]:

@@ -15,7 +15,8 @@ from controllers.kube.resources import (
     SERVICES,
     STATEFULSETS,
 )
-from controllers.rca.facts import MAX_EVENTS, event_time, gather
+from controllers.rca.events import MAX_EVENTS, event_time
+from controllers.rca.facts import gather
 from crds.v1alpha1.base import TargetRef, Window
 from tests.fakes.kube import FakeKube
 from tests.unit.controllers.detection.pods import pod
@@ -121,6 +122,20 @@ def test_a_job_comes_with_the_pods_and_the_events_of_its_runs(
     facts = gather(kube, TargetRef(api_version="batch/v1", kind=kind, namespace="shop", name=name), WINDOW)
     assert [item.name for item in facts.pods] == pods
     assert sorted(item.object for item in facts.events) == about
+
+
+def test_the_end_of_pods_comes_along_where_their_workload_is_gone(kube: FakeKube) -> None:
+    kube.add_raw(DEPLOYMENTS, deployment() | {"metadata": {"name": "cart", "namespace": "shop", "uid": "u"}})
+    stopped = {"reason": "Killing", "type": "Normal", "message": "Stopping container app"}
+    for name in ("cart-5d8f7c9b6d-x2x4z", "orders-7b9c4d5f68-q8q9w", "cart-db-7b9c4d5f68-q8q9w", "queue-0"):
+        kube.add_raw(CORE_EVENTS, event(name, **stopped))
+    kube.add_raw(CORE_EVENTS, event("orders-7b9c4d5f68-aaaaa", reason="Pulled", type="Normal"))
+    events = gather(kube, TARGET, WINDOW).neighbour_events
+    assert sorted(item.object for item in events) == [
+        "Pod/cart-db-7b9c4d5f68-q8q9w",
+        "Pod/orders-7b9c4d5f68-q8q9w",
+        "Pod/queue-0",
+    ]
 
 
 def test_a_storm_of_events_is_bounded_and_keeps_the_newest(kube: FakeKube) -> None:

@@ -55,6 +55,37 @@ FAULTS = {
         ),
         "ScaledToZero",
     ),
+    "workload that was deleted": Fault(
+        told(
+            "ZeroEndpoints",
+            target=SERVICE,
+            services=(service(ready=0, matches=()),),
+            neighbour_events=(event("Killing", "Stopping container payments", "Pod/payments-7d-x2x4z"),),
+            pods=(),
+        ),
+        "WorkloadDeleted",
+    ),
+    "workload that was deleted, seen by a caller": Fault(
+        told(
+            "HighErrorRate",
+            target=CHECKOUT,
+            upstream=DEAD,
+            upstream_errors=DEAD,
+            services=(service(ready=0, matches=()),),
+            neighbour_events=(event("Killing", "Stopping container payments", "Pod/payments-7d-x2x4z"),),
+            measured={"own-errors-rose": (0.0, 1.0)},
+        ),
+        "WorkloadDeleted",
+    ),
+    "another workload that was deleted meanwhile": Fault(
+        told(
+            "HighErrorRate",
+            lines={"error-lines": 40},
+            neighbour_events=(event("Killing", "Stopping container report", "Pod/report-7d-x2x4z"),),
+            measured={"own-errors-rose": (0.0, 0.6)},
+        ),
+        "InternalErrors",
+    ),
     "selector that matches nothing": Fault(
         told("ZeroEndpoints", target=SERVICE, services=(service(ready=0, matches=()),)), "SelectorMismatch"
     ),
