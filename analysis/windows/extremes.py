@@ -70,31 +70,38 @@ def scan(
     last: Float64,
     last_at: Float64,
 ) -> None:
-    """The loop of :func:`extremes`."""
+    """The loops of :func:`extremes`: without branches over the many samples, and backwards to the newest."""
     step, in_step, since, until = bounds[0], bounds[1], bounds[2], bounds[3]
     columns = values.shape[0]
+    low[:], high[:] = np.inf, -np.inf
     for slot in range(first, stop):
-        column = slot % columns
-        whole = since <= slot * step and (slot + 1) * step <= until  # as nearly all are: no need to look at times
+        column = values[slot % columns]
+        if since <= slot * step and (slot + 1) * step <= until:  # as nearly all are: no need to look at times
+            for index in range(len(rows)):
+                value = column[rows[index]]
+                low[index] = value if value < low[index] else low[index]
+                high[index] = value if value > high[index] else high[index]
+            continue
+        part = parts[slot % columns]
         for index in range(len(rows)):
+            at = np.rint((slot + (part[rows[index]] + 0.5) / in_step) * step)
+            value = column[rows[index]] if since <= at <= until else np.nan
+            low[index] = value if value < low[index] else low[index]
+            high[index] = value if value > high[index] else high[index]
+    silent, left = np.arange(len(rows)), len(rows)
+    for slot in range(stop - 1, first - 1, -1):
+        column, part, looked_at, left = values[slot % columns], parts[slot % columns], left, 0
+        for place in range(looked_at):
+            index = silent[place]
             row = rows[index]
-            value = values[column, row]
-            if np.isnan(value):
-                continue
-            if not whole:
-                at = np.rint((slot + (parts[column, row] + 0.5) / in_step) * step)
-                if at < since or at > until:
-                    continue
-            if not value >= low[index]:
-                low[index] = value
-            if not value <= high[index]:
-                high[index] = value
-            last[index] = value
-            last_at[index] = slot
-    for index in range(len(rows)):
-        if not np.isnan(last_at[index]):
-            slot = int(last_at[index])
-            last_at[index] = np.rint((slot + (parts[slot % columns, rows[index]] + 0.5) / in_step) * step)
+            at = np.rint((slot + (part[row] + 0.5) / in_step) * step)
+            if np.isnan(column[row]) or at < since or at > until:
+                silent[left] = index
+                left += 1
+            else:
+                last[index], last_at[index] = column[row], at
+    for index in silent[:left]:
+        low[index], high[index] = np.nan, np.nan
 
 
 def scan_columns(
