@@ -123,7 +123,8 @@ def grid(samples: Samples, end: float, seconds: float, step: float) -> Block:
 def pack(block: Block) -> tuple[Float64, Float64, Int64]:
     """Rows with their gaps removed: ``x, y: float64[series, time]`` left-aligned, NaN-padded, and ``n`` per row."""
     valid = np.isfinite(block.values)
-    order = np.argsort(~valid, axis=1, kind="stable")
-    x = np.take_along_axis(block.offsets, order, axis=1).astype(np.float64)
-    y = np.take_along_axis(block.values, order, axis=1).astype(np.float64)
-    return x, y, valid.sum(axis=1).astype(np.int64)
+    count = valid.sum(axis=1).astype(np.int64)
+    left = np.arange(valid.shape[1])[None, :] < count[:, None]
+    x, y = np.full((2, *valid.shape), np.nan)
+    x[left], y[left] = block.offsets[valid], block.values[valid]
+    return x, y, count

@@ -45,9 +45,13 @@ class Features:
 
 def median(y: Float64) -> Float64:
     """Row medians of what is there, NaN for empty rows. Sorts once; numpy's nanmedian is many times slower on rows."""
-    if y.shape[1] == 0:
-        return np.full(y.shape[0], np.nan)
-    ordered = np.sort(y, axis=1)  # NaN last
+    return _middle(np.sort(y, axis=1))
+
+
+def _middle(ordered: Float64) -> Float64:
+    """Medians of rows that are sorted, NaN last."""
+    if ordered.shape[1] == 0:
+        return np.full(ordered.shape[0], np.nan)
     count = np.isfinite(ordered).sum(axis=1)
     middle = np.maximum(np.stack([count - 1, count]) // 2, 0)
     middle = np.minimum(middle, np.maximum(count - 1, 0))
@@ -103,8 +107,8 @@ def theil_sen(x: Float64, y: Float64) -> Slope:
     """Median of the slopes between all pairs of samples (Theil 1950, Sen 1968); rows are thinned first."""
     x, y = thin(x, y)
     first, second = np.triu_indices(x.shape[1], k=1)
-    run = x[:, second] - x[:, first]
-    rise = y[:, second] - y[:, first]
+    run = x.take(second, axis=1) - x.take(first, axis=1)
+    rise = y.take(second, axis=1) - y.take(first, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         slopes = np.where(run > 0, rise / run, np.nan)
     known = np.isfinite(slopes)
@@ -116,7 +120,7 @@ def theil_sen(x: Float64, y: Float64) -> Slope:
     ordered = np.sort(slopes, axis=1)  # NaN last
     low = _pick(ordered, np.floor((pairs - half_width) / 2), pairs)
     high = _pick(ordered, np.ceil((pairs + half_width) / 2), pairs)
-    return Slope(median(slopes), low, high, tau)
+    return Slope(_middle(ordered), low, high, tau)
 
 
 def _pick(ordered: Float64, rank: Float64, pairs: Float64) -> Float64:
