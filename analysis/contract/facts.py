@@ -78,7 +78,7 @@ class PodState(Message):
     unschedulable: Annotated[str, StringConstraints(max_length=512)] = ""
     """Why no node fits, while none does."""
     revision: str = ""
-    """Name of the ReplicaSet that it belongs to, if any."""
+    """Name of the ReplicaSet or ControllerRevision that it was made from, if any."""
     memory_limit_bytes: int | None = None
     cpu_limit_cores: float | None = None
 

@@ -125,7 +125,7 @@ def revision_before(facts: Facts, target: TargetRef) -> RollbackParameters | Non
     change = latest_rollout(facts)
     if (
         change is None
-        or change.target.name != target.name
+        or (change.target.kind, change.target.name) != (target.kind, target.name)
         or not (number := rollout.revision_number(change.previous_revision))
     ):
         return None

@@ -206,7 +206,6 @@ def pod_state(pod: PodRecord) -> PodState:
         waiting_message=waiting.waiting_message if waiting else "",
         image=images.get(waiting.name, "") if waiting else next(iter(pod.images), ""),
         unschedulable=pod.unschedulable,
-        revision=pod.owner.name if pod.owner is not None and pod.owner.kind == "ReplicaSet" else "",
         memory_limit_bytes=pod.memory_limit_bytes,
         cpu_limit_cores=pod.cpu_limit_cores,
     )

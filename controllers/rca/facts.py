@@ -14,16 +14,12 @@ from controllers.kube.objects import JOB_OF_POD, config_maps_of, cronjob_of
 from controllers.kube.resources import (
     CONFIG_MAPS,
     CORE_EVENTS,
-    DAEMONSETS,
-    DEPLOYMENTS,
     ENDPOINT_SLICES,
     NETWORK_POLICIES,
     NODES,
     PODS,
     QUOTAS,
-    REPLICASETS,
     SERVICES,
-    STATEFULSETS,
     ResourceType,
 )
 from controllers.rca.changes import all_changes
@@ -35,8 +31,10 @@ from controllers.rca.dependencies import (
     quota_changes,
 )
 from controllers.rca.events import event_facts, job_of
+from controllers.rca.revisions import KEPT_IN, revision_of
 from controllers.rca.surroundings import (
     MAX_WORKLOADS,
+    WORKLOADS,
     Workload,
     node_state,
     service_states,
@@ -50,7 +48,6 @@ MAX_PODS = 100
 MAX_NODES = 8
 MAX_NODE_CHANGES = 10
 RUNS = ("Job", "CronJob")
-WORKLOADS: dict[str, ResourceType] = {"Deployment": DEPLOYMENTS, "StatefulSet": STATEFULSETS, "DaemonSet": DAEMONSETS}
 
 
 @dataclass
@@ -87,7 +84,7 @@ def gather(kube: Kube, target: TargetRef, window: Window) -> Facts:
     """Changes, events and pods of ``target``, and what stands around it in its namespace. Raises Unavailable."""
     facts = Facts()
     bodies, own = _namespaced(kube, target, window, facts) if target.namespace else ([], set())
-    facts.pods = tuple(pod_state(pod_record(body)) for body in bodies[:MAX_PODS])
+    facts.pods = tuple(_pod(body) for body in bodies[:MAX_PODS])
     nodes = _nodes(kube, target, bodies, facts)
     facts.nodes = tuple(node_state(body) for body in nodes)
     facts.changes = with_nodes(facts.changes, nodes, window)
@@ -100,6 +97,10 @@ def gather(kube: Kube, target: TargetRef, window: Window) -> Facts:
     return facts
 
 
+def _pod(body: Raw) -> PodState:
+    return pod_state(pod_record(body)).model_copy(update={"revision": revision_of(body)})
+
+
 def _namespaced(kube: Kube, target: TargetRef, window: Window, facts: Facts) -> tuple[list[Raw], set[str]]:
     """The pods of the target, and the names of its other objects."""
     space = target.namespace
@@ -110,16 +111,17 @@ def _namespaced(kube: Kube, target: TargetRef, window: Window, facts: Facts) -> 
     ]
     services = facts.read_list("services", _lister(kube, SERVICES, space))
     slices = facts.read_list("endpointslices", _lister(kube, ENDPOINT_SLICES, space))
-    sets = _by_owner(facts.read_list("replicasets", _lister(kube, REPLICASETS, space)))
+    kept_in = dict.fromkeys(KEPT_IN[one.kind] for one, _ in workloads)
+    kept = _by_owner(body for one in kept_in for body in facts.read_list(one.plural, _lister(kube, one, space)))
     subjects = _subjects(target, workloads, services, facts)
     facts.workloads = tuple(workload_state(one, body) for one, body in workloads[:MAX_WORKLOADS])
     facts.services = service_states(services, slices, workloads)
     around = _dependencies(kube, space, subjects, workloads, facts)
-    facts.changes = all_changes(target, [one for one, _ in subjects], workloads, sets, window, around)
+    facts.changes = all_changes(target, [one for one, _ in subjects], workloads, kept, window, around)
     facts.replicas = (subjects[0][1].get("spec") or {}).get("replicas") if subjects else None
     own = {one.name for one, _ in subjects}
-    own |= {body["metadata"]["name"] for one, _ in subjects for body in sets.get(one.uid, ())}
-    return _pods(kube, target, subjects, sets, facts), own
+    own |= {body["metadata"]["name"] for one, _ in subjects for body in kept.get(one.uid, ())}
+    return _pods(kube, target, subjects, kept, facts), own
 
 
 def _dependencies(
@@ -164,10 +166,10 @@ def _getter(kube: Kube, resource: ResourceType, namespace: str, name: str) -> Ca
     return lambda: kube.get_raw(resource, namespace, name)
 
 
-def _by_owner(replica_sets: Iterable[Raw]) -> dict[str, list[Raw]]:
-    """ReplicaSets by the UID of the Deployment that they belong to: another one may have the same labels."""
+def _by_owner(kept: Iterable[Raw]) -> dict[str, list[Raw]]:
+    """What keeps revisions, by the UID of the workload that it belongs to: another one may have the same labels."""
     found: dict[str, list[Raw]] = {}
-    for body in replica_sets:
+    for body in kept:
         owner = controller_of(body)
         if owner is not None:
             found.setdefault(owner.uid, []).append(body)
@@ -189,7 +191,7 @@ def _subjects(
 
 
 def _pods(
-    kube: Kube, target: TargetRef, subjects: Sequence[Workload], sets: Mapping[str, list[Raw]], facts: Facts
+    kube: Kube, target: TargetRef, subjects: Sequence[Workload], kept: Mapping[str, list[Raw]], facts: Facts
 ) -> list[Raw]:
     if target.kind == "Pod":
         pod = facts.read(f"pod/{target.name}", _getter(kube, PODS, target.namespace, target.name))
@@ -199,7 +201,7 @@ def _pods(
         return [pod for pod in listed if _runs(target, pod) and not _succeeded(pod)]
     found: list[Raw] = []
     for one, body in subjects:
-        owners = {item["metadata"]["uid"] for item in sets.get(one.uid, ())} | {one.uid}
+        owners = {item["metadata"]["uid"] for item in kept.get(one.uid, ())} | {one.uid}
         listed = facts.read_list("pods", _lister(kube, PODS, one.namespace, _selector(body)))
         found.extend(pod for pod in listed if (owner := controller_of(pod)) is not None and owner.uid in owners)
     return found

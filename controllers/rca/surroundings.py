@@ -9,13 +9,14 @@ from typing import Any
 
 from analysis.contract import NodeState, ServiceState, WorkloadState
 from controllers.kube.facts import parse_time
-from controllers.kube.resources import SERVICES
+from controllers.kube.resources import DAEMONSETS, DEPLOYMENTS, SERVICES, STATEFULSETS, ResourceType
 from crds.v1alpha1.base import TargetRef
 
 Body = Mapping[str, Any]
 Workload = tuple[TargetRef, dict[str, Any]]
 """A workload and its object."""
 
+WORKLOADS: dict[str, ResourceType] = {"Deployment": DEPLOYMENTS, "StatefulSet": STATEFULSETS, "DaemonSet": DAEMONSETS}
 SERVICE_NAME = "kubernetes.io/service-name"
 MAX_WORKLOADS = 200
 MAX_SERVICES = 100

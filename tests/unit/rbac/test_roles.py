@@ -106,6 +106,17 @@ def test_config_maps_are_read_in_opted_in_namespaces_only() -> None:
     assert {account for account, _ in held} == {"iirp-rca", "iirp-detection", "iirp-policy"}
 
 
+def test_revisions_of_workloads_are_read_and_never_written() -> None:
+    held = {
+        item.account: set(rule["verbs"])
+        for scope in Scope
+        for item in grantables(scope)
+        for rule in item.role["rules"]
+        if "controllerrevisions" in rule.get("resources", [])
+    }
+    assert held == {"iirp-execution": {"get", "list", "watch"}, "iirp-rca": {"get", "list"}}
+
+
 def test_no_role_of_the_platform_may_approve() -> None:
     may = {name for name, rule in rules() if "approve" in rule["verbs"]}
     assert may == {"iirp-approver"}

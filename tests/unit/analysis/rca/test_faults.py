@@ -156,6 +156,23 @@ def test_what_brings_back_what_ran(fault: str, action: str) -> None:
     assert first.describe() == action
 
 
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name.startswith("a StatefulSet's rollout")])
+def test_the_rollout_of_a_stateful_set_is_told_with_its_difference_and_rolled_back_by_people(fault: str) -> None:
+    found = explained(FAULTS[fault].facts)
+    (change,) = FAULTS[fault].facts.request.changes
+    told_of = [one for one in found.root_causes[0].evidence if one.id == "rollout-before-onset"]
+    assert [change.summary in one.summary and one.query == change.reference for one in told_of] == [True]
+    assert "Rollback" not in {one.action.type for one in found.recommended_actions}
+
+
+def test_the_rollback_of_a_namesake_is_not_proposed() -> None:
+    """A StatefulSet may be called as a Deployment is: the revisions of the one are none of the other."""
+    given = FAULTS["a StatefulSet's rollout with an env that breaks it"].facts
+    incident = given.request.incident.model_copy(update={"target": TARGET})
+    found = explained(replace(given, request=given.request.model_copy(update={"incident": incident})))
+    assert "Rollback" not in {one.action.type for one in found.recommended_actions}
+
+
 def test_what_only_a_log_line_names_is_looked_at_and_not_acted_upon() -> None:
     found = explained(FAULTS["database that is scaled to zero, without which nothing starts"].facts)
     assert found.root_causes[0].target.name == "payments"

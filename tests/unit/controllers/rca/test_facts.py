@@ -12,6 +12,7 @@ from controllers.kube.resources import (
     NODES,
     PODS,
     REPLICASETS,
+    REVISIONS,
     SERVICES,
     STATEFULSETS,
 )
@@ -21,7 +22,7 @@ from crds.v1alpha1.base import TargetRef, Window
 from tests.fakes.kube import FakeKube
 from tests.unit.controllers.detection.pods import pod
 from tests.unit.controllers.incident.builders import TARGET, at
-from tests.unit.controllers.rca.workload import LABELS, deployment, managed, replica_set
+from tests.unit.controllers.rca.workload import LABELS, controller_revision, deployment, managed, replica_set
 
 WINDOW = Window(start=at(-1800), end=at(0))
 
@@ -154,6 +155,47 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_still_gathered(kube: Fake
     kube.fail = refuse
     (missing,) = gather(kube, TARGET, WINDOW).missing
     assert f"cannot list {denied}" in missing
+
+
+@pytest.fixture
+def stateful() -> FakeKube:
+    """StatefulSet ``shop/payments``, of which one pod was replaced by a new revision so far."""
+    made = FakeKube()
+    made.add_raw(NODES, node())
+    made.add_raw(STATEFULSETS, deployment())
+    made.add_raw(REVISIONS, controller_revision(6, "pay:v1.8", at(-9000)))
+    made.add_raw(REVISIONS, controller_revision(7, "pay:v1.9", at(-105)))
+    for number, revision in enumerate(("payments-6", "payments-7")):
+        body = pod(f"payments-{number}", owner=("StatefulSet", "payments"))
+        body["metadata"]["labels"] = LABELS | {"controller-revision-hash": revision}
+        made.add_raw(PODS, body)
+    return made
+
+
+STATEFUL = TARGET.model_copy(update={"kind": "StatefulSet"})
+
+
+def test_the_rollout_of_a_stateful_set_is_a_change_and_its_pods_say_their_revision(stateful: FakeKube) -> None:
+    facts = gather(stateful, STATEFUL, WINDOW)
+    assert [(one.target.kind, one.summary) for one in facts.changes] == [("StatefulSet", "image v1.8 -> v1.9")]
+    assert [(one.name, one.revision) for one in facts.pods] == [
+        ("payments-0", "payments-6"),
+        ("payments-1", "payments-7"),
+    ]
+    assert facts.changes[0].reference.endswith("/payments-7")
+    assert facts.missing == []
+
+
+def test_revisions_that_may_not_be_read_are_named(stateful: FakeKube) -> None:
+    stateful.fail = lambda verb, plural, *_: Forbidden("Forbidden", "no") if plural == "controllerrevisions" else None
+    facts = gather(stateful, STATEFUL, WINDOW)
+    assert facts.missing == ["controllerrevisions: Forbidden: no"]
+    assert [one.name for one in facts.pods] == ["payments-0", "payments-1"]
+
+
+def test_revisions_are_asked_for_only_where_something_keeps_them(kube: FakeKube) -> None:
+    kube.fail = lambda verb, plural, *_: Forbidden("Forbidden", "no") if plural == "controllerrevisions" else None
+    assert gather(kube, TARGET, WINDOW).missing == []
 
 
 def test_an_outage_is_not_taken_for_absence(kube: FakeKube) -> None:

@@ -32,6 +32,24 @@ def replica_set(revision: int, image: str, created: datetime, *, owner: str = TA
     }
 
 
+def controller_revision(
+    revision: int, image: str, created: datetime, *, numbered: datetime | None = None, kind: str = "StatefulSet",
+    **fields: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """One revision of the StatefulSet or DaemonSet ``shop/payments``; ``fields`` are the container's."""
+    body = replica_set(revision, image, created)
+    (owner,) = body["metadata"]["ownerReferences"]
+    made = template(image) | {"$patch": "replace"}
+    made["spec"]["containers"][0] |= fields
+    entry = {"manager": "kube-controller-manager", "time": (numbered or created).isoformat()}
+    body["metadata"] |= {
+        "annotations": {},
+        "ownerReferences": [owner | {"kind": kind}],
+        "managedFields": [entry | {"fieldsV1": {"f:data": {}, "f:revision": {}}}],
+    }
+    return {"metadata": body["metadata"], "revision": revision, "data": {"spec": {"template": made}}}
+
+
 def deployment(
     *, created: float = -86400, managed: list[dict[str, Any]] | None = None, progressed: datetime | None = None
 ) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.contract import ChangeKind, WorkloadState
+from analysis.contract import Change, ChangeKind, WorkloadState
 from tests.unit.analysis.rca.faults.shop import (
     CHECKOUT,
     ERRORS,
@@ -26,7 +26,55 @@ SCALED_DOWN = event(
 ONE_LEFT = (WorkloadState(target=TARGET, replicas=1, ready=1), *workloads()[1:])
 TOOK_AWAY = scaling().model_copy(update={"summary": "replicas set to 1"})
 
+STATEFUL = TARGET.model_copy(update={"kind": "StatefulSet"})
+OLDER = pod(name="payments-0", uid="p-0", revision="payments-5f6c7d8e9f")
+BEHIND = looping(name="payments-1", uid="p-1", revision="payments-7c9d8f6b5d")
+
+
+def stateful(summary: str, second: float = ONSET - 40) -> Change:
+    """As the rca controller tells the rollout of a StatefulSet."""
+    path = "/apis/apps/v1/namespaces/shop/controllerrevisions"
+    return rolled_out(summary, second).model_copy(
+        update={
+            "target": STATEFUL,
+            "reference": f"{path}/payments-7c9d8f6b5d",
+            "previous_reference": f"{path}/payments-5f6c7d8e9f",
+        }
+    )
+
+
 FAULTS = {
+    "a StatefulSet's rollout with a bad image": Fault(
+        told(
+            "ImagePullFailed",
+            target=STATEFUL,
+            changes=(stateful("image v1.8 -> v1.9", ONSET - 5),),
+            pods=(OLDER, BEHIND.model_copy(update={"waiting_reason": "ImagePullBackOff", "phase": "Pending"})),
+            events=(event("Failed", "Failed to pull image", "Pod/payments-1"),),
+        ),
+        "BadImage",
+    ),
+    "a StatefulSet's rollout with an env that breaks it": Fault(
+        told(
+            "HighErrorRate",
+            target=STATEFUL,
+            measured={"own-errors-rose": (0.0, 0.4), "server-errors-rose": (0.0, 0.4)},
+            lines={"error-lines": 40},
+            changes=(stateful("env DB_HOST db-1 -> db-2"),),
+            pods=(OLDER, pod(name="payments-1", uid="p-1", revision="payments-7c9d8f6b5d")),
+        ),
+        "BadRollout",
+    ),
+    "a StatefulSet's rollout that crashes, and a pod that waits for a node since": Fault(
+        told(
+            "CrashLoop",
+            target=STATEFUL,
+            changes=(stateful("env DB_HOST db-1 -> db-2"),),
+            pods=(OLDER, BEHIND),
+            events=(event("FailedScheduling", TOO_BIG, "Pod/payments-2"),),
+        ),
+        "BadRollout",
+    ),
     "bad rollout": Fault(
         told(
             "HighErrorRate",
