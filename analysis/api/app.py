@@ -145,7 +145,7 @@ def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer |
         metrics=metrics,
         api_server=api_server,
         authenticator=Authenticator(config.auth, read_secrets(config.auth.static), reviewer),
-        detector=Detector(rules, reader, probe, utc_now, learner, book, logwatch),
+        detector=Detector(rules, reader, probe, utc_now, learner, book, logwatch, metrics.rule_failed),
         explainer=Explainer(load_causes(config.causes.directory), prometheus, loki, narrator, historian),
         verifier=Verifier(prometheus, rules.current, utc_now),
         probe=probe,

@@ -35,6 +35,11 @@ class Metrics:
         self.source_up = gauge("iirp_analysis_source_up", "1 when a source answers with fresh data.", ["source"])
         self.sample_age = gauge("iirp_analysis_newest_sample_age_seconds", "Age of the newest container sample.")
         self.candidates = gauge("iirp_analysis_candidates", "Faults that are on, by type.", ["type"])
+        self.rule_failures = counter(
+            "iirp_analysis_rule_failures_total",
+            "Evaluations in which a rule raised an error: what it reported stays, the others go on.",
+            ["rule"],
+        )
         self.reads = counter("iirp_analysis_reads_total", "Reads of detection, from memory or by query.", ["source"])
         self.learned = counter(
             "iirp_analysis_baselines_total",
@@ -91,6 +96,10 @@ class Metrics:
         self.store_size.labels("metrics").set(len(store.wanted()))
         for what in ("late", "ahead", "superseded", "not_finite", "ended"):
             self.store_size.labels(f"{what}_samples").set(sum(getattr(counts, what) for counts in store.counts))
+
+    def rule_failed(self, rule: str) -> None:
+        """Record a rule that could not be evaluated."""
+        self.rule_failures.labels(rule).inc()
 
     def saw(self, response: DetectResponse) -> None:
         """Record an evaluation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from analysis.detect import absent, fill, quantiles, services
@@ -75,9 +76,24 @@ def level_queries(rule: FillRule | AbsentRule, observed: Observed) -> tuple[Leve
     return fill.gauges(rule) if fill.concerns(rule, observed) else ()
 
 
-def evaluate_all(rules: RuleSet, observed: Observed) -> dict[str, Evaluation | None]:
-    """By rule name."""
-    return {rule.name: _within(rule, evaluate(rule, observed)) for rule in rules.rules}
+def evaluate_all(
+    rules: RuleSet, observed: Observed, failed: Callable[[Rule, Exception], None] | None = None
+) -> dict[str, Evaluation | None]:
+    """By rule name. What a rule raises is raised, or ``failed`` hears of it and the other rules go on.
+
+    That rule is then as one whose source could not be read: None, and what it reported stays.
+    """
+    return {rule.name: _evaluated(rule, observed, failed) for rule in rules.rules}
+
+
+def _evaluated(rule: Rule, observed: Observed, failed: Callable[[Rule, Exception], None] | None) -> Evaluation | None:
+    try:
+        return _within(rule, evaluate(rule, observed))
+    except Exception as error:  # whatever odd data does to one rule
+        if failed is None:
+            raise
+        failed(rule, error)
+        return None
 
 
 def _within(rule: Rule, evaluation: Evaluation | None) -> Evaluation | None:

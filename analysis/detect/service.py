@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import datetime
 
@@ -16,7 +17,7 @@ from analysis.detect.learner import Learner
 from analysis.detect.logwatch import LogWatch
 from analysis.detect.observe import Observer
 from analysis.detect.rulebook import RuleBook
-from analysis.detect.rules import RuleSet
+from analysis.detect.rules import Rule, RuleSet
 from analysis.detect.topologies import MAX_CLUSTERS, Topologies
 from analysis.detect.tracker import Tracks, advance, candidates
 from analysis.telemetry.health import SourceProbe
@@ -24,9 +25,14 @@ from analysis.telemetry.reader import Reader
 from analysis.telemetry.scope import Scope
 from crds.v1alpha1.base import MAX_QUERY
 
+logger = logging.getLogger(__name__)
+
 
 class Detector:
-    """Evaluates the rules for one or more clusters. Requests of one cluster are evaluated one after the other."""
+    """Evaluates the rules for one or more clusters. Requests of one cluster are evaluated one after the other.
+
+    ``failed`` hears the name of a rule whenever it could not be evaluated.
+    """
 
     def __init__(
         self,
@@ -37,6 +43,7 @@ class Detector:
         learner: Learner | None = None,
         alerts: AlertBook | None = None,
         logs: LogWatch | None = None,
+        failed: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._book = rules if isinstance(rules, RuleBook) else None
         self.rules = rules.current() if isinstance(rules, RuleBook) else rules
@@ -46,6 +53,8 @@ class Detector:
         self._learner = learner
         self._alerts = alerts
         self._logs = logs
+        self._failed = failed
+        self._told: set[tuple[str, str]] = set()
         self._correlator = Correlator()
         self._topologies = Topologies()
         self._tracks: dict[str, Tracks] = {}
@@ -67,7 +76,7 @@ class Detector:
             now = self._now()
             seen = _surroundings(request, topology, now)
             observed, metrics = await Observer(self.rules, reader).observe(seen)
-            evaluations = await asyncio.to_thread(evaluate_all, self.rules, observed)
+            evaluations = await asyncio.to_thread(evaluate_all, self.rules, observed, self._rule_failed)
             tracks = advance(self._tracks.get(request.cluster, {}), self.rules, evaluations, observed)
             self._tracks[request.cluster] = tracks
         alarms, others = self._from_elsewhere(request, topology, observed, now)
@@ -84,6 +93,14 @@ class Detector:
             candidates=tuple(_within(one, reader.prometheus.scope) for one in found),
             sources=(metrics, await self._probe.loki(), *self._shared_health(reader), *others),
         )
+
+    def _rule_failed(self, rule: Rule, error: Exception) -> None:
+        """Counted each time, logged once for each kind of error: a round is every few seconds."""
+        self._failed(rule.name)
+        told = (rule.name, type(error).__name__)
+        if told not in self._told:
+            self._told.add(told)
+            logger.error("rule %s failed (%s): what it reported stays, the others go on", *told, exc_info=error)
 
     def _from_elsewhere(
         self, request: DetectRequest, topology: Topology, observed: Observed, now: datetime
