@@ -74,6 +74,8 @@ class Summary:
     """One side, one group: median slope and level over containers; NaN without data."""
 
     slope: float
+    at_least: float
+    """Lower end of the slope's interval: what even a few restless samples show."""
     level: float
     last_slope: float
     """Over the last minute of the window: did the growth stop before the window ended?"""
@@ -113,12 +115,13 @@ def summarise(block: Block, rows: Bool, end: float, *, worst: bool) -> Summary:
     found = features(block)
     usable = rows & enough(found)
     if not usable.any():
-        return Summary(float("nan"), float("nan"), float("nan"))
+        return Summary(float("nan"), float("nan"), float("nan"), float("nan"))
     reduce = np.max if worst else np.median
     recent = features(block.between(end - 60.0, end))
     late = recent.slope.value[usable & (recent.count >= MIN_SAMPLES)]
     return Summary(
         slope=float(reduce(found.slope.value[usable])),
+        at_least=float(reduce(found.slope.low[usable])),
         level=float(reduce(found.last[usable])),
         last_slope=float(reduce(late)) if late.size else float("nan"),
     )
@@ -159,6 +162,10 @@ class _Sides:
     def gone_below(self) -> float:
         return max(GONE_SHARE * self.before.slope, FLAT_BYTES_PER_SECOND)
 
+    @property
+    def still_above(self) -> float:
+        return max(STILL_SHARE * self.before.slope, 2 * FLAT_BYTES_PER_SECOND)
+
     def words(self) -> str:
         control = self.control_after.slope
         return (
@@ -180,7 +187,8 @@ def _verdict(reading: Reading, sides: _Sides) -> Ruling:
         return None, "Observing", words
     if not reading.covered:
         return None, "DataEndedEarly", f"samples of the workload end before the window does; until then {words}"
-    if sides.after.slope > max(STILL_SHARE * sides.before.slope, 2 * FLAT_BYTES_PER_SECOND):
+    shown = sides.after.slope if reading.complete else sides.after.at_least
+    if shown > sides.still_above:
         return Verdict.INEFFECTIVE, "StillGrowing", words
     if _near_limit(reading) and sides.after.level >= sides.before.level:
         return Verdict.INEFFECTIVE, "StillNearLimit", words

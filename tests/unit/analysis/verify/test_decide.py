@@ -14,7 +14,15 @@ OLD, NEW = "payments-7c9d8f6b5d-abcde", "payments-84b5c6d7e8-kkkkk"
 SIBLING = "checkout-6d5f7c8b9d-aaaaa"
 
 
-def reading(series: dict, *, elapsed: float = 1.0, final: bool = True, restarted: bool = False, begin: float = 500.0):
+def reading(
+    series: dict,
+    *,
+    elapsed: float = 1.0,
+    final: bool = True,
+    restarted: bool = False,
+    begin: float = 500.0,
+    window: float = END - START - EXECUTED,
+) -> Reading:
     whole = settled(block({(pod, "app"): samples for pod, samples in series.items()}))
     return Reading(
         before=whole.between(START + begin, START + EXECUTED),
@@ -24,7 +32,7 @@ def reading(series: dict, *, elapsed: float = 1.0, final: bool = True, restarted
         query="q",
         executed_at=START + EXECUTED,
         elapsed_share=elapsed,
-        window_seconds=END - START - EXECUTED,
+        window_seconds=window,
         final=final,
         restarted=restarted,
     )
@@ -52,6 +60,20 @@ def test_growth_that_stops_while_siblings_stay_as_they_were_is_an_effect() -> No
 def test_growth_that_goes_on_is_no_effect() -> None:
     answer = judge(reading(replaced(leak(EXECUTED - 15)), final=False, elapsed=0.6))
     assert (answer.verdict, answer.reason) == (Verdict.INEFFECTIVE, "StillGrowing")
+
+
+@pytest.mark.parametrize(("seconds", "elapsed", "verdict"), [(40.0, 0.65, None), (60.0, 1.0, Verdict.INCONCLUSIVE)])
+def test_a_few_restless_samples_are_not_called_growth_that_goes_on(
+    seconds: float, elapsed: float, verdict: Verdict | None
+) -> None:
+    """The new pod takes a last gulp after its start, and then grows at a third of what it was."""
+
+    def gulp(t):
+        return 14.0 + np.where(t > EXECUTED + 20, 4.0, 0.0) + (t - EXECUTED) * 16.0 / 60
+
+    series = {**replaced(), NEW: sampled(gulp, first=EXECUTED - 15, last=EXECUTED + seconds)}
+    answer = judge(reading(series, final=elapsed == 1.0, elapsed=elapsed, window=60.0))
+    assert answer.verdict is verdict, answer.message
 
 
 def test_a_restless_start_is_not_judged() -> None:
