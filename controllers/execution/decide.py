@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from controllers.execution.record import RUNNING, all_done, failed, never_begun, refused, status, succeeded, written
+from controllers.execution.record import RUNNING, closed, failed, never_begun, refused, status, succeeded, written
 from controllers.execution.target import Live
 from crds.v1alpha1.actionplan import ActionPlan
 from crds.v1alpha1.actionpolicy import Tier
@@ -101,7 +101,7 @@ def decide(observed: Observed, now: datetime) -> Step:
             return _write(observed, execution, action, result, now)
         if result.phase is ActionPhase.WRITTEN:
             return _observe(observed, execution, result, now)
-    return Record(all_done(execution, now))
+    return Record(closed(execution, now))
 
 
 def _begin(observed: Observed, now: datetime) -> Step:

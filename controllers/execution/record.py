@@ -58,10 +58,16 @@ def never_begun(reason: str, message: str, now: datetime) -> ExecutionStatus:
     return status(ActionPhase.REFUSED, reason, message, [], now, now)
 
 
-def all_done(execution: ExecutionStatus, now: datetime) -> ExecutionStatus:
-    """Every action is done; cannot come of our own writes, but a plan that ran for ever would hold its target."""
-    update = {"reason": "Succeeded", "message": "all actions are done", "finished_at": now}
-    return execution.model_copy(update={"phase": ActionPhase.SUCCEEDED, **update})
+def closed(execution: ExecutionStatus, now: datetime) -> ExecutionStatus:
+    """No action is left; cannot come of our own writes, but a plan that ran for ever would hold its target.
+
+    It is done only where each action says so: whatever else there may be (S5) is not called a success.
+    """
+    ended = (ActionPhase.SUCCEEDED, "Succeeded", "all actions are done")
+    if odd := [result for result in execution.actions if result.phase is not ActionPhase.SUCCEEDED]:
+        what = ", ".join(f"{result.id} is {result.phase}" for result in odd)
+        ended = (ActionPhase.FAILED, "RecordUnclear", f"the plan was under way, but {what}: look at the targets")
+    return status(*ended, execution.actions, execution.started_at, now)
 
 
 def _replace(

@@ -17,7 +17,7 @@ Output = Annotated[str, StringConstraints(max_length=4096)]
 
 
 class ActionPhase(StrEnum):
-    """How far an action has come. ``Unknown`` is settled by looking, never by repeating."""
+    """How far an action has come. ``Intent`` is settled by looking at the target, never by repeating."""
 
     INTENT = "Intent"
     WRITTEN = "Written"

@@ -154,6 +154,15 @@ def test_a_record_in_which_all_is_done_is_closed() -> None:
     assert said == both.model_copy(update={"phase": ActionPhase.SUCCEEDED, **update})
 
 
+@pytest.mark.parametrize("phase", [ActionPhase.FAILED, ActionPhase.REFUSED])
+def test_a_record_that_runs_although_an_action_ended_otherwise_is_no_success(phase: ActionPhase) -> None:
+    odd = DONE.model_copy(update={"id": "restart", "phase": phase})
+    said = said_by(decide(observed(status(DONE, odd)), LATER))
+    message = f"the plan was under way, but restart is {phase}: look at the targets"
+    assert (said.phase, said.reason, said.message) == (ActionPhase.FAILED, "RecordUnclear", message)
+    assert (said.actions, said.finished_at) == ([DONE, odd], LATER)
+
+
 WATCHED = status(result("scale", ActionPhase.WRITTEN), TWO)
 UNFINISHED = replace(LIVE, complete=False, summary="revision 8, 1/2 available")
 
