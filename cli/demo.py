@@ -33,7 +33,6 @@ __all__ = ["demo"]
 @click.option("--repeat", default=1, show_default=True, type=click.IntRange(1, 100), help="Runs of each scenario.")
 @click.option("--parallel", default=1, show_default=True, type=click.IntRange(1, 16), help="Runs side by side.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON.")
-@click.option("--crowded", is_flag=True, help="Also run those side by side that disturb the platform.")
 @click.option("--keep", is_flag=True, help="Leave the scenarios' namespaces for a look.")
 @click.option("--kubeconfig", type=FILE, help="Run scenarios on this cluster, where the platform is installed already.")
 @click.option("--shop-image", default="", help="With --kubeconfig: image of the shop, where a scenario uses it.")
@@ -42,7 +41,7 @@ __all__ = ["demo"]
 @click.pass_context
 def demo(
     context: click.Context, name: str, approve: str, values: tuple[Path, ...], listing: bool, names: str,
-    files: tuple[Path, ...], repeat: int, parallel: int, report: Path | None, keep: bool, crowded: bool,
+    files: tuple[Path, ...], repeat: int, parallel: int, report: Path | None, keep: bool,
     kubeconfig: Path | None, shop_image: str, platform_namespace: str, output: str,
 ) -> None:  # fmt: skip
     """Bring up a cluster and the platform, let a shop leak memory, and follow the incident to its end.
@@ -67,7 +66,7 @@ def demo(
                 return
             chosen = scenarios.chosen(names, files)
             ground = scenarios.ground(name, values, kubeconfig, shop_image, platform_namespace)
-            good = scenarios.run(ground, chosen, scenarios.Options(repeat, parallel, report, keep, crowded), teller)
+            good = scenarios.run(ground, chosen, scenarios.Options(repeat, parallel, report, keep), teller)
             context.exit(0 if good else 1)
         from demo.driver.run import run
 

@@ -36,13 +36,12 @@ __all__ = ["Options", "existing_ground", "own_ground", "perform"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How often, how many at once, where the report goes, whether namespaces stay, whether none runs alone."""
+    """How often, how many at once, where the report goes, whether namespaces stay."""
 
     repeat: int = 1
     parallel: int = 1
     report: Path | None = None
     keep: bool = False
-    crowded: bool = False
 
 
 def own_ground(name: str, values: Sequence[Path]) -> Ground:
@@ -95,7 +94,7 @@ def perform(ground: Ground, scenarios: Sequence[Scenario], options: Options, tel
         teller.line("reports are not verified: set IIRP_EXTERNAL_URL (and IIRP_CA_FILE) to the gateway")
     suite = Suite(
         ground=ground, scenarios=scenarios, repeat=options.repeat, parallel=options.parallel,
-        tell=lambda run, text: _line(teller, run, text), keep=options.keep, crowded=options.crowded,
+        tell=lambda run, text: _line(teller, run, text), keep=options.keep,
     )  # fmt: skip
     results: list[Result] = []
     started = datetime.now(UTC)

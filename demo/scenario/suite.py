@@ -78,7 +78,7 @@ class Elsewhere:
 
 @dataclass
 class Suite:
-    """Runs every scenario `repeat` times, at most `parallel` at once; `crowded`: also those that want to be alone."""
+    """Runs every scenario `repeat` times, at most `parallel` at once."""
 
     ground: Ground
     scenarios: Sequence[Scenario]
@@ -86,13 +86,12 @@ class Suite:
     parallel: int
     tell: Tell
     keep: bool = False
-    crowded: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> Iterator[Result]:
         """Each result as it comes. Close the iterator (or press Ctrl-C) to end early: what runs cleans up first."""
-        together = [item for item in self.scenarios if self.crowded or not item.alone]
-        alone = [item for item in self.scenarios if item not in together]
+        together = [item for item in self.scenarios if not item.alone]
+        alone = [item for item in self.scenarios if item.alone]
         try:
             yield from self._pool(together, self.parallel)
             yield from self._pool(alone, 1)
