@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
 from analysis.contract.message import Message
 from crds.v1alpha1.base import Digest, TargetRef
 
 
-class PodFact(Message):
+# No Message, because there are 250,000 of them in memory: with slots a pod takes a third of what one with a dict takes.
+@dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
+class PodFact:
     """What detection knows of one pod from the API server."""
 
     namespace: str

@@ -10,6 +10,7 @@ from analysis.contract import DetectRequest, PodFact, Topology, TopologyChange
 from crds.v1alpha1.base import TargetRef
 
 MAX_CLUSTERS = 8
+_FIELDS = set(TargetRef.model_fields)
 PER_CLUSTER = 2
 """The newest, and the one before it for a controller that is being replaced; they share what did not change."""
 
@@ -55,20 +56,24 @@ class Topologies:
 
 
 def compact(pods: Iterable[PodFact]) -> tuple[PodFact, ...]:
-    """The same pods in less than half the memory: workloads and words that many share are kept once.
-
-    Pydantic keeps for every object which of its fields were given, which nobody asks of a pod.
-    """
-    fields, workloads = set(PodFact.model_fields), dict[tuple[str, ...], TargetRef]()
+    """The same pods in less memory: workloads, words and lists that many share are kept once."""
+    workloads, lists = dict[TargetRef, TargetRef](), dict[tuple[str, ...], tuple[str, ...]]()
     found = []
     for pod in pods:
-        target = pod.workload
-        values = dict(pod)
-        key = (target.api_version, target.kind, target.namespace, target.name, target.uid)
-        values["workload"] = workloads.setdefault(key, target)
-        values["namespace"], values["node"] = intern(pod.namespace), intern(pod.node)
-        found.append(PodFact.model_construct(fields, **values))
+        for name, value in (
+            ("workload", workloads.get(pod.workload) or workloads.setdefault(pod.workload, _bare(pod.workload))),
+            ("namespace", intern(pod.namespace)),
+            ("node", intern(pod.node)),
+            ("containers", lists.setdefault(pod.containers, pod.containers)),
+        ):
+            object.__setattr__(pod, name, value)  # an equal value: frozen as it is, nobody can tell
+        found.append(pod)
     return tuple(found)
+
+
+def _bare(target: TargetRef) -> TargetRef:
+    """Without the set of fields that were given, which pydantic keeps for every object and nobody asks of a target."""
+    return TargetRef.model_construct(_FIELDS, **dict(target))
 
 
 def _whole(sent: Topology) -> Topology:

@@ -11,6 +11,8 @@ from analysis.windows.block import Labels
 
 NAME = b"__name__"
 _LABEL, _TEXT, _VALUE = 0x0A, 0x0A, 0x12
+_NAMED = b"\x0a\x08" + NAME
+"""How a label of that name begins."""
 
 
 def encode(labels: Mapping[str, str]) -> bytes:
@@ -58,12 +60,18 @@ def decode(raw: bytes) -> dict[bytes, bytes]:
     return found
 
 
+def split(raw: bytes) -> tuple[bytes, bytes]:
+    """The first label's field when it is the metric's name, as Prometheus sorts labels, and what comes after it."""
+    end = 2 + raw[1] if raw.startswith(_NAMED, 2) and raw[1] < 128 else 0
+    return raw[:end], raw[end:]
+
+
 def metric_of(raw: bytes) -> bytes:
     """The metric's name; empty when there is none.
 
     Only a label that is *named* ``__name__`` counts: a value may contain any bytes.
     """
-    if raw[2:4] == b"\x0a\x08" and raw[4:12] == NAME and raw[12:13] == b"\x12" and raw[1] < 128:
+    if raw.startswith(_NAMED, 2) and raw[12:13] == b"\x12" and raw[1] < 128:
         size, begin = _varint(raw, 13)
         if begin + size == 2 + raw[1]:
             return raw[begin : begin + size]

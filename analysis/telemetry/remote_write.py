@@ -1,8 +1,8 @@
 """A remote_write 1.0 receiver's decoder: snappy and protobuf in, rows, times and values out.
 
 ``Decoder`` keeps the table of known series. It is bounded: when it is full, new series are refused and counted until
-``forget`` makes room. A malformed request changes nothing. Labels are kept as the bytes in which they came (a fifth of
-what a dict would take) and read when somebody asks; senders must sort them, so equal labels are equal bytes.
+``forget`` makes room. A malformed request changes nothing. Labels are kept as the bytes in which they came and read
+when somebody asks; senders must sort them, so equal labels are equal bytes, and a series is known by their hash alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import cramjam
 import numpy as np
 
 from analysis.telemetry import native, wire, write_v2
+from analysis.telemetry.kept_labels import KeptLabels
 from analysis.telemetry.labels import joined, labels_of, with_each
 from analysis.telemetry.wire import Bytes, UInt64
 from analysis.telemetry.write_request import decode
@@ -24,7 +25,7 @@ MAX_BYTES = 8 * 1024 * 1024
 _HEADER = 5
 """Bytes of the largest length that snappy's header may have."""
 _FULL = 0.75
-"""Share of the hash table that may be taken."""
+"""Share of the hash table that may be taken: ``capacity`` is at most half of it and always has room."""
 _KEPT = 1 << 20
 """Samples up to which the working arrays are kept for the next request."""
 
@@ -82,10 +83,9 @@ class Decoder:
         size = 1 << max(4, (2 * capacity - 1).bit_length())
         self._wanted = wanted
         self.capacity = capacity
-        self._raw: list[bytes | None] = []
-        self._free: list[int] = []
-        self._rows: dict[bytes, int] = {}
-        self._taken = 0
+        self._kept = KeptLabels()
+        self._others = 0
+        """Places of the table that series take which are not kept, and second keys of those that are."""
         self._scratch = _arrays(0)
         self._rewritten = np.empty(0, dtype=np.uint8)
         self._natives = native.Natives()
@@ -93,16 +93,15 @@ class Decoder:
         self._table = np.full((size, 3), wire.VACANT, dtype=np.uint64)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._kept.taken
 
     def raw(self, row: int) -> bytes:
         """Labels of a row as they came; empty for a free row."""
-        return self._raw[row] or b""
+        return self._kept.raw(row)
 
     def labels(self, row: int) -> Labels:
         """Labels of a known row."""
-        raw = self._raw[row]
-        return {} if raw is None else labels_of(raw)
+        return labels_of(self.raw(row))
 
     def decode(self, body: bytes, version: int = 1) -> Written:
         """Read one request's body, of remote_write 1.0 or 2.0.
@@ -161,24 +160,11 @@ class Decoder:
         """Row of a series by its label fields, and whether it was given out just now; ``EMPTY`` without room."""
         new: list[int] = []
         row = self._row_of(raw, new)
-        if new:
-            keys = np.empty((1, 2), dtype=np.uint64)
-            with np.errstate(over="ignore"):
-                keys[0] = wire.key(np.frombuffer(raw, dtype=np.uint8))
-            self._insert(keys, np.array([row], dtype=np.int64))
-            self._taken += 1
         return row, bool(new)
 
     def forget(self, rows: Int64) -> None:
         """Free rows of series that are gone; their numbers are given to others. Ignored series are asked about anew."""
-        gone = np.zeros(len(self._raw), dtype=np.bool_)
-        for row in rows.tolist():
-            raw = self._raw[row]
-            if raw is not None:
-                del self._rows[raw]
-                self._raw[row] = None
-                self._free.append(row)
-                gone[row] = True
+        gone = self._kept.drop(rows)
         self._natives.forget(gone)
         kept = self._table[self._table[:, 2] < wire.IGNORED]  # neither vacant nor ignored
         of = kept[:, 2].astype(np.int64)
@@ -188,7 +174,7 @@ class Decoder:
         kept = kept[alive]
         self._table[:] = wire.VACANT
         self._insert(kept[:, :2], kept[:, 2].astype(np.int64))
-        self._taken = len(kept)
+        self._others = len(kept) - self._kept.taken
 
     def _room(self, samples: int) -> _Arrays:
         """Arrays for so many samples and series; the same ones again for requests of the usual size."""
@@ -200,32 +186,51 @@ class Decoder:
         return self._scratch
 
     def _register(self, message: bytes, spans: Int64, keys: UInt64) -> tuple[Int64, Int64]:
-        given = np.full(len(spans), wire.EMPTY, dtype=np.int64)
-        new: list[int] = []
-        for index, (start, stop, pieces, histogram) in enumerate(spans.tolist()):
+        """Rows for series that are not in the table, and those that were given out just now."""
+        given, new = np.empty(len(spans), dtype=np.int64), list[int]()
+        plain = ~spans[:, 2:].any(axis=1)
+        given[plain] = self._admit_each([message[start:stop] for start, stop in spans[plain, :2].tolist()], new)
+        own = plain & (given != wire.EMPTY) & (given != wire.IGNORED)
+        self._insert(keys[own], given[own])
+        for index in np.flatnonzero(~plain).tolist():
+            start, stop, pieces, histogram = spans[index].tolist()
             raw = joined(message[start:stop]) if pieces else message[start:stop]
             given[index] = self._native_of(raw, new) if histogram else self._row_of(raw, new)
-        # ignored series may take half of the table's places, so that kept ones always find room
-        spare = int(_FULL * len(self._table)) // 2 - self._taken
-        added = np.flatnonzero((given != wire.EMPTY) & ((given < wire.IGNORED) | (spare > len(spans))))
-        self._insert(keys[added], given[added])
-        self._taken += len(added)
+        spare = int(_FULL * len(self._table)) - self.capacity - self._others
+        others = np.flatnonzero(~own & (given != wire.EMPTY))[: max(spare, 0)]
+        self._insert(keys[others], given[others])
+        self._others += len(others)
         return given, np.array(new, dtype=np.int64)
 
-    def _row_of(self, raw: bytes, new: list[int]) -> int:
-        row = self._rows.get(raw)
-        if row is None and self._wanted is not None and not self._wanted(raw):
+    def _admit_each(self, texts: list[bytes], new: list[int]) -> list[int]:
+        """Rows for series that are not known; one may come twice."""
+        found, rows = list[int](), dict[bytes, int]()
+        for raw in texts:
+            row = rows.get(raw)
+            if row is None:
+                row = rows[raw] = self._admit(raw, new)
+            found.append(row)
+        return found
+
+    def _admit(self, raw: bytes, new: list[int]) -> int:
+        """The row of a series that has none; ``IGNORED`` when nobody wants it, ``EMPTY`` without room."""
+        if self._wanted is not None and not self._wanted(raw):
             return wire.IGNORED
-        if self._taken + len(new) >= _FULL * len(self._table):
+        if self._kept.taken >= self.capacity:
             return wire.EMPTY
-        if row is None and len(self._rows) < self.capacity:
-            row = self._free.pop() if self._free else len(self._raw)
-            if row == len(self._raw):
-                self._raw.append(None)
-            self._raw[row] = raw
-            self._rows[raw] = row
-            new.append(row)
-        return wire.EMPTY if row is None else row
+        row = self._kept.add(raw)
+        new.append(row)
+        return row
+
+    def _row_of(self, raw: bytes, new: list[int]) -> int:
+        """The same for one that may be known, by its label fields in one piece."""
+        key = _key(raw)
+        row = int(wire.row_of(self._table, *key))
+        if row == wire.EMPTY:
+            row = self._admit(raw, new)
+            if row not in {wire.EMPTY, wire.IGNORED}:
+                wire.insert(self._table, *key, row)
+        return row
 
     def _native_of(self, raw: bytes, new: list[int]) -> int:
         """The same for a series of native histograms, which takes as many rows as there are bounds."""
@@ -254,6 +259,13 @@ class Decoder:
     def _insert(self, keys: UInt64, rows: Int64) -> None:
         with np.errstate(over="ignore"):
             wire.insert_all(self._table, np.ascontiguousarray(keys), rows)
+
+
+def _key(raw: bytes) -> tuple[np.uint64, np.uint64]:
+    """Hashes of label fields in one piece, as the decoder computes them."""
+    with np.errstate(over="ignore"):
+        a, b = wire.key(np.frombuffer(raw, dtype=np.uint8))
+    return np.uint64(a), np.uint64(b)
 
 
 def _resolve(rows: Int64, given: Int64) -> None:

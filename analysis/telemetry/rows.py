@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from analysis.windows.block import Bool, Float64, Int64
+from analysis.windows.block import Bool, Float64, Int32, Int64
 from analysis.windows.extremes import Extremes
 from analysis.windows.ring import NEVER, Counts, Ring
 
@@ -38,9 +38,9 @@ class Rows:
         self._free: tuple[list[int], list[int]] = ([], [])
         self._used = [0, 0]
         self._births = 0
-        self._place: Int64 = np.zeros(first, dtype=np.int64)
+        self._place: Int32 = np.zeros(first, dtype=np.int32)
         self._exact: Bool = np.zeros(first, dtype=np.bool_)
-        self.metric: Int64 = np.zeros(first, dtype=np.int64)
+        self.metric: Int32 = np.zeros(first, dtype=np.int32)
         """Number of each row's metric."""
         self.born: Int64 = np.zeros(first, dtype=np.int64)
         """Tells the tenants of a row apart; 0: nobody is here."""
@@ -61,23 +61,23 @@ class Rows:
         exact = self._exact[rows]
         for kind, ring in enumerate(self._rings):
             mine = exact == bool(kind)
-            ring.write(self._place[rows[mine]], millis[mine], values[mine], now)
+            ring.write(self._places(rows[mine]), millis[mine], values[mine], now)
 
     def samples(self, rows: Int64, seconds: float, now: float, *, exact: bool) -> tuple[Float64, Float64]:
         """``times`` (Unix milliseconds) and ``values`` of rows of one kind, ``float64[row, time]``, NaN for gaps."""
         ring = self._rings[exact]
         ring.advance(now)
-        return ring.samples(self._place[rows], seconds + MARGIN)
+        return ring.samples(self._places(rows), seconds + MARGIN)
 
     def extremes(self, rows: Int64, seconds: float, now: float, within: tuple[int, int], *, exact: bool) -> Extremes:
         """Lowest, highest and newest sample of rows of one kind between two Unix milliseconds, both included."""
         ring = self._rings[exact]
         ring.advance(now)
-        return ring.extremes(self._place[rows], seconds + MARGIN, within)
+        return ring.extremes(self._places(rows), seconds + MARGIN, within)
 
     def ended(self, rows: Int64, *, exact: bool) -> Bool:
         """Whose sender has said that they are over. ``bool[row]``."""
-        return np.asarray(self._rings[exact].ended[self._place[rows]], dtype=np.bool_)
+        return np.asarray(self._rings[exact].ended[self._places(rows)], dtype=np.bool_)
 
     def of(self, metric: int) -> Int64:
         """Rows of a metric."""
@@ -100,7 +100,7 @@ class Rows:
     def drop(self, rows: Int64) -> None:
         """They move out."""
         for kind, ring in enumerate(self._rings):
-            slots = self._place[rows[self._exact[rows] == bool(kind)]]
+            slots = self._places(rows[self._exact[rows] == bool(kind)])
             ring.clear(slots)
             self._free[kind].extend(slots.tolist())
         self.born[rows] = 0
@@ -114,6 +114,9 @@ class Rows:
     def counts(self) -> tuple[Counts, Counts]:
         """What became of samples, gauges and exact metrics apart."""
         return self._rings[0].counts, self._rings[1].counts
+
+    def _places(self, rows: Int64) -> Int64:
+        return self._place[rows].astype(np.int64)
 
     def _slot(self, exact: bool) -> int:
         if self._free[exact]:

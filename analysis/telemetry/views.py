@@ -112,13 +112,13 @@ class View:
 
     def _came(self, born: Int64, raw: Callable[[int], bytes]) -> Int64:
         """Row, group and birth of what matches and is new. ``int64[series, 3]``."""
-        found = []
+        found = array("q")  # flat: at the first look it is all series at once
         for row, birth in zip(self.log.rows[self._seen :], self.log.births[self._seen :], strict=True):
             if born[row] != birth:
                 continue
             labels = decode(raw(row))
             if all(test(labels) for test in self._tests):
-                found.append((row, self.groups.number(labels), birth))
+                found.extend((row, self.groups.number(labels), birth))
         self._seen = len(self.log.rows)
         return np.array(found, dtype=np.int64).reshape(-1, 3)
 

@@ -158,9 +158,22 @@ def find(table: UInt64, a: np.uint64, b: np.uint64) -> tuple[Index, Index]:
 
 
 @kernel
+def row_of(table: UInt64, a: np.uint64, b: np.uint64) -> Index:
+    """The series' row; ``EMPTY`` when unknown."""
+    row, _ = find(table, a, b)
+    return row
+
+
+@kernel
+def insert(table: UInt64, a: np.uint64, b: np.uint64, row: Index) -> None:
+    """Put a key into the table; a known one changes its row."""
+    _, slot = find(table, a, b)
+    table[slot, 0], table[slot, 1] = a, b
+    table[slot, 2] = np.uint64(row)
+
+
+@kernel
 def insert_all(table: UInt64, keys: UInt64, rows: Int64) -> None:
-    """Put ``keys: uint64[new, 2]`` into the table; a known key changes its row."""
+    """Put ``keys: uint64[new, 2]`` into the table."""
     for index in range(len(rows)):
-        _, slot = find(table, keys[index, 0], keys[index, 1])
-        table[slot, 0], table[slot, 1] = keys[index, 0], keys[index, 1]
-        table[slot, 2] = np.uint64(rows[index])
+        insert(table, keys[index, 0], keys[index, 1], rows[index])

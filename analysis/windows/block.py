@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Labels = dict[str, str]
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
+Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 

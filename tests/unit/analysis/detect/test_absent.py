@@ -58,7 +58,7 @@ def test_it_says_since_when_and_asks_for_what_it_saw(rule: AbsentRule) -> None:
 
 def test_a_pod_that_is_told_to_end_need_not_serve_metrics(rule: AbsentRule) -> None:
     seen = world(rule, LOST)
-    ending = seen.pods["shop", PAYMENTS].model_copy(update={"deleting": True})
+    ending = replace(seen.pods["shop", PAYMENTS], deleting=True)
     evaluation = evaluate_absent(rule, replace(seen, pods=seen.pods | {("shop", PAYMENTS): ending}))
     assert evaluation is not None
     assert evaluation.findings == ()

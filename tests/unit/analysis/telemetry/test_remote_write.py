@@ -10,6 +10,7 @@ import cramjam
 import numpy as np
 import pytest
 
+from analysis.telemetry.labels import encode
 from analysis.telemetry.remote_write import MAX_BYTES, Decoder, Malformed
 from benchmarks.fuzz import KINDS, fuzz
 from benchmarks.wire import Request, request
@@ -63,6 +64,30 @@ def test_a_series_keeps_its_row_and_a_full_decoder_refuses_new_ones() -> None:
 def test_the_same_series_twice_in_its_first_request_is_one() -> None:
     found = Decoder(4).read(request(({"a": "1"}, [(1.0, 1)]), ({"a": "1"}, [(2.0, 2)])))
     assert found.rows.tolist() == [0, 0]
+
+
+def test_a_series_in_pieces_is_the_one_that_came_whole_until_it_is_forgotten() -> None:
+    decoder, labels = Decoder(4), [encode({"a": "1"}), encode({"b": "2"})]
+    whole = request(({"a": "1", "b": "2"}, [(1.0, 1)]))
+    series, size = whole[2:], len(b"".join(labels))
+    pieces = whole[:2] + labels[0] + series[size:] + labels[1]
+    for _ in range(2):
+        assert [decoder.read(one).rows.tolist() for one in (pieces, whole, pieces)] == [[0], [0], [0]]
+        assert (decoder.row(series[:size]), len(decoder)) == ((0, False), 1)
+        decoder.forget(np.array([0]))
+        assert len(decoder) == 0
+
+
+def test_series_that_nobody_wants_leave_room_for_those_that_are() -> None:
+    decoder = Decoder(8, lambda raw: b"wanted" in raw)
+    for first in range(0, 400, 40):
+        flood = [({"ignored": str(number)}, [(1.0, 1)]) for number in range(first, first + 40)]
+        for _ in range(2):
+            assert decoder.read(request(*flood)).ignored == 40
+    wanted = [({"wanted": str(number)}, [(1.0, 1)]) for number in range(9)]
+    for _ in range(2):
+        found = decoder.read(request(*wanted))
+        assert (found.rows.tolist(), found.refused, len(decoder)) == (list(range(8)), 1, 8)
 
 
 def test_both_versions_know_a_series_by_the_same_row() -> None:
