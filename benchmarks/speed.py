@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from benchmarks.data import Missing
 from benchmarks.plot import cost_plot
 from benchmarks.report import BUILD, Speed, save, speed_table, table
 from benchmarks.tick import BEFORE_LAST, Server, called
+from benchmarks.ticker import measure
 
 SEED = 5
 SIZES = (10_000, 100_000, 1_000_000, 4_000_000)
@@ -157,12 +157,12 @@ def _peers(shares: Float64, features: Float64) -> dict[str, Callable[[], Float64
 
 
 def tick_rows(sizes: tuple[int, ...]) -> list[Speed]:
-    """A whole tick, requests to candidates, for growing numbers of series."""
+    """A whole tick, requests to candidates, for growing numbers of series, each in a process of its own."""
     report: list[Speed] = []
     lines, points = [], []
     for series in sizes:
-        found = Server(series, SEED).tick()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        measured = measure(series, SEED)
+        found, peak = measured.tick, measured.peak
         costs = (found.accepting, found.looking, found.seconds)
         each = found.seconds / series * 1e9
         lines.append(
