@@ -6,7 +6,7 @@ series at once from prefix sums; the line's slope is then estimated robustly (Th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -17,6 +17,8 @@ MIN_LINE = 4
 """Samples that a line needs at least."""
 REPEAT_SECONDS = 16.0
 """Longest time between two readings of cAdvisor (15 s, dynamic housekeeping), and a little."""
+SLAB = 512
+"""Series that are measured at once: each takes 16 kB while it is, and in a storm all of a cluster may grow."""
 RESET_RATIO = 0.6
 """A sample below this share of the one before it means a new process: what is older is another life."""
 
@@ -64,12 +66,26 @@ def measure(block: Block, warm_up: float, started: Float64 | None = None) -> Gro
         started: when each process started (Unix seconds, NaN unknown). Without it a process counts as new when its
             first sample comes late in the window, or when the value falls to another life's.
     """
+    series = len(block.labels)
+    starts = np.full(series, np.nan) if started is None else started
+    slabs = np.split(np.arange(series), range(SLAB, series, SLAB))
+    return _joined([_measure(block.take(rows), warm_up, starts[rows]) for rows in slabs])
+
+
+def _joined(parts: list[Growth]) -> Growth:
+    """What was measured of some series after the other, as of all at once."""
+    slope = Slope(*(np.concatenate([getattr(one.slope, field.name) for one in parts]) for field in fields(Slope)))
+    columns = [field.name for field in fields(Growth) if field.name != "slope"]
+    return Growth(slope=slope, **{name: np.concatenate([getattr(one, name) for one in parts]) for name in columns})
+
+
+def _measure(block: Block, warm_up: float, started: Float64) -> Growth:
     x, y, count = pack(without_repeats(block))
     width = int(count.max(initial=0))  # a grid is finer than what agents sample: most of it is gaps
     x, y = x[:, :width], y[:, :width]
     if x.shape[0] == 0 or x.shape[1] < MIN_LINE:
         return _nothing(x.shape[0])
-    born = _birth(x, y, count, np.full(len(x), np.nan) if started is None else started - block.start)
+    born = _birth(x, y, count, started - block.start)
     usable = np.isfinite(x) & (x >= born[:, None])
     old = np.isfinite(x) & ~usable
     after_warm_up = usable & (x >= (born + np.where(born > 0, warm_up, 0.0))[:, None])

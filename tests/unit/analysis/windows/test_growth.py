@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
+from analysis.windows import growth as measuring
 from analysis.windows.growth import asymptote, measure, time_to
 from tests.unit.analysis.shapes import MIB, START, block, flat, leak, sampled, step, warm_up
 
@@ -87,3 +90,14 @@ def test_too_few_samples_say_nothing(samples: int) -> None:
     growth = measure(block({("a", "app"): (times[:samples], values[:samples])}), warm_up=0.0)
     assert np.isnan(growth.onset[0])
     assert growth.samples[0] == 0
+
+
+@pytest.mark.parametrize("slab", [1, 2, 3, 4])
+def test_series_are_measured_a_few_at_a_time_as_all_at_once(slab: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = (leak(300.0), flat(), step(880.0, 40.0, 140.0), leak(860.0))
+    one = block({("pod", str(number)): sampled(shape) for number, shape in enumerate(shapes)})
+    started = START + np.array([np.nan, 100.0, np.nan, 400.0])
+    whole = measure(one, 60.0, started)
+    monkeypatch.setattr(measuring, "SLAB", slab)
+    parts = measure(one, 60.0, started)
+    np.testing.assert_equal(asdict(parts), asdict(whole))
