@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 import httpx
 from fastapi import FastAPI, Request, Response
@@ -18,7 +19,7 @@ from analysis.api import alerts, gate, health, history, intake, problems, v1
 from analysis.api.limits import BodyLimit, Unpack
 from analysis.api.metrics import Metrics
 from analysis.auth.identity import Authenticator, NoReviewer, TokenReviewer, read_secrets
-from analysis.config import Config
+from analysis.config import Config, Model
 from analysis.config import Intake as IntakeConfig
 from analysis.configfile import ConfigError
 from analysis.detect.farm import Farm
@@ -31,7 +32,6 @@ from analysis.detect.service import Detector
 from analysis.history.service import Historian
 from analysis.history.store import History, HistoryError
 from analysis.kube import ApiServer
-from analysis.llm.service import Narrator, narrator_from
 from analysis.rca.catalogue import load_causes
 from analysis.rca.service import Explainer
 from analysis.telemetry.health import SourceProbe
@@ -43,6 +43,9 @@ from analysis.telemetry.store import Store
 from analysis.verify.service import Verifier
 from analysis.warm import loaded, warm_up
 from analysis.web import pages
+
+if TYPE_CHECKING:
+    from analysis.llm.service import Narrator
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_UNPACKED_BYTES = 128 * 1024 * 1024
@@ -131,7 +134,7 @@ def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer |
     probe = SourceProbe(prometheus, loki)
     metrics = Metrics()
     reviewer = TokenReviewer(api_server, config.auth.audience) if api_server else NoReviewer()
-    narrator = narrator_from(config.model, metrics) if config.model else None
+    narrator = _narrator(config.model, metrics) if config.model else None
     kept = config.state_dir / "alerts.json" if config.state_dir else None
     book = AlertBook(config.alerts.max_alerts, config.alerts.expire_after_seconds, kept)
     store, seeder = _memory(config.intake, prometheus, metrics)
@@ -158,6 +161,12 @@ def _services(config: Config, client: httpx.AsyncClient, api_server: ApiServer |
         historian=historian,
         now=utc_now,
     )
+
+
+def _narrator(settings: Model, metrics: Metrics) -> Narrator:
+    from analysis.llm.service import narrator_from  # its client takes 20 MiB, and most servers have no model
+
+    return narrator_from(settings, metrics)
 
 
 def _prometheus(config: Config, client: httpx.AsyncClient, timeout_seconds: float | None = None) -> Prometheus:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from analysis.contract import RcaRequest, RcaResponse
 from analysis.history.service import Historian
-from analysis.llm.service import Narrator
 from analysis.logs.excerpts import excerpts
 from analysis.rca import loglines
 from analysis.rca.actions import recommend
@@ -24,6 +23,9 @@ from analysis.telemetry.loki import Loki
 from analysis.telemetry.prometheus import Prometheus
 from analysis.telemetry.scope import Scope
 from crds.v1alpha1.rcareport import MAX_QUERY_CHARS, Evidence, LogExcerpt, Refuter
+
+if TYPE_CHECKING:
+    from analysis.llm.service import Narrator
 
 logger = logging.getLogger(__name__)
 
