@@ -129,6 +129,15 @@ FAULTS = {
         ),
         "SuddenAllocation",
     ),
+    "init container that never ends since a rollout": Fault(
+        told(
+            "PendingPods",
+            changes=(rolled_out("init container wait added"),),
+            pods=(pod(ready=False, phase="Pending"),),
+            events=(event("Started", "Container started"),),
+        ),
+        "BadRollout",
+    ),
     "process that gives up": Fault(
         told("CrashLoop", pods=(pod(ready=False, waiting_reason="CrashLoopBackOff", waiting_message="back-off"),)),
         "CrashOnStart",
