@@ -43,7 +43,8 @@ def warm() -> None:
     store.accept(bytes(cramjam.snappy.compress_raw(b"\x2a\x00")), 1.0, version=2)
     one = np.ones(1)
     store.put("gauge", Samples(({"by": "query"},), np.zeros(1, dtype=np.int64), one, one), 1.0)
-    store.look(Select("gauge"), ("by",), 60.0, 1.0, 15.0)
+    for metric in ("gauge", "counter"):
+        store.look(Select(metric), ("by",), 60.0, 1.0, 15.0)
     store.latest(Select("counter"), ("by",), 1.0)
     store.evict(1.0)
     observe(Baseline.new(1), one, np.ones((1, 1)))

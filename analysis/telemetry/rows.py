@@ -75,6 +75,12 @@ class Rows:
         ring.advance(now)
         return ring.extremes(self._places(rows), seconds + MARGIN, within)
 
+    def last(self, rows: Int64, seconds: float, now: float, within: tuple[int, int], *, exact: bool) -> Float64:
+        """Only the newest sample's value, NaN where there is none. ``float64[row]``."""
+        ring = self._rings[exact]
+        ring.advance(now)
+        return ring.last(self._places(rows), seconds + MARGIN, within)
+
     def ended(self, rows: Int64, *, exact: bool) -> Bool:
         """Whose sender has said that they are over. ``bool[row]``."""
         return np.asarray(self._rings[exact].ended[self._places(rows)], dtype=np.bool_)

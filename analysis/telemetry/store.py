@@ -205,7 +205,7 @@ class Store:
         """``max by (…) (metric)`` now, series that their sender has ended left out."""
         metric, view = self._view(select, by)
         within = math.floor((now - LOOKBACK) * 1000) + 1, math.floor(now * 1000)
-        last = self._rows.extremes(view.rows, LOOKBACK, now, within, exact=metric.exact).last
+        last = self._rows.last(view.rows, LOOKBACK, now, within, exact=metric.exact)
         last[self._rows.ended(view.rows, exact=metric.exact)] = np.nan
         return Latest(view.groups, highest(last, view.numbers, len(view.groups)))
 

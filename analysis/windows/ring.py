@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from analysis.compiled import kernel
 from analysis.windows.block import Bool, Float64, Int64
-from analysis.windows.extremes import Extremes, extremes
+from analysis.windows.extremes import Extremes, extremes, newest
 
 STALE_BITS = np.uint64(0x7FF0000000000002)
 """Prometheus' staleness marker."""
@@ -110,8 +110,8 @@ class Ring:
 
     def order(self, seconds: float | None = None) -> Int64:
         """Columns of the last ``seconds`` (of all without), oldest first, as indices of the arrays' first axis."""
-        wanted = self.columns if seconds is None else min(self.columns, max(1, round(seconds / self.step)))
-        return np.arange(self.head - wanted + 1, self.head + 1, dtype=np.int64) % self.columns
+        slots = self._slots(self.columns * self.step if seconds is None else seconds)
+        return np.arange(slots.start, slots.stop, dtype=np.int64) % self.columns
 
     def samples(self, rows: Int64, seconds: float) -> tuple[Float64, Float64]:
         """``times`` (Unix milliseconds) and ``values`` of some series, ``float64[series, time]``, NaN for gaps."""
@@ -124,8 +124,11 @@ class Ring:
 
     def extremes(self, rows: Int64, seconds: float, within: tuple[int, int]) -> Extremes:
         """Lowest, highest and newest sample of some rows, within the last ``seconds`` and two Unix milliseconds."""
-        slots = range(self.head - len(self.order(seconds)) + 1, self.head + 1)
-        return extremes(self._values, self._parts, rows, slots, self.step, within)
+        return extremes(self._values, self._parts, rows, self._slots(seconds), self.step, within)
+
+    def last(self, rows: Int64, seconds: float, within: tuple[int, int]) -> Float64:
+        """Only the newest sample's value, NaN where there is none. ``float64[row]``."""
+        return newest(self._values, self._parts, rows, self._slots(seconds), self.step, within)[0]
 
     def grow(self, capacity: int) -> None:
         """Make room for more series."""
@@ -148,6 +151,10 @@ class Ring:
         self._values[:, rows] = np.nan
         self.newest[rows] = NEVER
         self.ended[rows] = False
+
+    def _slots(self, seconds: float) -> range:
+        """Those of the last ``seconds``, oldest first."""
+        return range(self.head + 1 - min(self.columns, max(1, round(seconds / self.step))), self.head + 1)
 
     def _advance(self, slot: int) -> None:
         if slot <= self.head:
