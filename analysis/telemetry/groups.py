@@ -8,7 +8,7 @@ thread while series come is safe.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import takewhile
 
 import numpy as np
@@ -38,7 +38,7 @@ class Groups:
 
     def number(self, labels: Mapping[bytes, bytes]) -> int:
         """Of a series' group, a new one if need be. A label that is absent is an empty one."""
-        key = _key(labels.get(name, b"") for name in self._names)
+        key = _key([labels.get(name, b"") for name in self._names])
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self._keys)
@@ -54,7 +54,7 @@ class Groups:
 
     def in_order(self, numbers: Int64) -> Int64:
         """Sorted by their labels' values."""
-        return np.array(sorted(numbers.tolist(), key=lambda one: _values(self._keys[one])), dtype=np.int64)
+        return np.array(sorted(numbers.tolist(), key=lambda one: (*self.labels(one).values(),)), dtype=np.int64)
 
     def find(self, values: Values) -> int:
         """The number of a group; −1 for one that is not known."""
@@ -110,13 +110,13 @@ class Latest(Mapping[Values, float]):
         return int(np.isfinite(self._of).sum())
 
 
-def _key(values: Iterator[bytes]) -> bytes:
+def _key(values: Iterable[bytes]) -> bytes:
     """Lengths before values: one value cannot be taken for two."""
-    return b"".join(len(value).to_bytes(_SIZE, "big") + value for value in values)
+    return b"".join([len(value).to_bytes(_SIZE, "big") + value for value in values])
 
 
 def _asked(values: Values) -> bytes:
-    return _key(value.encode("utf-8", "replace") for value in values)
+    return _key([value.encode("utf-8", "replace") for value in values])
 
 
 def _values(key: bytes) -> Values:

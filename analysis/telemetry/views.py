@@ -24,6 +24,8 @@ class Log:
     births: array[int] = field(default_factory=lambda: array("q"))
     version: int = 0
     """Changes when the log was compacted: positions in it are no longer what they were."""
+    _looked_at: int = 0
+    """Its length when it was last looked at whether most of it is gone."""
 
     def add(self, row: int, birth: int) -> None:
         """A series came."""
@@ -31,12 +33,15 @@ class Log:
         self.births.append(birth)
 
     def compact(self, born: Int64) -> None:
-        """Drop what is gone, once it is the larger part."""
+        """Drop what is gone, once it is the larger part; only looked at when series have come, which make it longer."""
+        if len(self.rows) == self._looked_at:
+            return
         rows, births = np.array(self.rows, dtype=np.int64), np.array(self.births, dtype=np.int64)
         alive = born[rows] == births
         if len(rows) > 1024 and 2 * int(alive.sum()) < len(rows):
             self.rows, self.births = array("q", rows[alive].tobytes()), array("q", births[alive].tobytes())
             self.version += 1
+        self._looked_at = len(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
