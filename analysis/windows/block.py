@@ -122,10 +122,13 @@ def grid(samples: Samples, end: float, seconds: float, step: float) -> Block:
 
 
 def pack(block: Block) -> tuple[Float64, Float64, Int64]:
-    """Rows with their gaps removed: ``x, y: float64[series, time]`` left-aligned, NaN-padded, and ``n`` per row."""
+    """Rows with their gaps removed: ``x, y: float64[series, time]`` left-aligned, NaN-padded, and ``n`` per row.
+
+    As wide as the fullest row: a grid is finer than what agents sample, and most of it is gaps.
+    """
     valid = np.isfinite(block.values)
     count = valid.sum(axis=1).astype(np.int64)
-    left = np.arange(valid.shape[1])[None, :] < count[:, None]
-    x, y = np.full((2, *valid.shape), np.nan)
+    left = np.arange(count.max(initial=0))[None, :] < count[:, None]
+    x, y = np.full((2, *left.shape), np.nan)
     x[left], y[left] = block.offsets[valid], block.values[valid]
     return x, y, count

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from analysis.windows.block import BIRTH_GAP_SECONDS, Block, Bool, Float64, Int64, pack
-from analysis.windows.robust import Slope, median, row_max, spread, theil_sen
+from analysis.windows.robust import Slope, median, median_slope, row_max, spread, theil_sen
 
 MIN_LINE = 4
 """Samples that a line needs at least."""
@@ -184,8 +184,8 @@ def _describe(block: Block, x: Float64, y: Float64, usable: Bool, old: Bool, hin
     base = np.where(rests.any(axis=1), median(rest_y), _first(line_y, grows))
     middle = (hinge.onset + last_x)[:, None] / 2
     with np.errstate(invalid="ignore"):
-        early = theil_sen(np.where(line_x <= middle, x, np.nan), line_y).value
-        late = theil_sen(np.where(line_x >= middle, x, np.nan), line_y).value
+        early = median_slope(np.where(line_x <= middle, x, np.nan), line_y)
+        late = median_slope(np.where(line_x >= middle, x, np.nan), line_y)
         steps = row_max(np.diff(line_y, axis=1))
     return Growth(
         samples=grows.sum(axis=1).astype(np.float64),

@@ -106,21 +106,35 @@ def thin(x: Float64, y: Float64, points: int = THIN_TO) -> tuple[Float64, Float6
 def theil_sen(x: Float64, y: Float64) -> Slope:
     """Median of the slopes between all pairs of samples (Theil 1950, Sen 1968); rows are thinned first."""
     x, y = thin(x, y)
-    first, second = np.triu_indices(x.shape[1], k=1)
-    run = x.take(second, axis=1) - x.take(first, axis=1)
-    rise = y.take(second, axis=1) - y.take(first, axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        slopes = np.where(run > 0, rise / run, np.nan)
+    rise, slopes = _pairwise(x, y)
     known = np.isfinite(slopes)
     pairs = known.sum(axis=1)
     points = (np.isfinite(x) & np.isfinite(y)).sum(axis=1).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        tau = np.where(known, np.sign(rise), 0.0).sum(axis=1) / np.where(pairs > 0, pairs, np.nan)
+        rising, falling = (known & (rise > 0)).sum(axis=1), (known & (rise < 0)).sum(axis=1)
+        tau = (rising - falling) / np.where(pairs > 0, pairs, np.nan)
     half_width = INTERVAL_Z * np.sqrt(points * (points - 1) * (2 * points + 5) / 18)
-    ordered = np.sort(slopes, axis=1)  # NaN last
-    low = _pick(ordered, np.floor((pairs - half_width) / 2), pairs)
-    high = _pick(ordered, np.ceil((pairs + half_width) / 2), pairs)
-    return Slope(_middle(ordered), low, high, tau)
+    slopes.sort(axis=1)  # NaN last
+    low = _pick(slopes, np.floor((pairs - half_width) / 2), pairs)
+    high = _pick(slopes, np.ceil((pairs + half_width) / 2), pairs)
+    return Slope(_middle(slopes), low, high, tau)
+
+
+def median_slope(x: Float64, y: Float64) -> Float64:
+    """Only the value of :func:`theil_sen`."""
+    _, slopes = _pairwise(*thin(x, y))
+    slopes.sort(axis=1)
+    return _middle(slopes)
+
+
+def _pairwise(x: Float64, y: Float64) -> tuple[Float64, Float64]:
+    """Rise and slope of all pairs of samples, ``float64[series, pair]``; NaN where there is no pair."""
+    first, second = np.triu_indices(x.shape[1], k=1)
+    run, rise = x.take(second, axis=1), y.take(second, axis=1)
+    run -= x.take(first, axis=1)
+    rise -= y.take(first, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return rise, np.where(run > 0, rise / run, np.nan)
 
 
 def _pick(ordered: Float64, rank: Float64, pairs: Float64) -> Float64:
