@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Set
 from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.detect.finding import ContainerKey, Observed, PodKey, TargetKey
+from analysis.detect.finding import ContainerKey, Observed, PodKey
 from analysis.detect.rules import GrowthRule, StepRule
 from analysis.windows.block import Block, Bool, Float64
 from analysis.windows.robust import newest, row_max, row_min
@@ -109,10 +108,3 @@ def by_workload(block: Block, mask: Bool, observed: Observed) -> list[list[int]]
         workload = observed.pods[pod_key(block.labels[row])].workload
         groups.setdefault((workload.namespace, workload.kind, workload.name), []).append(int(row))
     return [groups[key] for key in sorted(groups)]
-
-
-def sizes(observed: Observed, named: Set[tuple[str, str]]) -> Counter[TargetKey]:
-    """How many pods each workload has, of those of these namespaces and names."""
-    owners = ((namespace, pod.workload) for (namespace, _), pod in observed.pods.items())
-    wanted = (one for namespace, one in owners if (namespace, one.name) in named)
-    return Counter((one.kind, one.namespace, one.name) for one in wanted)

@@ -92,7 +92,7 @@ class Observed:
     """All that one evaluation looks at. A key that is missing from ``blocks`` or ``rates`` could not be read."""
 
     now: float
-    pods: dict[PodKey, PodFact]
+    pods: Mapping[PodKey, PodFact]
     blocks: dict[str, Block] = field(default_factory=dict)
     """By metric name; series have the labels namespace, pod, container. Of metrics that are in ``seen`` only those
     series are here that some rule may mean."""

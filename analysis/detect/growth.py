@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -13,9 +13,9 @@ from analysis.detect.containers import (
     containers,
     least_growth,
     pod_key,
-    sizes,
 )
 from analysis.detect.finding import Evaluation, Finding, Observed, TargetKey
+from analysis.detect.pods import sizes
 from analysis.detect.rules import GrowthRule
 from analysis.telemetry.query import duration, equal, selector
 from analysis.windows.block import Block, Bool, Float64
@@ -45,8 +45,8 @@ def evaluate_growth(rule: GrowthRule, observed: Observed) -> Evaluation | None:
     firing = grows(rule, found, until, data.limit, recent, restarted, observed.now, ease=1.0)
     staying = grows(rule, found, until, data.limit, recent, restarted, observed.now, ease=rule.clear_factor)
     groups = by_workload(data.block, firing | staying, observed)
-    workloads = [observed.pods[pod_key(data.block.labels[rows[0]])].workload for rows in groups]
-    size = sizes(observed, {(one.namespace, one.name) for one in workloads}) if groups else Counter()
+    named = {observed.pods[pod_key(data.block.labels[rows[0]])].workload.name for rows in groups}
+    size = sizes(observed.pods, named) if named else {}
     findings = tuple(
         _growth_finding(rule, data, found, until, rows, bool(firing[rows].any()), observed, size) for rows in groups
     )
@@ -104,14 +104,14 @@ def _growth_finding(
     rows: list[int],
     firing: bool,
     observed: Observed,
-    size: Counter[TargetKey],
+    size: Mapping[TargetKey, int],
 ) -> Finding:
     first = min(rows, key=lambda row: (until.expected[row], row))
     target = observed.pods[pod_key(data.block.labels[first])].workload
     prediction = _prediction(found, until, data.limit, first)
     pods = tuple(sorted({data.block.labels[row]["pod"] for row in rows}))
     rate = max(float(found.slope.value[row]) for row in rows)
-    all_pods = max(len(pods), size[target.kind, target.namespace, target.name])
+    all_pods = max(len(pods), size.get((target.kind, target.namespace, target.name), 1))
     summary = (
         f"working set grows {mib_per_minute(rate)} on {len(pods)} of {all_pods} pods; "
         f"limit {mib(float(data.limit[first]))} expected at {clock(prediction.expected_at)} UTC, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.detect.finding import Evaluation, Finding, Observed, PodKey, Rates
+from analysis.detect.pods import namespaces, workloads
 from analysis.detect.rules import CounterSelector, QuantileRule, RatioRule
 from analysis.telemetry.query import Matcher, RateSum, Select, among, equal, matching
 from analysis.windows.block import Bool, Float64, Int64
@@ -27,7 +28,7 @@ def rate_query(
 
 def in_namespaces(observed: Observed) -> Matcher:
     """Matcher for all namespaces of the topology."""
-    return among("namespace", {namespace for namespace, _ in observed.pods})
+    return among("namespace", namespaces(observed.pods))
 
 
 def of_workload(target: TargetRef) -> tuple[Matcher, Matcher]:
@@ -136,10 +137,7 @@ def settled(rule: RatioRule | QuantileRule, rates: Rates, observed: Observed) ->
 
 
 def workloads_of(observed: Observed) -> list[TargetRef]:
-    unique = {
-        (pod.workload.namespace, pod.workload.kind, pod.workload.name): pod.workload for pod in observed.pods.values()
-    }
-    return [unique[key] for key in sorted(unique)]
+    return list(workloads(observed.pods))
 
 
 def owner_rows(rates: Rates, workloads: list[TargetRef], observed: Observed) -> Int64:
