@@ -13,10 +13,11 @@ import httpx
 import numpy as np
 
 from analysis.config import DATA_ROOT
-from analysis.contract import Candidate, PodFact
+from analysis.contract import Candidate
 from analysis.detect.evaluate import evaluate_all
-from analysis.detect.finding import Evaluation, Observed, PodKey
+from analysis.detect.finding import Evaluation, Observed
 from analysis.detect.observe import Observer
+from analysis.detect.pods import Pods
 from analysis.detect.rulebook import load_rules
 from analysis.detect.rules import GrowthRule, RuleSet, StepRule
 from analysis.detect.topologies import compact
@@ -65,8 +66,7 @@ class Server:
         containers = series // load.PER_CONTAINER
         self.rules, self.store = memory_rules(), Store(series, INTERVAL)
         self.fleet = load.Fleet.of(containers, BEFORE_LAST, seed)
-        pods = compact(map(load.pod, range(containers)))  # as the server keeps a topology
-        self._pods: dict[PodKey, PodFact] = {(pod.namespace, pod.name): pod for pod in pods}
+        self._pods = Pods.of(compact(map(load.pod, range(containers))))  # as the server keeps a topology
         self._traffic, self._loop = load.Traffic(series), asyncio.new_event_loop()
         self._asked: list[str] = []
         nowhere = Prometheus("http://127.0.0.1:9", 1.0, httpx.AsyncClient())
