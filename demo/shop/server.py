@@ -136,10 +136,11 @@ class BusinessHandler(_Handler):
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex[:16]
         template, response = self._answer(method, path, request_id)
         seconds = time.perf_counter() - begun
-        self.reply(response.code, json.dumps(response.body).encode())
         self.state.metrics.requests.labels(method, template, str(response.code)).inc()
         self.state.metrics.duration.labels(method, template).observe(seconds)
         access.info("%s %s %d %.1fms request_id=%s", method, template, response.code, seconds * 1000, request_id)
+        # Last: whoever has the answer finds the request counted and logged.
+        self.reply(response.code, json.dumps(response.body).encode())
 
     def _answer(self, method: str, path: str, request_id: str) -> tuple[str, Response]:
         found = find_route(self.state.service, method, path)

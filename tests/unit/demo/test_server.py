@@ -57,7 +57,6 @@ def test_a_purchase_is_counted_at_every_hop_and_logged(shop: Shop, caplog: pytes
     with caplog.at_level(logging.INFO, logger="shop.access"):
         code, _ = fetch(f"{shop.urls['frontend']}/checkout", "POST", {"basket": ["1"]}, "abc123", 5)
         assert code == 201
-        # The payments line comes last: it is written after the answer has gone out.
         lines = [record.getMessage() for record in caplog.records]
     assert 'http_requests_total{code="201",method="POST",route="/charges"} 1.0' in metrics_of(shop, "payments")
     assert 'upstream_requests_total{code="201",upstream="payments"} 1.0' in metrics_of(shop, "checkout")
