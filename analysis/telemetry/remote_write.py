@@ -17,7 +17,7 @@ from analysis.telemetry import native, wire, write_v2
 from analysis.telemetry.kept_labels import KeptLabels
 from analysis.telemetry.labels import joined, labels_of, with_each
 from analysis.telemetry.wire import Bytes, UInt64
-from analysis.telemetry.write_request import decode
+from analysis.telemetry.write_request import look_up, read
 from analysis.windows.block import Bool, Float64, Int64, Labels
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -29,17 +29,18 @@ _FULL = 0.75
 _KEPT = 1 << 20
 """Samples up to which the working arrays are kept for the next request."""
 
-_Arrays = tuple[Int64, UInt64, Int64, Int64, UInt64, Int64]
+_Arrays = tuple[Int64, UInt64, Int64, Int64, UInt64, Int64, Int64]
 
 
 def _arrays(samples: int) -> _Arrays:
-    """Rows, bits, milliseconds, spans, keys and places of histograms, not filled."""
+    """Rows, bits, milliseconds; spans, keys and ends of series; places of histograms. Not filled."""
     return (
         np.empty(samples, dtype=np.int64),
         np.empty(samples, dtype=np.uint64),
         np.empty(samples, dtype=np.int64),
         np.empty((samples, 4), dtype=np.int64),
         np.empty((samples, 2), dtype=np.uint64),
+        np.empty(samples, dtype=np.int64),
         np.empty((samples, 3), dtype=np.int64),
     )
 
@@ -133,21 +134,22 @@ class Decoder:
     def read(self, message: bytes | memoryview) -> Written:
         """The same, of an uncompressed WriteRequest."""
         data = np.frombuffer(message, dtype=np.uint8)
-        rows, bits, millis, spans, keys, found = self._room(len(data) // 2 + 1)
+        rows, bits, millis, spans, keys, ends, found = self._room(len(data) // 2 + 1)
         with np.errstate(over="ignore"):  # the hashes wrap
-            count, histograms, fresh, status = decode(data, self._table, rows, bits, millis, spans, keys, found)
-        if status < 0:
+            count, histograms, known, status = read(data, bits, millis, spans, keys, ends, found)
+            fresh = status if status < 0 else look_up(data, self._table, rows, spans, keys, ends, found, known)
+        if fresh < 0:
             raise Malformed("not a WriteRequest of remote_write 1.0")
-        read = _histograms(data, found[:histograms]) if histograms else None
+        counted = _histograms(data, found[:histograms]) if histograms else None
         rows, given, new = rows[:count].copy(), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
         if fresh:
             given, new = self._register(bytes(message), spans[:fresh], keys[:fresh])
             _resolve(rows, given)
         at, values = millis[:count].copy(), bits[:count].view(np.float64).copy()
-        if read is not None:
+        if counted is not None:
             _resolve(found[:histograms, 0], given)
-            counted = self._counted(found[:histograms, 0], *read)
-            rows, at, values = (np.concatenate(pair) for pair in zip((rows, at, values), counted, strict=True))
+            more = self._counted(found[:histograms, 0], *counted)
+            rows, at, values = (np.concatenate(pair) for pair in zip((rows, at, values), more, strict=True))
         kept = (rows >= 0) & (rows < wire.IGNORED)
         if kept.all():
             return Written(rows, at, values, 0, new, 0, int(count), int(histograms))

@@ -122,14 +122,19 @@ def digest(data: Bytes, start: Index, stop: Index, a: np.uint64, b: np.uint64) -
         b = (b ^ word(data, at + 8)) * SEED_B
         b ^= b >> _29
         at += 16
-    if at + 8 <= stop:
-        a = (a ^ word(data, at)) * SEED_A
-        a ^= a >> _32
-        at += 8
     tail = np.uint64(0)
-    while at < stop:
-        tail = (tail << np.uint64(8)) | np.uint64(data[at])
-        at += 1
+    if stop - start >= 16:  # the last bytes, again if they were in a lane: no branch hangs on their number
+        a = (a ^ word(data, stop - 16)) * SEED_A
+        a ^= a >> _32
+        tail = word(data, stop - 8)
+    else:
+        if at + 8 <= stop:
+            a = (a ^ word(data, at)) * SEED_A
+            a ^= a >> _32
+            at += 8
+        while at < stop:
+            tail = (tail << np.uint64(8)) | np.uint64(data[at])
+            at += 1
     b = (b ^ tail) * SEED_B
     b ^= b >> _29
     a = (a ^ (b >> _32)) * SEED_A

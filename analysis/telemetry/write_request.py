@@ -27,28 +27,62 @@ from analysis.telemetry.wire import (
 )
 
 Place = tuple[Index, Index, Index, Index]
-"""Of a new series: see ``spans`` of :func:`decode`."""
+"""Of a series: see ``spans`` of :func:`read`."""
 
-_LABEL, _VALUE, _TIME = 0x0A, 0x09, 0x10
-"""Tags as they stand in the bytes: a TimeSeries' label, a Sample's value and time."""
+_LABEL, _SAMPLE, _VALUE = 0x0A, 0x12, 0x09
+"""Tags as they stand in the bytes: a TimeSeries' label and sample, a Sample's value."""
 _USUAL = 16
 """Bytes of a Sample with a present-day time: 1 + 8 for the value, 1 + 6 for the time."""
+_SIX, _SIX_BYTES = np.uint64(0x8080_8080_8080_FF00), np.uint64(0x0080_8080_8080_1000)
+"""The tag of a time and the signs of its bytes, in the last eight of a usual Sample: six of them, the last without."""
+_1, _2 = np.uint64(1), np.uint64(2)
+"""Positions without a sign: the compiler then does not look for one at each load."""
 _HISTOGRAMS = np.uint64(0x9FB21C651E98DF25)
 """Tells the histograms of a series from its samples: they are two series that have the same labels."""
 
 
 @inlined
+def _seven_bits_of_six(raw: np.uint64) -> Index:
+    """A varint of six bytes without a loop."""
+    return np.int64(
+        raw & LOW7
+        | raw >> np.uint64(1) & LOW7 << np.uint64(7)
+        | raw >> np.uint64(2) & LOW7 << np.uint64(14)
+        | raw >> np.uint64(3) & LOW7 << np.uint64(21)
+        | raw >> np.uint64(4) & LOW7 << np.uint64(28)
+        | raw >> np.uint64(5) & LOW7 << np.uint64(35)
+    )
+
+
+@inlined
+def _past_labels(data: Bytes, at: Index, end: Index) -> Index:
+    """Where the labels of the usual shape end that begin here: nearly always all of a series', at once."""
+    here, last = np.uint64(at), np.uint64(end)
+    while here + _1 < last and data[here] == _LABEL and data[here + _1] < 128:
+        here += np.uint64(data[here + _1]) + _2
+    return np.int64(here)
+
+
+@inlined
+def _usual(data: Bytes, at: Index, end: Index) -> bool:
+    """Whether a Sample of 16 bytes stands here: its value, and a time of six bytes."""
+    here = np.uint64(at)
+    if end - at < _USUAL + 2 or data[here] != _SAMPLE or data[here + _1] != _USUAL or data[here + _2] != _VALUE:
+        return False
+    return bool(word(data, at + 10) & _SIX == _SIX_BYTES)
+
+
+@inlined
+def _message(data: Bytes, at: Index, end: Index) -> tuple[Index, Index, Index]:
+    """Next field: number (0: not a message), where its payload begins, where it ends (−1: malformed)."""
+    number, wire, begin, stop = field(data, at, end)
+    return number if wire == 2 else 0, begin, stop
+
+
+@kernel
 def sample(data: Bytes, at: Index, end: Index) -> tuple[np.uint64, Index, Index]:
     """Bits of the value, milliseconds, and 0 or −1 for malformed. Of repeated fields the last counts."""
     bits, millis = np.uint64(0), 0
-    if end - at == _USUAL and data[at] == _VALUE and data[at + 9] == _TIME and data[end - 1] < 128:
-        raw, shift, stop = np.uint64(0), np.uint64(0), at + 10
-        while data[stop] >= 128:
-            raw |= (np.uint64(data[stop]) & LOW7) << shift
-            shift += np.uint64(7)
-            stop += 1
-        if stop == end - 1:
-            return word(data, at + 1), np.int64(raw | np.uint64(data[stop]) << shift), 0
     while at < end:
         number, wire, start, stop = field(data, at, end)
         if stop < 0:
@@ -101,16 +135,16 @@ def series(
     a, b = SEED_B, SEED_A
     pieces, run, run_end = 0, at, at  # labels lie side by side: they are hashed as one piece
     while at < end:
-        before = at
-        if data[at] == _LABEL and at + 1 < end and data[at + 1] < 128:  # the usual shape, at once
-            number, wire, begin = 1, 2, at + 2
-            at = begin + np.int64(data[at + 1])
-        else:
-            number, wire, begin, at = field(data, at, end)
+        before, at = at, _past_labels(data, at, end)
+        number = 1
+        if at == before and _usual(data, at, end):
+            bits[count], millis[count] = word(data, at + 3), _seven_bits_of_six(word(data, at + 10) >> np.uint64(16))
+            count, at = count + 1, at + 2 + _USUAL
+            continue
+        if at == before:
+            number, begin, at = _message(data, at, end)
         if at < 0 or at > end:
             return -1, histograms, a, b, run, run_end, pieces
-        if wire != 2:
-            continue
         if number == 1:
             if before != run_end:
                 a, b, run, pieces = _piece(data, run, run_end, before, a, b, pieces)
@@ -127,72 +161,87 @@ def series(
     return count, histograms, a, b, run, run_end, pieces
 
 
-@kernel
-def _new(data: Bytes, a: np.uint64, b: np.uint64, fresh: Index, spans: Int64, keys: UInt64, place: Place) -> Index:
-    """Note a series that is not known; its row, ``EMPTY`` when its labels are malformed."""
-    if not labels_read(data, place[0], place[1]):
-        return EMPTY
-    spans[fresh, 0], spans[fresh, 1], spans[fresh, 2], spans[fresh, 3] = place
-    keys[fresh, 0], keys[fresh, 1] = a, b
-    return -2 - fresh
+@inlined
+def _note(
+    spans: Int64, keys: UInt64, ends: Int64, at: Index, a: np.uint64, b: np.uint64, place: Place, end: Index
+) -> Index:
+    """Put down a series that was read, to be looked up with the others; how many there are then."""
+    spans[at, 0], spans[at, 1], spans[at, 2], spans[at, 3] = place
+    keys[at, 0], keys[at, 1] = a, b
+    ends[at] = end
+    return at + 1
 
 
 @kernel
-def decode(  # noqa: C901 - taken apart it is half as fast
-    data: Bytes,
-    table: UInt64,
-    rows: Int64,
-    bits: UInt64,
-    millis: Int64,
-    spans: Int64,
-    keys: UInt64,
-    found: Int64,
+def read(
+    data: Bytes, bits: UInt64, millis: Int64, spans: Int64, keys: UInt64, ends: Int64, found: Int64
 ) -> tuple[Index, Index, Index, Index]:
-    """Read a WriteRequest.
+    """Read a WriteRequest, without asking which series these are.
 
     Args:
         data: ``uint8[bytes]``, uncompressed.
-        table: ``uint64[slots, 3]``, two hashes and the row; ``slots`` is a power of two.
-        rows, bits, millis: filled, one per sample. A new series' row is ``−2 − its position in spans``.
-        spans: ``int64[new, 4]`` filled for unknown series: the byte span of the labels and 0, or, when the
-            labels do not lie in one piece, that of the whole TimeSeries message and a positive number; then 1 for
-            a series of histograms.
-        keys: ``uint64[new, 2]`` filled with their hashes.
-        found: ``int64[histogram, 3]`` filled with the row and byte span of each native histogram.
+        bits, millis: filled, one per sample.
+        spans: ``int64[series, 4]`` filled: the byte span of the labels and 0, or, when the labels do not lie in one
+            piece, that of the whole TimeSeries message and a positive number; then 1 for a series of histograms.
+        keys: ``uint64[series, 2]`` filled with their hashes.
+        ends: ``int64[series]`` filled: how many samples (or histograms) there are up to the end of this series.
+        found: ``int64[histogram, 3]``: the last two filled with the byte span of each native histogram.
 
     Returns:
-        Samples and histograms read, new series seen, and 0, or −1 for a malformed message.
+        Samples, histograms and series read, and 0, or −1 for a malformed message.
     """
-    count, histograms, fresh, at, end = 0, 0, 0, 0, len(data)
+    count, histograms, known, at, end = 0, 0, 0, 0, len(data)
     while at < end:
-        number, wire, start, stop = field(data, at, end)
+        number, start, stop = _message(data, at, end)
         if stop < 0:
-            return count, histograms, fresh, -1
+            return count, histograms, known, -1
         at = stop
-        if number != 1 or wire != 2:
+        if number != 1:
             continue
-        first, first_histogram = count, histograms
-        count, histograms, a, b, run, run_end, pieces = series(
-            data, start, stop, bits, millis, first, found, histograms
-        )
+        first, before = count, histograms
+        count, histograms, a, b, run, run_end, pieces = series(data, start, stop, bits, millis, first, found, before)
         if count < 0:
-            return first, first_histogram, fresh, -1
+            return first, before, known, -1
         if pieces:
             run, run_end = start, stop
-        if count > first or histograms == first_histogram:
-            row, _ = find(table, a, b)
-            if row == EMPTY:
-                row = _new(data, a, b, fresh, spans, keys, (run, run_end, pieces, 0))
-                fresh += 1
-            if row == EMPTY:
-                return first, first_histogram, fresh, -1
-            rows[first:count] = row
-        if histograms > first_histogram:
-            row, _ = find(table, a ^ _HISTOGRAMS, b)
-            if row == EMPTY:
-                row = _new(data, a ^ _HISTOGRAMS, b, fresh, spans, keys, (run, run_end, pieces, 1))
-                fresh += 1
-            if row == EMPTY:
-                return first, first_histogram, fresh, -1
-            found[first_histogram:histograms, 0] = row
-    return count, histograms, fresh, 0
+        if count > first or histograms == before:
+            known = _note(spans, keys, ends, known, a, b, (run, run_end, pieces, 0), count)
+        if histograms > before:
+            known = _note(spans, keys, ends, known, a ^ _HISTOGRAMS, b, (run, run_end, pieces, 1), histograms)
+    return count, histograms, known, 0
+
+
+@kernel
+def look_up(
+    data: Bytes, table: UInt64, rows: Int64, spans: Int64, keys: UInt64, ends: Int64, found: Int64, known: Index
+) -> Index:
+    """Find the rows of what :func:`read` has read. A loop of its own, so that the misses of the cache overlap.
+
+    Args:
+        table: ``uint64[slots, 3]``, two hashes and the row; ``slots`` is a power of two.
+        rows: filled, one per sample. A new series' row is ``−2 − its position in spans``.
+        spans, keys: what is known leaves them: then the first ones are those of the new series.
+        found: its first column filled in the same way.
+        known: how many series were read.
+
+    Returns:
+        New series, or −1 if the labels of one are malformed.
+    """
+    fresh, sample_at, histogram_at = 0, 0, 0
+    for at in range(known):
+        row, _ = find(table, keys[at, 0], keys[at, 1])
+        of_histograms, end = spans[at, 3], ends[at]
+        if row == EMPTY:
+            if not labels_read(data, spans[at, 0], spans[at, 1]):
+                return -1
+            spans[fresh], keys[fresh] = spans[at], keys[at]
+            row = -2 - fresh
+            fresh += 1
+        if of_histograms:
+            found[histogram_at:end, 0] = row
+            histogram_at = end
+        else:
+            while sample_at < end:  # nearly always one
+                rows[sample_at] = row
+                sample_at += 1
+    return fresh

@@ -61,6 +61,21 @@ def test_a_series_keeps_its_row_and_a_full_decoder_refuses_new_ones() -> None:
     assert decoder.labels(0) == {"a": "3"}
 
 
+@pytest.mark.parametrize(
+    "millis", [0, 1, 127, 1 << 34, (1 << 35) - 1, 1 << 35, (1 << 42) - 1, 1 << 42, (1 << 63) - 1, -1]
+)
+def test_times_of_every_length_beside_labels_of_every_length_are_read(millis: int) -> None:
+    """What is read at a glance (labels below 128 bytes, times of six bytes) and what is not, side by side."""
+    sizes = (0, 1, 2, 7, 8, 9, 15, 16, 17, 120, 121, 122, 123, 124, 127, 128, 300)
+    sent = [({"a": "x" * size, "b": "y" * (size % 5)}, [(float(size), millis), (-0.5, 3)]) for size in sizes]
+    decoder = Decoder(len(sizes))
+    for _ in range(2):
+        found = decoder.read(request(*sent))
+        assert [decoder.labels(row) for row in found.rows[::2].tolist()] == [labels for labels, _ in sent]
+        assert found.millis.tolist() == [millis, 3] * len(sizes)
+        assert found.values.tolist() == [value for size in sizes for value in (float(size), -0.5)]
+
+
 def test_the_same_series_twice_in_its_first_request_is_one() -> None:
     found = Decoder(4).read(request(({"a": "1"}, [(1.0, 1)]), ({"a": "1"}, [(2.0, 2)])))
     assert found.rows.tolist() == [0, 0]
