@@ -137,7 +137,7 @@ def _entries(path: Path) -> list[PolicyEntry]:
     found = [item for item in documents(path) if item.get("kind") == "ActionPolicy"]
     if not found:
         raise click.ClickException(f"{path}: no ActionPolicy in it")
-    return [read_policy(item) for item in found]
+    return [read_policy(item, as_written=True) for item in found]
 
 
 def _cases(file: Path) -> CaseFile:

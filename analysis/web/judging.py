@@ -119,7 +119,7 @@ def _entries(text: str) -> tuple[PolicyEntry, ...]:
         found += [one for one in items or () if isinstance(one, dict) and one.get("kind") == "ActionPolicy"]
     if not found:
         raise ValueError("There is no ActionPolicy in it.")
-    entries = tuple(read_policy(one) for one in found)
+    entries = tuple(read_policy(one, as_written=True) for one in found)
     problems = [f"{entry.name}: {problem}" for entry in entries for problem in entry.problems]
     if problems:
         raise ValueError("; ".join(problems)[:1000])

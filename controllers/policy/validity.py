@@ -24,6 +24,13 @@ LONGEST_EXPIRY = timedelta(hours=24)
 LONGEST_MEMORY = timedelta(days=30)
 _PART = re.compile(r"([0-9]+)(s|m|h)")
 _UNITS = {"s": 1, "m": 60, "h": 3600}
+_WORDS = {
+    "extra_forbidden": "there is no such key",
+    "missing": "is missing",
+    "model_type": "has to be an object",
+    "list_type": "has to be a list",
+}
+"""For people who wrote YAML, where pydantic speaks of its own classes."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +61,26 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
 
 
-def read_policy(body: Mapping[str, Any]) -> PolicyEntry:
-    """Parse an ActionPolicy as served; never raises on its content."""
+def read_policy(body: Mapping[str, Any], *, as_written: bool = False) -> PolicyEntry:
+    """Parse an ActionPolicy as served; never raises on its content.
+
+    Args:
+        as_written: it comes from a file. The API server has not dropped what it does not know, so that is a problem: a
+            rule whose condition is misspelt matches more than its author meant.
+    """
     name = str(body.get("metadata", {}).get("name", ""))
     raw_spec = body.get("spec")
     namespaces = _named_namespaces(raw_spec)
     try:
-        spec = ActionPolicySpec.model_validate(raw_spec)
+        if as_written:
+            spec = ActionPolicySpec.model_validate(raw_spec, extra="forbid", by_alias=True, by_name=False)
+        else:
+            spec = ActionPolicySpec.model_validate(raw_spec)
     except ValidationError as error:
-        problems = tuple(f"spec.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        problems = tuple(
+            f"{'.'.join(('spec', *map(str, item['loc'])))}: {_WORDS.get(item['type'], item['msg'])}"
+            for item in error.errors()
+        )
         return PolicyEntry(name, None, problems, namespaces)
     problems = tuple(problem for rule in spec.rules for problem in _rule_problems(rule))
     names = [rule.name for rule in spec.rules]

@@ -87,6 +87,25 @@ def test_lint_says_every_problem_of_every_policy(tmp_path: Path) -> None:
     assert iirp("policy", "lint", good).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"minConfidencePercnt": 80}, "spec.rules.0.minConfidencePercnt: there is no such key"),
+        ({"min_confidence_percent": 80}, "spec.rules.0.min_confidence_percent: there is no such key"),
+        ({"match": {"actionType": ["RestartPod"]}}, "spec.rules.0.match.actionType: there is no such key"),
+        ({"match": {"conditions": ["target.replicas > 1"]}}, "spec.rules.0.match.conditions.0: has to be an object"),
+        ({"match": {"targetLabels": {"tier": "web"}}}, "spec.rules.0.match.targetLabels: has to be a list"),
+        ({"match": {"period": {}}}, "spec.rules.0.match.period.start: is missing"),
+    ],
+)
+def test_a_key_that_the_api_server_would_drop_is_told(tmp_path: Path, wrong: dict[str, Any], told: str) -> None:
+    bad = policy_file(tmp_path, rule("AutoLowRisk", **wrong))
+    for arguments in (["lint", bad], ["test", case_file(tmp_path, {"tier": "AutoLowRisk"})]):
+        result = iirp("policy", *arguments)
+        assert result.exit_code == 1
+        assert told in result.output
+
+
 def test_lint_as_json_is_one_document(tmp_path: Path) -> None:
     bad = policy_file(tmp_path, rule(autonomy={}))
     told = iirp("policy", "lint", bad, "-o", "json")

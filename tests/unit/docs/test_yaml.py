@@ -13,6 +13,7 @@ import yaml
 from analysis.config import Config
 from analysis.detect.rulebook import RuleFile
 from controllers.policy.casefile import CaseFile
+from controllers.policy.validity import read_policy
 from demo.scenario.model import Scenario
 from external import settings as external_settings
 from notifications.settings import Settings as NotifierSettings
@@ -46,6 +47,8 @@ def custom_resource(document: dict[str, Any]) -> None:
     (definition,) = (made for made in map(crd, PLURALS) if made["spec"]["names"]["kind"] == document["kind"])
     schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     jsonschema.validate(document, {key: value for key, value in schema.items() if not key.startswith("x-")})
+    if document["kind"] == "ActionPolicy":
+        assert read_policy(document, as_written=True).problems == ()
 
 
 def chart_values(document: dict[str, Any]) -> None:

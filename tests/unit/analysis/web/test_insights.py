@@ -109,6 +109,7 @@ def test_a_changed_policy_is_judged_by_the_past(client: TestClient, cluster: Clu
         ("kind: Pod", "no ActionPolicy"),
         (EVIL, "no ActionPolicy"),
         (POLICY % "Whatever", "changed:"),
+        (POLICY % "AutoLowRisk" + "      minConfidencePercnt: 80", "minConfidencePercnt: there is no such key"),
         ("a" * 70_000, "at most 64 kB"),
     ],
 )
