@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.options import FILE, OUTPUT
+
+if TYPE_CHECKING:
+    from analysis.detect.rulebook import RuleFile
 
 __all__ = ["rules"]
 
@@ -62,9 +67,12 @@ def test(files: tuple[Path, ...], folder: Path | None, output: str) -> None:
 def check(files: tuple[Path, ...], output: str) -> None:
     """Say whether FILES (or whole folders) can be used as rules, and what is in them. Exit 1 when one cannot.
 
-    A running server takes a changed file within seconds, and keeps the rules before it when it cannot use it.
+    A folder stands by itself. A file is seen beside the other FILES and the rules that are shipped, so it may hold
+    overrides of either. A running server takes a changed file within seconds, and keeps the rules before it when it
+    cannot use it.
     """
-    found = [(path, *_rules_in(path)) for path in files]
+    read = {path: _read(path) for path in files if not path.is_dir()}
+    found = [(path, *(_folder(path) if path.is_dir() else _file(path, read))) for path in files]
     if output == "json":
         told = [{"path": str(path), "problem": problem, "holds": holds} for path, problem, holds in found]
         click.echo(json.dumps(told, indent=2))
@@ -74,17 +82,46 @@ def check(files: tuple[Path, ...], output: str) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _rules_in(path: Path) -> tuple[str, str]:
-    """What is wrong with a file or folder of rules, else what it holds."""
+def _read(path: Path) -> RuleFile | str:
+    """A file of rules, or what is wrong with it."""
     from analysis.configfile import ConfigError, read_yaml
-    from analysis.detect.rulebook import RuleFile, load_rules
+    from analysis.detect.rulebook import RuleFile
 
     try:
-        if path.is_dir():
-            loaded = load_rules(path)
-            return "", f"{len(loaded.rules)} rules, version {loaded.version}"
-        file, _ = read_yaml(path, RuleFile)
+        return read_yaml(path, RuleFile)[0]
+    except ConfigError as error:
+        return str(error)
+
+
+def _file(path: Path, read: Mapping[Path, RuleFile | str]) -> tuple[str, str]:
+    """What is wrong with a file of rules beside those that were ``read`` and those that are shipped, else what it
+    holds."""
+    from analysis.config import DATA_ROOT
+    from analysis.configfile import ConfigError
+    from analysis.detect.rulebook import assemble, load_rules
+
+    file = read[path]
+    if isinstance(file, str):
+        return file, ""
+    others = [one for other, one in read.items() if other != path and not isinstance(one, str)]
+    given = [*file.rules, *(rule for one in others for rule in one.rules)]
+    names = {rule.name for rule in given}
+    try:
+        shipped = load_rules(DATA_ROOT / "rules").rules if {one.rule for one in file.overrides} - names else ()
+        assemble([*given, *(rule for rule in shipped if rule.name not in names)], file.overrides, path)
     except ConfigError as error:
         return str(error), ""
-    names = ", ".join(f"{rule.name} ({rule.type})" for rule in file.rules)
-    return "", f"{len(file.rules)} rules, {len(file.overrides)} overrides{': ' if names else ''}{names}"
+    held = ", ".join(f"{rule.name} ({rule.type})" for rule in file.rules)
+    return "", f"{len(file.rules)} rules, {len(file.overrides)} overrides{': ' if held else ''}{held}"
+
+
+def _folder(path: Path) -> tuple[str, str]:
+    """What is wrong with a folder of rules, else what it holds."""
+    from analysis.configfile import ConfigError
+    from analysis.detect.rulebook import load_rules
+
+    try:
+        loaded = load_rules(path)
+    except ConfigError as error:
+        return str(error), ""
+    return "", f"{len(loaded.rules)} rules, version {loaded.version}"

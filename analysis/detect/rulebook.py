@@ -6,7 +6,7 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,17 +56,34 @@ def load_rules(directory: Path) -> RuleSet:
         rules.extend(file.rules)
         overrides.extend(file.overrides)
         digest.update(text.encode())
-    names = [rule.name for rule in rules]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigError(f"{directory}: rule names used twice: {', '.join(twice)}")
     if not rules:
         raise ConfigError(f"{directory}: no rules (*.yaml) found")
-    if unknown := sorted({one.rule for one in overrides} - set(names)):
-        raise ConfigError(f"{directory}: overrides of rules that do not exist: {', '.join(unknown)}")
-    found = [
-        variant for rule in rules for variant in _variants(rule, [one for one in overrides if one.rule == rule.name])
-    ]
+    found = assemble(rules, overrides, directory)
     return RuleSet(rules=tuple(rule for rule in found if rule.enabled), version=digest.hexdigest()[:12])
+
+
+def assemble(rules: Sequence[Rule], overrides: Sequence[Override], place: Path) -> list[Rule]:
+    """All rules, those for some namespaces among them, also disabled ones.
+
+    Args:
+        place: what a message names.
+
+    Raises:
+        ConfigError: a name is used twice or not known, or an override makes no rule.
+    """
+    names = [rule.name for rule in rules]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"{place}: rule names used twice: {', '.join(twice)}")
+    if unknown := sorted({one.rule for one in overrides} - set(names)):
+        raise ConfigError(f"{place}: overrides of rules that do not exist: {', '.join(unknown)}")
+    try:
+        return [
+            variant
+            for rule in rules
+            for variant in _variants(rule, [one for one in overrides if one.rule == rule.name])
+        ]
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error}") from error
 
 
 def _variants(rule: Rule, overrides: list[Override]) -> list[Rule]:
