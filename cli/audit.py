@@ -14,7 +14,7 @@ from cli.options import OUTPUT
 
 if TYPE_CHECKING:
     from controllers.audit.anchor import S3Anchor
-    from controllers.audit.chain import Verification
+    from controllers.audit.chain import Head, Verification
 
 __all__ = ["audit", "bundle", "replay"]
 
@@ -38,9 +38,19 @@ def audit() -> None:
 @_store
 @OUTPUT
 def verify(logs: tuple[Path, ...], anchor_url: str | None, endpoint: str | None, output: str) -> None:
-    """Check every link, and the heads that were anchored outside. Exits 1 when anything was changed."""
+    """Check every link, and the heads that were anchored outside.
+
+    Exit codes: 0 whole, 1 something was changed, 3 whole as far as it goes, but no head of a log is kept there.
+    """
+    from controllers.audit.chain import verify as check
+    from controllers.audit.segments import absent, lines_of
+
     store = _connect(anchor_url, endpoint)
-    results = [(name, files, _verify(name, files, store)) for name, files in _logs(logs).items()]
+    found_files = _logs(logs)
+    heads = {name: _heads(name, store) for name in (*found_files, *absent(logs))}
+    # A log that was never begun has no files and no heads; one that is gone has heads.
+    begun = [(name, found_files.get(name, [])) for name in sorted(heads) if name in found_files or heads[name]]
+    results = [(name, files, check(lines_of(files), heads[name])) for name, files in begun]
     if output == "json":
         click.echo(json.dumps([_wire(*one) for one in results], indent=2))
     for name, files, found in results if output == "text" else ():
@@ -51,8 +61,14 @@ def verify(logs: tuple[Path, ...], anchor_url: str | None, endpoint: str | None,
             click.echo(f"  {_place(problem.line, files)}: {problem.what}")
     if store is None:
         click.echo("no anchor was asked: a cut tail, or a log written anew from the start, cannot be seen", err=True)
+    bare = [name for name, _ in begun if not heads[name]] if store is not None else []
+    for name in bare:
+        told = "iirp audit anchor keeps one; until then a cut tail, or a log written anew, cannot be seen"
+        click.echo(f"{name}.jsonl: no head of it is kept at {anchor_url}: {told}", err=True)
     if not all(found.whole for _, _, found in results):
         raise click.exceptions.Exit(1)
+    if bare:
+        raise click.exceptions.Exit(3)
 
 
 @audit.command()
@@ -142,16 +158,13 @@ def _place(line: int, files: list[Path]) -> str:
     return "end"
 
 
-def _verify(name: str, files: list[Path], store: S3Anchor | None) -> Verification:
+def _heads(name: str, store: S3Anchor | None) -> list[Head]:
     from controllers.audit.anchor import AnchorError
-    from controllers.audit.chain import verify as check
-    from controllers.audit.segments import lines_of
 
     try:
-        heads = store.heads(name) if store is not None else []
+        return store.heads(name) if store is not None else []
     except AnchorError as error:
         raise click.ClickException(str(error)) from error
-    return check(lines_of(files), heads)
 
 
 def _records(incident: str, logs: tuple[Path, ...], namespace: str) -> list[Any]:

@@ -14,7 +14,7 @@ import sys
 from datetime import timedelta
 
 from controllers.audit.log import Audit, FileAudit, NoAudit
-from controllers.audit.segments import Keeping
+from controllers.audit.segments import LOGS, Keeping
 from controllers.kube.client import connect
 from controllers.kube.events import KubeRecorder
 from controllers.runtime.analysis import AnalysisClient
@@ -38,7 +38,6 @@ DIAGNOSES = {"disk-usage": "controllers.diagnose.disk_usage"}
 """Run in a Job, without settings, credentials or a cluster."""
 KNOWS_ANALYSIS = frozenset({"incident"})
 """Those that do without it where it is not configured: they tell the history."""
-AUDITED = frozenset({"policy", "approval", "execution", "feedback"})
 
 log = logging.getLogger("controllers")
 
@@ -65,7 +64,7 @@ def _calls(name: str, settings: Settings) -> bool:
 
 
 def _audit(name: str, settings: Settings) -> Audit:
-    if name not in AUDITED:
+    if name not in LOGS:
         return NoAudit()
     if settings.audit_dir is None:
         log.warning("no audit log: set IIRP_AUDIT_DIR to a directory that outlives the pod")

@@ -19,6 +19,9 @@ _NAME = re.compile(r"(?P<seq>\d{12,})-(?P<digest>[0-9a-f]{64})\.json")
 _TIMES = {"connect_timeout": 10, "read_timeout": 30, "retries": {"mode": "standard", "total_max_attempts": 4}}
 
 
+_RIGHTS = frozenset({"AccessDenied", "AllAccessDisabled"})
+
+
 class AnchorError(Exception):
     """The store could not be asked, or keeps something that is no head."""
 
@@ -88,7 +91,7 @@ class S3Anchor:
                 **until,
             )
         except _s3_errors() as error:
-            raise AnchorError(f"s3://{self._place.bucket}: {error}") from error
+            raise AnchorError(f"s3://{self._place.bucket}: {_told(error)}") from error
         return locked
 
     def heads(self, log: str) -> list[Head]:
@@ -103,7 +106,7 @@ class S3Anchor:
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._place.bucket, Prefix=folder)
             keys = {item["Key"] for page in pages for item in page.get("Contents", ())} | self._ever(folder)
         except _s3_errors() as error:
-            raise AnchorError(f"s3://{self._place.bucket}/{folder}: {error}") from error
+            raise AnchorError(f"s3://{self._place.bucket}/{folder}: {_told(error)}") from error
         return [self._head(key, folder) for key in sorted(keys)]
 
     def _ever(self, folder: str) -> set[str]:
@@ -145,6 +148,21 @@ def connect(url: str, endpoint: str | None = None) -> S3Anchor:
 
     client: Any = boto3.client("s3", endpoint_url=endpoint, config=Config(**_TIMES))  # type: ignore[no-untyped-call]
     return S3Anchor(client, Place.parse(url))
+
+
+def _told(error: Exception) -> str:
+    """The store's own words, and what to do about it where that is known."""
+    from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+
+    told = str(error).rstrip(".")
+    match error:
+        case NoCredentialsError():
+            return f"{told}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give it a role"
+        case EndpointConnectionError():
+            return f"{told}; a store other than AWS is named by --endpoint or AWS_ENDPOINT_URL_S3"
+        case ClientError() if error.response.get("Error", {}).get("Code") in _RIGHTS:
+            return f"{told}; docs/audit.md names the rights that the key needs"
+    return told
 
 
 def _s3_errors() -> tuple[type[Exception], ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from controllers.audit.anchor import AnchorError, HeadStore, connect
 from controllers.audit.chain import Head, Verification, verify
-from controllers.audit.segments import anchored, describe, leave_receipt, lines_of, logs_of, sealed
+from controllers.audit.segments import absent, anchored, describe, leave_receipt, lines_of, logs_of, sealed
 from controllers.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,9 @@ def keep_heads(paths: Sequence[Path], store: HeadStore, place: str, clock: Calla
             leave_receipt(segment, place, clock())
             yield f"{path.name}: sealed with {told}"
         yield f"{name}.jsonl: {_keep(store, name, found.head, heads, clock())}"
+    for name in absent(paths):
+        if heads := store.heads(name):
+            raise NotWhole(f"{name}.jsonl is gone, and its record {heads[-1].seq} was anchored; see iirp audit verify")
 
 
 def run(settings: Settings) -> int:

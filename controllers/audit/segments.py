@@ -9,13 +9,15 @@ what is left still proves itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from controllers.audit.chain import SEALED, Head, read
 
+LOGS = frozenset({"policy", "approval", "execution", "feedback"})
+"""The controllers that keep one."""
 SUFFIX = ".jsonl"
 RECEIPTS = "anchored"
 TAIL = 1 << 20
@@ -53,6 +55,11 @@ def logs_of(paths: Iterable[Path]) -> dict[str, list[Path]]:
     for file in sorted(set(files), key=lambda file: (log_name(file), file.name)):
         found.setdefault(log_name(file), []).append(file)
     return found
+
+
+def absent(paths: Sequence[Path]) -> list[str]:
+    """Logs that a directory may have and has not: the last line of a log can be cut, and so can its first."""
+    return sorted(LOGS - logs_of(paths).keys()) if any(path.is_dir() for path in paths) else []
 
 
 def lines_of(files: Iterable[Path]) -> Iterator[bytes]:

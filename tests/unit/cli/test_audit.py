@@ -80,6 +80,26 @@ def test_sealed_files_are_anchored_pruned_and_still_verified(tmp_path: Path, mon
     assert "anchor: records up to 5 are gone, and their head was never anchored" in result.output
 
 
+def test_what_the_heads_outside_do_not_vouch_for_is_no_good_news(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Heads()
+    monkeypatch.setattr(cli_audit, "_connect", lambda url, endpoint: store if url else None)
+    s3 = ("--anchor", "s3://heads")
+    never = iirp("audit", "verify", logs, *s3)
+    assert never.exit_code == 3
+    assert "policy.jsonl: whole" in never.output
+    assert "policy.jsonl: no head of it is kept at s3://heads" in never.output
+    assert iirp("audit", "anchor", logs, *s3).exit_code == 0
+    assert iirp("audit", "verify", logs, *s3).exit_code == 0
+    (logs / "execution.jsonl").unlink()
+    gone = iirp("audit", "verify", logs, *s3)
+    assert gone.exit_code == 1
+    assert "execution.jsonl: CHANGED, 0 records\n  anchor: record 2 is missing" in gone.output
+    assert iirp("audit", "verify", logs / "policy.jsonl", *s3).exit_code == 0, "only that one was asked for"
+    refused = iirp("audit", "anchor", logs, *s3)
+    assert refused.exit_code == 1
+    assert "execution.jsonl is gone, and its record 2 was anchored; see iirp audit verify" in refused.output
+
+
 def test_a_problem_names_the_file_and_its_line(tmp_path: Path) -> None:
     keep(tmp_path, 2).close()
     sealed = tmp_path / "policy.000000000000.jsonl"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -10,7 +11,7 @@ import pytest
 from botocore.config import Config
 from botocore.stub import ANY, Stubber
 
-from controllers.audit.anchor import AnchorError, Place, S3Anchor
+from controllers.audit.anchor import AnchorError, Place, S3Anchor, connect
 from controllers.audit.chain import Head
 from tests.fakes.kube import START
 
@@ -55,6 +56,29 @@ def test_a_store_that_refuses_is_said() -> None:
     stub.add_client_error("put_object", "AccessDenied", "no")
     with pytest.raises(AnchorError, match="AccessDenied"):
         made.put("policy", Head(7, DIGEST), START)
+
+
+def test_what_to_do_is_said_where_it_is_known() -> None:
+    made, stub = anchor()
+    stub.add_client_error("list_objects_v2", "AccessDenied")
+    with pytest.raises(AnchorError, match=r"docs/audit\.md names the rights"):
+        made.heads("policy")
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [({}, "set AWS_ACCESS_KEY_ID"), ({"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}, "--endpoint")],
+)
+def test_without_keys_or_store_the_next_step_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, keys: dict[str, str], told: str
+) -> None:
+    elsewhere = {"AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"), "AWS_CONFIG_FILE": str(tmp_path / "none")}
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**elsewhere, "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1", **keys}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(AnchorError, match=told):
+        connect("s3://heads/prod", "http://127.0.0.1:1").heads("policy")
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "InternalError", "NoSuchBucket"])
