@@ -23,7 +23,7 @@ logger = logging.getLogger("notifications")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point. Exit codes: 0 stopped, 2 unusable configuration."""
+    """Entry point. Exit codes: 0 stopped, 1 ``--once`` could not read incidents, 2 unusable configuration."""
     parser = argparse.ArgumentParser(prog="python -m notifications", description=__doc__)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--outbox", type=Path, required=True, help="SQLite file; keep it on a volume")
@@ -49,9 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             with serving(settings), health.serving(options.health_port):
                 while not stop.is_set():
-                    _pass(notifier, source, outbox, health)
+                    answered = _pass(notifier, source, outbox, health)
                     if options.once:
-                        break
+                        return 0 if answered else 1
                     stop.wait(settings.poll_seconds)
         except OSError as error:
             sys.stderr.write(f"notifications: listen: {error.strerror}\n")
@@ -65,18 +65,19 @@ def _source(options: argparse.Namespace, settings: Settings) -> Source:
     return in_cluster(settings.namespaces)
 
 
-def _pass(notifier: Notifier, source: Source, outbox: Outbox, health: Health) -> None:
-    """An API server that is away does not keep back what is in the outbox."""
+def _pass(notifier: Notifier, source: Source, outbox: Outbox, health: Health) -> bool:
+    """Whether the API server answered; one that is away does not keep back what is in the outbox."""
+    answered = True
     try:
         notifier.collect(source.incidents(), datetime.now(UTC))
     except SourceError as error:
         logger.warning("%s", error)
-        health.looked(answered=False)
-    else:
-        health.looked(answered=True)
+        answered = False
+    health.looked(answered=answered)
     notifier.deliver(datetime.now(UTC))
     outbox.prune(datetime.now(UTC))
     health.passed(outbox.counts())
+    return answered
 
 
 if __name__ == "__main__":

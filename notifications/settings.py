@@ -157,5 +157,11 @@ def load(path: Path) -> Settings:
     """Read a YAML file. Raises SettingsError."""
     try:
         return Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise SettingsError(f"{path}: {error}") from error
+    except ValidationError as error:
+        wrong = (
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']}".removeprefix(": ")
+            for item in error.errors(include_url=False, include_input=False)
+        )
+        raise SettingsError(f"{path}: {'; '.join(wrong)}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path}: {' '.join(str(error).split())}") from error

@@ -18,6 +18,11 @@ __all__ = ["Source", "SourceError", "in_cluster"]
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TIMEOUT = (5.0, 30.0)
 _PAGE = 200
+_ADVICE = {
+    401: "; the token is not, or no longer, valid there",
+    403: "; the token's account may not list incidents: ClusterRole iirp-notifications",
+    404: "; the platform's kinds are not installed there",
+}
 
 
 class SourceError(Exception):
@@ -56,16 +61,21 @@ class Source:
         if proceed:
             wanted["continue"] = proceed
         try:
+            token = self._token_file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SourceError(f"the token cannot be read: {error}") from error
+        try:
             answer = requests.get(
                 f"{self.url}/apis/{API_VERSION}/{path}",
                 params=wanted,
-                headers={"Authorization": f"Bearer {self._token_file.read_text(encoding='utf-8').strip()}"},
+                headers={"Authorization": f"Bearer {token}"},
                 timeout=_TIMEOUT, verify=self._verify,
             )  # fmt: skip
         except (requests.RequestException, OSError) as error:
-            raise SourceError(f"the API server cannot be asked: {type(error).__name__}") from error
+            raise SourceError(f"the API server {self.url} cannot be asked: {type(error).__name__}") from error
         if answer.status_code != 200:
-            raise SourceError(f"the API server answered {answer.status_code} to the list of {path}")
+            advice = _ADVICE.get(answer.status_code, "")
+            raise SourceError(f"the API server answered {answer.status_code} to the list of {path}{advice}")
         try:
             body: dict[str, Any] = answer.json()
         except ValueError as error:

@@ -15,7 +15,7 @@ from tests.fakes.apiserver import serve
 from tests.unit.notifications.support import http
 
 
-def test_one_pass_tells_and_the_next_is_silent(tmp_path: Path) -> None:
+def test_one_pass_tells_and_the_next_is_silent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "token").write_text("alice-token\n")
     (tmp_path / "secret").write_text("s3cret\n")
     with serve(tmp_path / "pki") as server, http() as receiver:
@@ -33,7 +33,11 @@ def test_one_pass_tells_and_the_next_is_silent(tmp_path: Path) -> None:
         assert main(arguments) == 0
         assert [json.loads(content)["event"] for _, content in receiver.requests] == ["opened", "decision"]
         (tmp_path / "token").write_text("expired")
-        assert main(arguments) == 0, "an API server that refuses is a warning, not the end"
+        assert main(arguments) == 1, "one pass for cron, and it saw nothing"
+        assert "answered 401 to the list of incidents; the token is not, or no longer, valid" in caplog.text
+        (tmp_path / "token").unlink()
+        assert main(arguments) == 1
+        assert f"the token cannot be read: [Errno 2] No such file or directory: '{tmp_path / 'token'}'" in caplog.text
 
 
 def test_only_the_named_namespaces_are_asked_for(tmp_path: Path) -> None:

@@ -252,6 +252,14 @@ def test_a_wrong_file_is_refused_with_the_reason(tmp_path: Path, text: str, says
         load(file)
 
 
+def test_a_wrong_file_is_one_line_that_shows_no_value(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("channels: {x: {type: slack, url_file: /x, url: https://hooks.slack.com/hush}}\nroutes: []")
+    with pytest.raises(SettingsError) as caught:
+        load(file)
+    assert str(caught.value) == f"{file}: channels.x.slack.url: Extra inputs are not permitted"
+
+
 def test_the_example_is_valid() -> None:
     assert load(Path(__file__).parents[3] / "notifications" / "example.yaml").routes
 
