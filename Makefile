@@ -14,7 +14,7 @@ APPROVE ?= auto
 .PHONY: help setup generate verify unit e2e safety chaos mutation test demo down accuracy bench integrations plugin docs docs-pictures lock clean
 
 help: ## this list
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP) ## virtual environment from the hashed lock file
 

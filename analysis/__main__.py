@@ -16,7 +16,7 @@ from analysis.serving import serve
 def main(arguments: list[str] | None = None) -> int:
     """Run the server until it is told to stop."""
     parser = argparse.ArgumentParser(prog="python -m analysis", description="The external analysis server of IIRP.")
-    parser.add_argument("--config", type=Path, required=True, help="YAML file, see docs/architecture.md")
+    parser.add_argument("--config", type=Path, required=True, help="YAML file, see docs/analysis.md")
     parser.add_argument("--check", action="store_true", help="validate the configuration and exit")
     options = parser.parse_args(arguments)
     try:
@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # detect/farm.py says it in one line
     if options.check:
+        print(f"analysis: {options.config} can be used", file=sys.stderr)
         return 0
     try:
         serve(app, config.listen)

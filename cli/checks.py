@@ -22,6 +22,8 @@ CONTROLLERS = ("detection", "incident", "rca", "policy", "approval", "execution"
 DECISIONS = "iirp-decisions"
 ASK = "ask somebody who may read admission policies"
 INSTALL = "helm upgrade --install iirp charts/iirp; the executor refuses to act without them"
+_NO_KUBECONFIG = "localhost:8080"
+"""Where kubectl looks when it has been told nothing."""
 MINIMUM = (1, 30)
 """First Kubernetes version whose ValidatingAdmissionPolicy is v1."""
 
@@ -66,8 +68,11 @@ def _server(kubectl: Kubectl) -> Finding:
     try:
         seen = json.loads(kubectl.run("version", "-o", "json"))["serverVersion"]
     except (PluginError, KeyError) as error:
+        told = str(error).splitlines()[-1]
         advice = "kubectl config get-contexts; then --context, or sign in again"
-        return Finding("API server", Level.FAIL, str(error).splitlines()[-1], advice)
+        if _NO_KUBECONFIG in told:
+            advice = "export KUBECONFIG=FILE, or --kubeconfig; of a development cluster: iirp cluster kubeconfig"
+        return Finding("API server", Level.FAIL, told, advice)
     number = (int(seen["major"]), int("".join(char for char in seen["minor"] if char.isdigit())))
     if number < MINIMUM:
         text = f"{seen['gitVersion']}: the admission policies need 1.30 or newer"

@@ -40,6 +40,8 @@ def _told(error: Exception) -> click.ClickException | None:
             return click.ClickException(harmless(error.message))
         case KubeError():
             return click.ClickException(f"{harmless(error.message)}; what is missing: iirp doctor")
+        case ReconcileError(reason="NoCredentials"):
+            return click.ClickException(f"{error.message}; of a development cluster: iirp cluster kubeconfig")
         case ReconcileError():
             return click.ClickException(error.message or error.reason)
     return None

@@ -77,7 +77,12 @@ def status(name: str, output: str) -> None:
             for part in parts:
                 click.echo(f"{part.name:<11} {part.state:<9} {part.pid or '-':>8}  {part.address}")
         missing = [part.name for part in parts if part.state not in {"Ready", "External"}]
-        _tell_expiry(plane.credential_expiry(), name)
+        nothing = all(part.state in {"Stopped", "External"} for part in parts)
+        if not nothing:
+            _tell_expiry(plane.credential_expiry(), name)
+    if nothing:
+        click.echo(f"nothing runs: iirp external up --name {name}", err=True)
+        raise click.exceptions.Exit(1)
     if missing:
         click.echo(f"not ready: {', '.join(missing)}; see: iirp external logs PART --name {name}", err=True)
         raise click.exceptions.Exit(1)
@@ -93,6 +98,8 @@ def logs(name: str, part: str, lines: int) -> None:
         from devcluster.errors import tail
 
         path = _plane(name).table.log(part)
+        if not path.is_file():
+            raise click.ClickException(f"{part} has not run yet: iirp external up --name {name}")
         click.echo(f"{path}:", err=True)
         for line in tail(path, lines, limit=4_194_304):
             click.echo(line)
@@ -143,7 +150,9 @@ def render(folder: Path, settings: Path | None, name: str, hosts: tuple[str, ...
 
         wanted = read(settings) if settings else Settings()
         write_project(folder, name, wanted, hosts)
-        click.echo(f"now: cd {folder} && docker compose up -d", err=True)
+        click.echo(f"put a kubeconfig that may create TokenReviews at {folder}/credentials/tokenreview.kubeconfig")
+        click.echo("docker build --target analysis -t iirp/analysis -f images/Dockerfile .")
+        click.echo(f"cd {folder} && docker compose up -d")
 
 
 def _plane(name: str, kubeconfig: Path | None = None) -> ExternalPlane:

@@ -45,7 +45,7 @@ def credentials(kubeconfig: Path | None = None) -> kubernetes_client.ApiClient:
                 config_file=str(kubeconfig) if kubeconfig else None, client_configuration=configuration
             )
     except kubernetes_config.ConfigException as error:
-        raise Terminal("NoCredentials", f"{error}; {advice}") from error
+        raise Terminal("NoCredentials", f"{str(error).rstrip('.')}; {advice}") from error
     except (yaml.YAMLError, OSError, ValueError, TypeError, LookupError, AttributeError) as error:
         # of a file that is no kubeconfig; the library takes its shape for granted
         raise Terminal("NoCredentials", f"the kubeconfig cannot be read ({root_cause(error)}); {advice}") from error

@@ -230,3 +230,13 @@ def test_a_refusal_is_one_line(kubeconfig: tuple[Path, list[str]]) -> None:
     result = CliRunner().invoke(ask, ["which incidents", "--kubeconfig", str(kubeconfig[0]), "-n", "secret"])
     assert result.exit_code == 1
     assert result.output == "Error: incidents.iirp.io is forbidden; what is missing: iirp doctor\n"
+
+
+def test_without_a_kubeconfig_the_next_step_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    done = CliRunner().invoke(ask, ["why did payments restart?"])
+    assert done.exit_code == 1
+    assert "set KUBECONFIG to a kubeconfig file" in done.output
+    assert "iirp cluster kubeconfig" in done.output
+    assert ".;" not in done.output

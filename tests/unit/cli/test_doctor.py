@@ -85,6 +85,10 @@ DENIED = PluginError("forbidden: User eve cannot list resource")
     [
         ({"version": PluginError("dial tcp: refused")}, "API server", Level.FAIL, "refused", "get-contexts"),
         (
+            {"version": PluginError("The connection to the server localhost:8080 was refused")}, "API server",
+            Level.FAIL, "refused", "iirp cluster kubeconfig",
+        ),
+        (
             {"version": json.dumps({"serverVersion": {"major": "1", "minor": "29", "gitVersion": "v1.29.0"}})},
             "API server", Level.FAIL, "need 1.30", "upgrade",
         ),

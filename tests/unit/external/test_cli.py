@@ -44,6 +44,21 @@ def test_status_of_nothing_exits_1() -> None:
     assert '"state": "Stopped"' in done.output
 
 
+@pytest.mark.parametrize("arguments", [["status"], ["logs", "loki"]])
+def test_where_nothing_ran_the_next_step_is_to_start_it(arguments: list[str]) -> None:
+    done = CliRunner().invoke(external, [*arguments, "--name", "gone"])
+    assert done.exit_code == 1
+    assert "iirp external up --name gone" in done.output
+    assert "external logs" not in done.output
+
+
+def test_a_compose_project_says_what_it_still_needs(tmp_path: Path) -> None:
+    done = CliRunner().invoke(external, ["render", str(tmp_path / "x"), "--host", "iirp.example.org"])
+    assert done.exit_code == 0, done.output
+    for word in ("credentials/tokenreview.kubeconfig", "docker build", "docker compose up -d"):
+        assert word in done.output
+
+
 def test_wrong_settings_are_one_line(tmp_path: Path) -> None:
     settings = tmp_path / "settings.yaml"
     settings.write_text("logs: {retentionDays: never}")
