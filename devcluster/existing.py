@@ -32,9 +32,12 @@ class ExistingProvider:
         progress = progress or Progress(["context", "API server answers"])
         context = str(self._record.context)
         with progress.step("context"):
-            content = kubectl.run(
-                ["config", "view", "--raw", "--minify", "--flatten", f"--context={context}", "--output=json"]
-            )
+            try:
+                content = kubectl.run(
+                    ["config", "view", "--raw", "--minify", "--flatten", f"--context={context}", "--output=json"]
+                )
+            except ClusterError as error:
+                raise ClusterError(f"{error}; which there are: kubectl config get-contexts") from error
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.unlink(missing_ok=True)
             with os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -126,6 +126,15 @@ def test_the_host_as_kinds_pods_see_it(networks: list[object], expected: str | N
     assert kind.gateway(json.dumps(networks)) == expected
 
 
+def test_a_context_that_there_is_not_is_told_with_the_next_step(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    provider = ExistingProvider(ClusterRecord("there", "existing", context="nope"), store)
+    with pytest.raises(ClusterError, match="kubectl config get-contexts"):
+        provider.up()
+
+
 def test_an_existing_context_is_copied_and_only_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
 
