@@ -44,7 +44,9 @@ class History:
             self._engine = _engine(url)
             with self._engine.begin() as connection:
                 migrate(connection)
-        except (SQLAlchemyError, OSError, ImportError) as error:
+        except ImportError as error:
+            raise HistoryError(f"history database: {error}; for PostgreSQL: pip install 'iirp[postgres]'") from error
+        except (SQLAlchemyError, OSError) as error:
             raise HistoryError(f"history database: {_brief(error)}") from error
         self._writing = threading.Lock()
 

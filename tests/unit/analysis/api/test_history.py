@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -163,6 +164,14 @@ def test_without_a_history_nothing_is_kept_and_readers_are_told(tmp_path: Path) 
         answer = client.get("/v1/history/incidents", headers=as_("iirp-reader"))
     assert answer.status_code == 404
     assert "history.url" in answer.json()["detail"]
+
+
+def test_a_driver_that_is_not_installed_is_told_with_what_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigError, match=r"history\.url: .*psycopg.*pip install 'iirp\[postgres\]'"):
+        create_app(config(tmp_path, "postgresql+psycopg://iirp@127.0.0.1:1/x"))
 
 
 def test_a_history_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
