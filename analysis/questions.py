@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from crds.v1alpha1 import Incident, RCAReport
+from crds.v1alpha1.base import ConditionStatus
 from crds.v1alpha1.incident import IncidentState, TimelineSource
 from crds.v1alpha1.rcareport import EvidenceKind
 
@@ -178,6 +179,10 @@ def headline(incident: Incident) -> str:
     return f"{incident.metadata.name}: {spec.type} of {spec.target.short()} in {incident.metadata.namespace}, {state}"
 
 
+def _carried_out(incident: Incident) -> bool:
+    return any(one.type == "Remediated" and one.status is ConditionStatus.TRUE for one in incident.status.conditions)
+
+
 def _why(incident: Incident, report: RCAReport | None) -> Answer:
     if report is None or not report.status.root_causes:
         return Answer(("  cause: not known",))
@@ -194,7 +199,8 @@ def _why(incident: Incident, report: RCAReport | None) -> Answer:
     lines += [f"  ruled out: {one.summary}" for one in report.status.root_causes if one.refuted]
     if incident.status.action:
         verdict = f", {incident.status.verdict.value}" if incident.status.verdict else ""
-        lines.append(f"  done: {incident.status.action}{verdict}")
+        word = "done" if verdict or _carried_out(incident) else "proposed, not done"
+        lines.append(f"  {word}: {incident.status.action}{verdict}")
     citations.append(f"kubectl get rcareport {report.metadata.name} -n {report.metadata.namespace} -o yaml")
     return Answer(tuple(lines), tuple(dict.fromkeys(citations)))
 

@@ -61,7 +61,7 @@ def verify(logs: tuple[Path, ...], anchor_url: str | None, endpoint: str | None,
             click.echo(f"  {_place(problem.line, files)}: {problem.what}")
     if store is None:
         click.echo("no anchor was asked: a cut tail, or a log written anew from the start, cannot be seen", err=True)
-    bare = [name for name, _ in begun if not heads[name]] if store is not None else []
+    bare = [name for name, _, found in results if store is not None and found.head.seq >= 0 and not heads[name]]
     for name in bare:
         told = "iirp audit anchor keeps one; until then a cut tail, or a log written anew, cannot be seen"
         click.echo(f"{name}.jsonl: no head of it is kept at {anchor_url}: {told}", err=True)

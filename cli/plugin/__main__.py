@@ -148,7 +148,11 @@ def logs(options: Namespace) -> int:
     window = ["--since-time", started, f"--tail={options.tail}"]
     if options.follow:
         return kubectl.stream(*common, *window, "--follow")
-    text = kubectl.run(*common, *window)
+    # A pod that cannot start has none, and its siblings' still tell something.
+    text = kubectl.run(*common, *window, "--ignore-errors")
+    told = text.splitlines()
+    if told and all(line.startswith("error: ") for line in told):
+        raise PluginError(f"{harmless(told[0].removeprefix('error: '))}; older lines: iirp logs {where} --since 2h")
     _print(options, "\n".join(harmless(line) for line in text.splitlines()) or f"no lines since {started}")
     return 0
 

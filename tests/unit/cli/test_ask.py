@@ -145,6 +145,24 @@ def test_why_tells_cause_evidence_and_what_was_ruled_out() -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ({"state": "AwaitingApproval"}, "  proposed, not done: Restart deploy/payments"),
+        (
+            {"state": "Verifying", "conditions": [
+                {"type": "Remediated", "status": "True", "reason": "X", "lastTransitionTime": NOW.isoformat()},
+            ]},
+            "  done: Restart deploy/payments",
+        ),
+    ],
+)  # fmt: skip
+def test_what_was_only_proposed_is_not_called_done(status: dict, told: str) -> None:
+    began = datetime(2030, 5, 6, 1, 2, tzinfo=UTC)
+    found = Incident.from_wire(wire("payments-leak-1", began, action="Restart deploy/payments", **status))
+    assert told in answer(understood("why did payments restart last night?"), [found], REPORTS).lines
+
+
+@pytest.mark.parametrize(
     ("text", "first"),
     [
         ("which incidents are open", "checkout-slow-1: HighLatency of deploy/checkout in shop, AwaitingApproval"),

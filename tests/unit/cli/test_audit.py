@@ -90,6 +90,12 @@ def test_what_the_heads_outside_do_not_vouch_for_is_no_good_news(logs: Path, mon
     assert "policy.jsonl: no head of it is kept at s3://heads" in never.output
     assert iirp("audit", "anchor", logs, *s3).exit_code == 0
     assert iirp("audit", "verify", logs, *s3).exit_code == 0
+    empty = logs / "empty"
+    empty.mkdir()
+    (empty / "feedback.jsonl").touch()
+    store.kept, kept = {}, store.kept
+    assert iirp("audit", "verify", empty, *s3).exit_code == 0, "before the first decision nothing can be missing"
+    store.kept = kept
     (logs / "execution.jsonl").unlink()
     gone = iirp("audit", "verify", logs, *s3)
     assert gone.exit_code == 1

@@ -17,6 +17,7 @@ import yaml
 from cli.plugin.__main__ import main
 from cli.plugin.build import main as build
 from cli.plugin.completion import candidates
+from cli.plugin.kube import Kubectl
 from crds.v1alpha1 import ActionPlan, Approval, Incident, RCAReport
 from tests.fakes import story
 from tests.fakes.apiserver import ApiServer, serve
@@ -52,6 +53,31 @@ def run(server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
         return code, said.out, said.err
 
     return call
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "told"),
+    [
+        (["error: container is waiting to start", "[pod/a/c] 2030 hello"], 0, "[pod/a/c] 2030 hello"),
+        (["error: container is waiting to start"], 1, "waiting to start; older lines: iirp logs --namespace=shop"),
+        ([], 0, "no lines since"),
+    ],
+)
+def test_logs_of_pods_that_run_are_shown_beside_those_that_do_not(
+    run: Run, monkeypatch: pytest.MonkeyPatch, lines: list[str], code: int, told: str
+) -> None:
+    asked, real = [], Kubectl.run
+
+    def answer(kubectl: Kubectl, *arguments: str, stdin: str = "") -> str:
+        if arguments[0] != "logs":
+            return real(kubectl, *arguments, stdin=stdin)
+        asked.append(arguments)
+        return "\n".join(lines)
+
+    monkeypatch.setattr(Kubectl, "run", answer)
+    done, out, err = run("logs", story.NAME)
+    assert (done, told in out + err) == (code, True)
+    assert "--ignore-errors" in asked[0]
 
 
 def test_the_example_is_what_the_api_holds() -> None:
