@@ -124,6 +124,7 @@ def superseding(plan: Body, chain: Chain, me: str, actions: list[Body]) -> Body:
         "expectedImpact": f"changed by {me}"[:300],
     }
     spec.pop("rollback", None)
+    spec.pop("onBehalfOf", None)  # an agent's plan becomes ours: only the MCP server may speak for others
     return _child(chain, spec)
 
 

@@ -154,11 +154,12 @@ def test_nothing_is_decided_unasked_or_about_something_else(run: Run, server: Ap
 
 def test_modify_makes_a_plan_that_supersedes(run: Run, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cli.plugin.__main__._DECISION_SECONDS", 0.0)
+    server.objects["actionplans", "shop", f"{story.NAME}-1"]["spec"]["onBehalfOf"] = "system:serviceaccount:a:agent"
     code, out, _ = run("modify", story.NAME, "--scale", "3")
     assert code == 0
     assert "approvals start anew" in out
     made = ActionPlan.from_wire(server.objects["actionplans", "shop", f"{story.NAME}-2"])
-    assert made.spec.requested_by == "alice"
+    assert (made.spec.requested_by, made.spec.on_behalf_of) == ("alice", "")
     assert made.spec.supersedes is not None
     assert (made.spec.supersedes.name, made.spec.supersedes.uid) == (
         f"{story.NAME}-1",
