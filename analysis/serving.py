@@ -49,19 +49,29 @@ def serve(app: FastAPI, listen: Listen) -> None:
 
 
 def renew(context: ssl.SSLContext, tls: Tls, stop: threading.Event, every: float = RENEWAL_SECONDS) -> None:
-    """Load the certificate again whenever its file has changed; what cannot be loaded leaves the old one in place."""
-    seen = _stamp(tls)
+    """Load the certificate again whenever its file has changed; what cannot be loaded leaves the old one in place.
+
+    Each goes into a context of its own, which handshakes take once it is whole: one that is loaded into has, for a
+    moment, and for good if the new key does not fit, a certificate without a key.
+    """
+    shown, seen = context, _stamp(tls)
+
+    def show(connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = shown
+
+    context.sni_callback = show
     while not stop.wait(every):
         now = _stamp(tls)
         if now == seen:
             continue
+        fresh = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
-            context.load_cert_chain(tls.cert_file, tls.key_file)
+            fresh.load_cert_chain(tls.cert_file, tls.key_file)
         except OSError as error:
             logger.warning("the new certificate cannot be used, the old one stays: %s", error)
         else:
             logger.info("certificate renewed")
-            seen = now
+            shown, seen = fresh, now
 
 
 def _stamp(tls: Tls) -> tuple[float, ...]:

@@ -41,7 +41,9 @@ def served(context: ssl.SSLContext) -> str:
     return str(name.value)
 
 
-def test_a_renewed_certificate_is_taken_and_a_broken_one_is_not(tmp_path: Path) -> None:
+def test_a_renewed_certificate_is_taken_and_a_broken_one_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     tls = issued(tmp_path / "old", "old")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tls.cert_file, tls.key_file)
@@ -51,11 +53,31 @@ def test_a_renewed_certificate_is_taken_and_a_broken_one_is_not(tmp_path: Path) 
     try:
         assert served(context) == "old"
         new = issued(tmp_path / "new", "new")
-        for old, made in ((tls.key_file, new.key_file), (tls.cert_file, new.cert_file)):
-            os.replace(made, old)
+        os.replace(new.cert_file, tls.cert_file)
+        assert poll(lambda: "the old one stays" in caplog.text, 30)
+        assert served(context) == "old"  # its key has not come yet
+        os.replace(new.key_file, tls.key_file)
         assert poll(lambda: served(context) == "new", 30)
         tls.cert_file.write_text("half a file")
         assert served(context) == "new"
+    finally:
+        stop.set()
+        watching.join(30)
+
+
+def test_no_connection_is_refused_while_certificates_are_renewed(tmp_path: Path) -> None:
+    tls = issued(tmp_path / "0", "0")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tls.cert_file, tls.key_file)
+    stop = threading.Event()
+    watching = threading.Thread(target=renew, args=(context, tls, stop, 0.0005))
+    watching.start()
+    try:
+        for number in range(1, 6):
+            new = issued(tmp_path / str(number), str(number))
+            for made, old in ((new.key_file, tls.key_file), (new.cert_file, tls.cert_file)):
+                os.replace(made, old)
+            assert poll(lambda wanted=str(number): served(context) == wanted, 30, 0.0)  # each of these is a handshake
     finally:
         stop.set()
         watching.join(30)
