@@ -12,15 +12,19 @@ from fastapi import FastAPI
 from analysis.config import Listen, Tls
 from analysis.configfile import ConfigError
 
-__all__ = ["renew", "serve"]
+__all__ = ["Stamp", "renew", "serve", "stamp"]
 
 RENEWAL_SECONDS = 30.0
 logger = logging.getLogger(__name__)
+
+Stamp = tuple[float, ...]
+"""Which files a certificate was read from."""
 
 
 def serve(app: FastAPI, listen: Listen) -> None:
     """Until it is told to stop. Raises ConfigError for a certificate that cannot be used."""
     tls = listen.tls
+    seen = stamp(tls) if tls else ()  # before they are read: what changes from here on is noticed
     config = uvicorn.Config(
         app,
         host=listen.host,
@@ -41,27 +45,29 @@ def serve(app: FastAPI, listen: Listen) -> None:
         raise ConfigError(f"listen.tls: {error}") from error
     stop = threading.Event()
     if tls and config.ssl:
-        threading.Thread(target=renew, args=(config.ssl, tls, stop), name="certificate", daemon=True).start()
+        threading.Thread(target=renew, args=(config.ssl, tls, seen, stop), name="certificate", daemon=True).start()
     try:
         uvicorn.Server(config).run()
     finally:
         stop.set()
 
 
-def renew(context: ssl.SSLContext, tls: Tls, stop: threading.Event, every: float = RENEWAL_SECONDS) -> None:
-    """Load the certificate again whenever its file has changed; what cannot be loaded leaves the old one in place.
+def renew(
+    context: ssl.SSLContext, tls: Tls, seen: Stamp, stop: threading.Event, every: float = RENEWAL_SECONDS
+) -> None:
+    """Load the certificate again whenever its files have changed since ``seen``; what cannot be loaded changes nothing.
 
     Each goes into a context of its own, which handshakes take once it is whole: one that is loaded into has, for a
     moment, and for good if the new key does not fit, a certificate without a key.
     """
-    shown, seen = context, _stamp(tls)
+    shown = context
 
     def show(connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = shown
 
     context.sni_callback = show
     while not stop.wait(every):
-        now = _stamp(tls)
+        now = stamp(tls)
         if now == seen:
             continue
         fresh = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -74,5 +80,7 @@ def renew(context: ssl.SSLContext, tls: Tls, stop: threading.Event, every: float
             shown, seen = fresh, now
 
 
-def _stamp(tls: Tls) -> tuple[float, ...]:
-    return tuple(path.stat().st_mtime if path.exists() else 0.0 for path in (tls.cert_file, tls.key_file))
+def stamp(tls: Tls) -> Stamp:
+    """Time and inode of the files that are there: two that are written within a clock's tick differ too."""
+    files = [path.stat() for path in (tls.cert_file, tls.key_file) if path.exists()]
+    return tuple(value for one in files for value in (one.st_mtime, one.st_ino))

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from analysis.config import Listen, Tls
 from analysis.configfile import ConfigError
-from analysis.serving import renew, serve
+from analysis.serving import renew, serve, stamp
 from devcluster.pki import Authority, Identity
 from devcluster.processes import poll
 
@@ -48,7 +48,7 @@ def test_a_renewed_certificate_is_taken_and_a_broken_one_is_not(
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tls.cert_file, tls.key_file)
     stop = threading.Event()
-    watching = threading.Thread(target=renew, args=(context, tls, stop, 0.01))
+    watching = threading.Thread(target=renew, args=(context, tls, stamp(tls), stop, 0.01))
     watching.start()
     try:
         assert served(context) == "old"
@@ -70,7 +70,7 @@ def test_no_connection_is_refused_while_certificates_are_renewed(tmp_path: Path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tls.cert_file, tls.key_file)
     stop = threading.Event()
-    watching = threading.Thread(target=renew, args=(context, tls, stop, 0.0005))
+    watching = threading.Thread(target=renew, args=(context, tls, stamp(tls), stop, 0.0005))
     watching.start()
     try:
         for number in range(1, 6):
