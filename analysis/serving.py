@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
+from contextlib import suppress
 
 import uvicorn
 from fastapi import FastAPI
@@ -82,5 +83,9 @@ def renew(
 
 def stamp(tls: Tls) -> Stamp:
     """Time and inode of the files that are there: two that are written within a clock's tick differ too."""
-    files = [path.stat() for path in (tls.cert_file, tls.key_file) if path.exists()]
-    return tuple(value for one in files for value in (one.st_mtime, one.st_ino))
+    found: list[float] = []
+    for path in (tls.cert_file, tls.key_file):
+        with suppress(FileNotFoundError):  # it is being replaced; the next look finds it
+            seen = path.stat()
+            found += [seen.st_mtime, seen.st_ino]
+    return tuple(found)

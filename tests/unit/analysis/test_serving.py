@@ -6,6 +6,8 @@ import os
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,16 +43,25 @@ def served(context: ssl.SSLContext) -> str:
     return str(name.value)
 
 
+@contextmanager
+def renewing(tls: Tls, every: float) -> Iterator[ssl.SSLContext]:
+    """A server's context whose certificate is looked at so often, in seconds."""
+    seen, context, stop = stamp(tls), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), threading.Event()
+    context.load_cert_chain(tls.cert_file, tls.key_file)
+    watching = threading.Thread(target=renew, args=(context, tls, seen, stop, every))
+    watching.start()
+    try:
+        yield context
+    finally:
+        stop.set()
+        watching.join(30)
+
+
 def test_a_renewed_certificate_is_taken_and_a_broken_one_is_not(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     tls = issued(tmp_path / "old", "old")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tls.cert_file, tls.key_file)
-    stop = threading.Event()
-    watching = threading.Thread(target=renew, args=(context, tls, stamp(tls), stop, 0.01))
-    watching.start()
-    try:
+    with renewing(tls, 0.01) as context:
         assert served(context) == "old"
         new = issued(tmp_path / "new", "new")
         os.replace(new.cert_file, tls.cert_file)
@@ -60,27 +71,16 @@ def test_a_renewed_certificate_is_taken_and_a_broken_one_is_not(
         assert poll(lambda: served(context) == "new", 30)
         tls.cert_file.write_text("half a file")
         assert served(context) == "new"
-    finally:
-        stop.set()
-        watching.join(30)
 
 
 def test_no_connection_is_refused_while_certificates_are_renewed(tmp_path: Path) -> None:
     tls = issued(tmp_path / "0", "0")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tls.cert_file, tls.key_file)
-    stop = threading.Event()
-    watching = threading.Thread(target=renew, args=(context, tls, stamp(tls), stop, 0.0005))
-    watching.start()
-    try:
+    with renewing(tls, 0.0005) as context:
         for number in range(1, 6):
             new = issued(tmp_path / str(number), str(number))
             for made, old in ((new.key_file, tls.key_file), (new.cert_file, tls.cert_file)):
                 os.replace(made, old)
             assert poll(lambda wanted=str(number): served(context) == wanted, 30, 0.0)  # each of these is a handshake
-    finally:
-        stop.set()
-        watching.join(30)
 
 
 def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> None:
